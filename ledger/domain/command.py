@@ -1,0 +1,151 @@
+"""Commands: what a caller asks of the ledger, and the unit of work in which one is decided."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Hashable, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, ClassVar, Protocol, TypeVar
+
+from jobledger.ledger.domain.aggregate import Aggregate
+from jobledger.ledger.errors import NotAllowedError
+
+AnyAggregate = TypeVar("AnyAggregate", bound=Aggregate)
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks, with what right and by which way.
+
+    ``principal`` is the principal's stream, or ``ledger`` for what the ledger does by its own rules. ``domains`` are those it may
+    see, ``None`` for all. ``via`` is the dialect, ``address`` the peer's, ``request`` the request's id.
+    """
+
+    org: str
+    principal: str
+    capabilities: frozenset[str]
+    home_domain: str = "Global"
+    domains: frozenset[str] | None = None
+    via: str = "native"
+    address: str | None = None
+    request: str | None = None
+
+    def must(self, capability: str) -> None:
+        """Raise NotAllowedError unless the caller has *capability*."""
+        if capability not in self.capabilities:
+            raise NotAllowedError(f"This needs the capability {capability}.", capability=capability)
+
+    def sees(self, domain: str) -> bool:
+        """Whether jobs of *domain* exist for this caller."""
+        return self.domains is None or domain in self.domains
+
+
+@dataclass(frozen=True, slots=True)
+class Idempotency:
+    """A client's Idempotency-Key and the SHA-256 of the request it was sent with."""
+
+    key: str
+    request_hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Find:
+    """A question a command asks of what is stored, answered under the head's lock: *kind* names it, *subjects* whom it is about."""
+
+    kind: str
+    subjects: tuple[Hashable, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """A row beside the ledger (a credential, a heartbeat), written in the append's transaction: *kind* names the statement."""
+
+    kind: str
+    row: tuple[Any, ...]
+
+
+class UnitOfWork(Protocol):
+    """What one command sees and changes. It counts as a whole or not at all."""
+
+    @property
+    def now(self) -> datetime:
+        """The instant at which this command's events are recorded."""
+
+    @property
+    def events(self) -> list[Aggregate.Event]:
+        """The events decided so far."""
+
+    def get(self, kind: type[AnyAggregate], stream: str) -> AnyAggregate | None:
+        """A working copy of the aggregate, or None where the stream has not begun."""
+
+    def begin(self, event_class: type[Aggregate.Created], stream: str, **data: Any) -> Aggregate:
+        """Begin *stream* with its first event."""
+
+    def found(self, find: Find) -> Any:
+        """The answer to one of the command's finds."""
+
+    def next_number(self, counter: str) -> int:
+        """The next of the org's numbers of this kind, from 1, dense."""
+
+    def use_number(self, counter: str, number: int) -> None:
+        """Take *number* as used: the next one lies beyond it."""
+
+    def affect(self, effect: Effect) -> None:
+        """Write a row beside the ledger with this unit's events."""
+
+    def outdate(self, kind: str, subject: Hashable = None) -> None:
+        """Say that answers of this kind, on *subject* or on any, are out of date once this unit counts."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command(ABC):
+    """Something a caller wants to become true."""
+
+    caller: Caller
+    idempotency: Idempotency | None = field(default=None)
+
+    capability: ClassVar[str]
+
+    @property
+    def least_events(self) -> int:
+        """How many events it makes at least, if it is accepted."""
+        return 1
+
+    def streams(self) -> Iterable[str]:
+        """The streams it decides on, as far as they are known before its finds are answered."""
+        return ()
+
+    def finds(self) -> Iterable[Find]:
+        """What it must ask of the store before it is decided."""
+        return ()
+
+    def found_streams(self, answers: Iterable[Any]) -> Iterable[str]:
+        """The further streams it decides on, known from the answers to its finds, in their order."""
+        return ()
+
+    @abstractmethod
+    def decide(self, unit: UnitOfWork) -> dict[str, Any]:
+        """Decide on the newest state; the result is what the caller is told, as plain values. Raises LedgerError."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of an accepted command. Durable when it is returned.
+
+    The events of a command stand at consecutive positions from ``first_position``. ``is_repeated`` says that the answer is one
+    given before to the same Idempotency-Key.
+    """
+
+    result: dict[str, Any]
+    first_position: int | None
+    event_count: int
+    recorded_at: datetime
+    is_repeated: bool = False
+    events: tuple[Aggregate.Event, ...] = ()
+
+    @property
+    def positions(self) -> range:
+        """The positions of the command's events."""
+        first = 0 if self.first_position is None else self.first_position
+        return range(first, first + self.event_count)

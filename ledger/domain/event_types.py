@@ -1,0 +1,53 @@
+"""The closed registry of event types: a type that is not here is never read, skipped or guessed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from jobledger.ledger.domain.access import Org, Principal
+from jobledger.ledger.domain.aggregate import Aggregate, event_from_data
+from jobledger.ledger.domain.job import Job
+from jobledger.ledger.errors import CorruptLedgerError
+
+EVENT_CLASSES: tuple[type[Aggregate.Event], ...] = (
+    Job.Registered,
+    Job.Started,
+    Job.StageEntered,
+    Job.Progressed,
+    Job.Succeeded,
+    Job.Failed,
+    Job.Cancelled,
+    Job.Discarded,
+    Job.WentStale,
+    Job.Resumed,
+    Org.Created,
+    Principal.Added,
+    Principal.PasswordSet,
+    Principal.TokenIssued,
+)
+CLASS_BY_TYPE: dict[str, type[Aggregate.Event]] = {cls.type_name: cls for cls in EVENT_CLASSES}
+
+
+def must_know(type_name: str, schema: int) -> type[Aggregate.Event]:
+    """The class of events of this type. CorruptLedgerError for a type or schema that this code does not know."""
+    event_class = CLASS_BY_TYPE.get(type_name)
+    if event_class is None or not 1 <= schema <= event_class.class_version:
+        raise CorruptLedgerError(f"Events of type {type_name}, schema {schema}, are not known to this release.")
+    return event_class
+
+
+def read_event(
+    type_name: str, schema: int, stream: str, version: int, recorded_at: datetime, data: Mapping[str, Any]
+) -> Aggregate.Event:
+    """The event as today's class, its data brought forward from *schema*. Raises CorruptLedgerError."""
+    event_class = must_know(type_name, schema)
+    if schema < event_class.class_version:
+        data = dict(data)
+        for older in range(schema, event_class.class_version):
+            getattr(event_class, f"upcast_v{older}_v{older + 1}")(data)
+    try:
+        return event_from_data(event_class, stream, version, recorded_at, data)
+    except (TypeError, ValueError) as error:
+        raise CorruptLedgerError(f"Version {version} of {stream} does not read as {type_name}: {error}") from error

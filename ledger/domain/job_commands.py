@@ -1,0 +1,408 @@
+"""What callers, and the ledger's own watch, ask of jobs."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime, timedelta
+from typing import Any, ClassVar
+
+import orjson
+
+from jobledger.ledger.domain.command import Caller, Command, Effect, Find, UnitOfWork
+from jobledger.ledger.domain.job import BROKEN_STATES, LARGEST_JOB_ID, Job, State, job_stream
+from jobledger.ledger.errors import InvalidCommandError, JobExistsError, NotAllowedError, NotFoundError
+
+# A fetch (a job with a datastream) that has not started so long after its scheduled start is discarded.
+FETCH_START_TIMEOUT_S = 2 * 24 * 3600
+
+JOBS_BY_EXTERNAL_ID = "jobs_by_external_id"
+FOLLOW_UPS = "follow_ups"
+LAST_HEARTBEAT = "last_heartbeat"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobSpec:
+    """A job as somebody registers it; timeouts in seconds.
+
+    ``job_id``, a final ``state`` and the times and reason that go with it are for imports. ``preceding_external_id`` names the
+    preceding job by the external id it has in the same source, registered before or earlier in the same list.
+    """
+
+    type: str
+    name: str
+    domain: str | None = None
+    priority: str | None = None
+    datastream: dict[str, Any] | None = None
+    stage: str | None = None
+    preceding_job_id: int | None = None
+    preceding_external_id: str | None = None
+    required_job_ids: list[int] | None = None
+    retry_of_job_id: int | None = None
+    source: str | None = None
+    external_id: str | None = None
+    scheduled_at: datetime | None = None
+    heartbeat_timeout: int | None = None
+    start_timeout: int | None = None
+    backup: dict[str, Any] | None = None
+    attributes: dict[str, Any] | None = None
+    job_id: int | None = None
+    state: State | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    reason: str | None = None
+
+    @property
+    def is_import(self) -> bool:
+        """Whether it tells a past that the ledger did not see."""
+        return self.job_id is not None or self.state is not None
+
+    def body_hash(self) -> str:
+        """SHA-256 (hex) of all members in canonical order."""
+        members = {field.name: getattr(self, field.name) for field in fields(self)}
+        return hashlib.sha256(orjson.dumps(members, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegisterJobs(Command):
+    """Register jobs, all or none. The result's ``jobs`` are in the order given.
+
+    Each is ``{"id", "state", "offset"}``, the offset being that of its ``job.registered`` among the command's events; a job that
+    was there already, registered with the same body: ``{"id", "state", "position"}``.
+    """
+
+    capability: ClassVar[str] = "jobs.register"
+    jobs: Sequence[JobSpec]
+    fetch_start_timeout_s: int = FETCH_START_TIMEOUT_S
+
+    @property
+    def least_events(self) -> int:
+        """One a job."""
+        return len(self.jobs)
+
+    def streams(self) -> Iterable[str]:
+        """The jobs they follow, require, retry, and those whose ids they want."""
+        for job in self.jobs:
+            for job_id in (job.preceding_job_id, job.retry_of_job_id, job.job_id, *(job.required_job_ids or ())):
+                if job_id is not None:
+                    yield job_stream(job_id)
+
+    def finds(self) -> Iterable[Find]:
+        """Which of the external ids are known."""
+        names = dict.fromkeys(
+            (job.source or "", external_id)
+            for job in self.jobs
+            for external_id in (job.external_id, job.preceding_external_id)
+            if external_id is not None
+        )
+        if names:
+            yield Find(JOBS_BY_EXTERNAL_ID, tuple(names))
+
+    def found_streams(self, answers: Iterable[Any]) -> Iterable[str]:
+        """The jobs that have the external ids."""
+        for known in answers:
+            for job_id, _body_hash, _position in known.values():
+                yield job_stream(job_id)
+
+    def decide(self, unit: UnitOfWork) -> dict[str, Any]:
+        """Raises JobExistsError, NotFoundError, NotAllowedError, JobIsFinalError."""
+        known: dict[tuple[str, str], tuple[int, str, int | None]] = {}
+        for find in self.finds():
+            known.update(unit.found(find))
+        return {"jobs": [self._register(unit, spec, known) for spec in self.jobs]}
+
+    def _register(
+        self, unit: UnitOfWork, spec: JobSpec, known: dict[tuple[str, str], tuple[int, str, int | None]]
+    ) -> dict[str, Any]:
+        source = spec.source or ""
+        body_hash = None
+        if spec.external_id is not None:
+            body_hash = spec.body_hash()
+            there = known.get((source, spec.external_id))
+            if there is not None:
+                return self._already_there(unit, spec, there, body_hash)
+        if spec.is_import:
+            self.caller.must("jobs.import")
+        domain = spec.domain or self.caller.home_domain
+        if not self.caller.sees(domain):
+            raise NotAllowedError(f"You may not register jobs in the domain {domain}.", domain=domain)
+        preceding = self._preceding(unit, spec, known)
+        for job_id in (*(spec.required_job_ids or ()), *(() if spec.retry_of_job_id is None else (spec.retry_of_job_id,))):
+            visible_job(unit, self.caller, job_id)
+        job_id = self._take_id(unit, spec)
+        offset = len(unit.events)
+        start_timeout = spec.start_timeout
+        if start_timeout is None and spec.datastream is not None and spec.state is None:
+            start_timeout = self.fetch_start_timeout_s
+        job = unit.begin(
+            Job.Registered,
+            job_stream(job_id),
+            type=spec.type,
+            name=spec.name,
+            domain=domain,
+            priority=spec.priority,
+            datastream=spec.datastream,
+            stage=spec.stage,
+            preceding_job_id=None if preceding is None else preceding.job_id,
+            required_job_ids=spec.required_job_ids,
+            retry_of_job_id=spec.retry_of_job_id,
+            source=spec.source,
+            external_id=spec.external_id,
+            body_hash=body_hash,
+            scheduled_at=spec.scheduled_at,
+            heartbeat_timeout=spec.heartbeat_timeout,
+            start_timeout=start_timeout,
+            backup=spec.backup,
+            attributes=spec.attributes,
+        )
+        assert isinstance(job, Job)
+        if spec.external_id is not None:
+            known[source, spec.external_id] = (job_id, body_hash or "", None)
+            unit.outdate(JOBS_BY_EXTERNAL_ID, (source, spec.external_id))
+        if preceding is not None:
+            unit.outdate(FOLLOW_UPS)
+        self._tell_past(unit, spec, job)
+        if preceding is not None and preceding.state in BROKEN_STATES and job.state is State.SCHEDULED:
+            job.discard_after(unit.now, preceding)
+        return {"id": job_id, "state": str(job.state), "version": job.version, "offset": offset}
+
+    def _already_there(
+        self, unit: UnitOfWork, spec: JobSpec, there: tuple[int, str, int | None], body_hash: str
+    ) -> dict[str, Any]:
+        job_id, known_hash, position = there
+        job = unit.get(Job, job_stream(job_id))
+        if known_hash != body_hash or job is None or not self.caller.sees(job.domain):
+            raise JobExistsError(
+                f"Another job is registered as {spec.external_id} of {spec.source}.",
+                source=spec.source,
+                external_id=spec.external_id,
+            )
+        return {"id": job_id, "state": str(job.state), "version": job.version, "position": position}
+
+    def _preceding(
+        self, unit: UnitOfWork, spec: JobSpec, known: dict[tuple[str, str], tuple[int, str, int | None]]
+    ) -> Job | None:
+        job_id = spec.preceding_job_id
+        if spec.preceding_external_id is not None:
+            there = known.get((spec.source or "", spec.preceding_external_id))
+            if there is None:
+                raise NotFoundError(
+                    f"There is no job {spec.preceding_external_id} of {spec.source} to follow.",
+                    preceding_external_id=spec.preceding_external_id,
+                )
+            job_id = there[0]
+        return None if job_id is None else visible_job(unit, self.caller, job_id)
+
+    def _take_id(self, unit: UnitOfWork, spec: JobSpec) -> int:
+        if spec.job_id is None:
+            job_id = unit.next_number("job")
+            if job_id > LARGEST_JOB_ID:
+                raise InvalidCommandError("The org has no job ids left.")
+            return job_id
+        if unit.get(Job, job_stream(spec.job_id)) is not None:
+            raise JobExistsError(f"Job {spec.job_id} exists.", job_id=spec.job_id)
+        unit.use_number("job", spec.job_id)
+        return spec.job_id
+
+    def _tell_past(self, unit: UnitOfWork, spec: JobSpec, job: Job) -> None:
+        if spec.started_at is not None:
+            job.start(unit.now, started_at=spec.started_at)
+        match spec.state:
+            case State.SUCCESS:
+                job.succeed(unit.now, ended_at=spec.ended_at)
+            case State.FAILED:
+                job.fail(unit.now, ended_at=spec.ended_at, error=spec.reason)
+            case State.CANCELLED:
+                job.cancel(unit.now, ended_at=spec.ended_at, reason=spec.reason)
+            case State.DISCARDED:
+                job.discard(unit.now, spec.reason or "discarded before it was imported")
+
+
+def visible_job(unit: UnitOfWork, caller: Caller, job_id: int) -> Job:
+    """The job, if there is one that *caller* may see. Raises NotFoundError."""
+    job = unit.get(Job, job_stream(job_id))
+    if job is None or not caller.sees(job.domain):
+        raise NotFoundError(f"There is no job {job_id}.", job_id=job_id)
+    return job
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobTransition(Command):
+    """Base of what is asked of one job. The result is ``{"id", "state", "version"}`` after it."""
+
+    job_id: int
+
+    def streams(self) -> Iterable[str]:
+        """The job."""
+        return (job_stream(self.job_id),)
+
+    def decide(self, unit: UnitOfWork) -> dict[str, Any]:
+        """Raises NotFoundError, and what the transition raises."""
+        job = visible_job(unit, self.caller, self.job_id)
+        self.change(unit, job)
+        return {"id": self.job_id, "state": str(job.state), "version": job.version}
+
+    def change(self, unit: UnitOfWork, job: Job) -> None:
+        """Make the transition."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartJob(JobTransition):
+    """The job began to run."""
+
+    capability: ClassVar[str] = "jobs.update"
+    stage: str | None = None
+    started_at: datetime | None = None
+
+    def change(self, unit: UnitOfWork, job: Job) -> None:
+        """Start it."""
+        job.start(unit.now, self.stage, self.started_at)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnterStage(JobTransition):
+    """The job went on to a stage."""
+
+    capability: ClassVar[str] = "jobs.update"
+    stage: str
+
+    def change(self, unit: UnitOfWork, job: Job) -> None:
+        """Enter it."""
+        job.enter_stage(unit.now, self.stage)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportProgress(JobTransition):
+    """The job reports how far it is."""
+
+    capability: ClassVar[str] = "jobs.update"
+    progress: float | None = None
+    figures: dict[str, int | float] | None = None
+    message: str | None = None
+
+    def change(self, unit: UnitOfWork, job: Job) -> None:
+        """Record it."""
+        job.report_progress(unit.now, self.progress, self.figures, self.message)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SendHeartbeat(JobTransition):
+    """The job's worker is alive. An event only where the job was stale."""
+
+    capability: ClassVar[str] = "jobs.update"
+
+    def change(self, unit: UnitOfWork, job: Job) -> None:
+        """Note it beside the ledger."""
+        job.give_sign_of_life(unit.now)
+        unit.affect(Effect("heartbeat", (self.job_id, unit.now)))
+        unit.outdate(LAST_HEARTBEAT, self.job_id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SucceedJob(JobTransition):
+    """The job ended well."""
+
+    capability: ClassVar[str] = "jobs.update"
+    ended_at: datetime | None = None
+    message: str | None = None
+
+    def change(self, unit: UnitOfWork, job: Job) -> None:
+        """End it."""
+        job.succeed(unit.now, self.ended_at, self.message)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BreakJob(JobTransition):
+    """Base of what ends a job so that its follow-ups are discarded in the same append."""
+
+    def finds(self) -> Iterable[Find]:
+        """Its follow-ups, theirs, and so on."""
+        return (Find(FOLLOW_UPS, (self.job_id,)),)
+
+    def found_streams(self, answers: Iterable[Any]) -> Iterable[str]:
+        """All of them."""
+        return (job_stream(job_id) for follow_ups in answers for job_id, _preceding in follow_ups)
+
+    def decide(self, unit: UnitOfWork) -> dict[str, Any]:
+        """Make the transition, then discard what waited for the job. Raises as JobTransition."""
+        result = super(BreakJob, self).decide(unit)
+        job = unit.get(Job, job_stream(self.job_id))
+        if job is not None and job.state in BROKEN_STATES:
+            result["discarded"] = discard_follow_ups(unit, job)
+        return result
+
+
+def discard_follow_ups(unit: UnitOfWork, broken: Job) -> list[int]:
+    """Discard the scheduled jobs behind *broken*, nearest first; their ids."""
+    broken_by_id = {broken.job_id: broken}
+    for job_id, preceding_id in unit.found(Find(FOLLOW_UPS, (broken.job_id,))):
+        follow_up = unit.get(Job, job_stream(job_id))
+        preceding = broken_by_id.get(preceding_id)
+        if preceding is not None and follow_up is not None and follow_up.state is State.SCHEDULED:
+            follow_up.discard_after(unit.now, preceding)
+            broken_by_id[job_id] = follow_up
+    return list(broken_by_id)[1:]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailJob(BreakJob):
+    """The job ended badly."""
+
+    capability: ClassVar[str] = "jobs.update"
+    ended_at: datetime | None = None
+    error: str | None = None
+
+    def change(self, unit: UnitOfWork, job: Job) -> None:
+        """End it."""
+        job.fail(unit.now, self.ended_at, self.error)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelJob(BreakJob):
+    """Somebody ends the job, started or not."""
+
+    capability: ClassVar[str] = "jobs.cancel"
+    reason: str | None = None
+
+    def change(self, unit: UnitOfWork, job: Job) -> None:
+        """End it."""
+        job.cancel(unit.now, reason=self.reason)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JudgeOverdueJob(BreakJob):
+    """The ledger's own watch found the job overdue: it goes stale, or is discarded because it never started.
+
+    *allowance* is the time since the deadline began to run in which no server did. Judged on the newest state, so that two
+    watches, or a heartbeat on its way, do no harm.
+    """
+
+    capability: ClassVar[str] = "ledger.watch"
+    allowance: timedelta = timedelta(0)
+
+    def finds(self) -> Iterable[Find]:
+        """Its follow-ups, and its last heartbeat."""
+        return (Find(FOLLOW_UPS, (self.job_id,)), Find(LAST_HEARTBEAT, (self.job_id,)))
+
+    def found_streams(self, answers: Iterable[Any]) -> Iterable[str]:
+        """The follow-ups."""
+        follow_ups, _heartbeat = answers
+        return [job_stream(job_id) for job_id, _preceding in follow_ups]
+
+    def change(self, unit: UnitOfWork, job: Job) -> None:
+        """Let it go stale, or discard it, unless it is not overdue after all."""
+        due_at = job.due_at
+        if due_at is None:
+            return
+        if job.state is State.SCHEDULED:
+            if unit.now >= due_at + self.allowance:
+                job.discard(unit.now, f"not started within {job.start_timeout} s of its scheduled start")
+            return
+        beat_at: datetime | None = unit.found(Find(LAST_HEARTBEAT, (self.job_id,)))
+        last_seen_at = job.last_report_at or job.registered_at
+        if beat_at is not None and beat_at > last_seen_at:
+            due_at, last_seen_at = due_at + (beat_at - last_seen_at), beat_at
+        if unit.now >= due_at + self.allowance:
+            job.go_stale(unit.now, last_seen_at)
+

@@ -1,0 +1,142 @@
+"""What can go wrong, as a caller or an operator sees it.
+
+LedgerError                    the caller can act on it
+├── InvalidCommandError        malformed, out of range
+│   ├── ContentTooLargeError
+│   └── IdempotencyKeyReusedError
+├── NotFoundError
+├── ConflictError              the state forbids it
+│   ├── JobIsFinalError
+│   ├── JobIsNotRunningError
+│   ├── JobExistsError
+│   └── NameIsTakenError
+├── NotAllowedError            the caller lacks the capability
+└── UnavailableError           nothing was appended, try again (retry_after_s)
+    ├── QueueIsFullError
+    ├── DatabaseIsAwayError
+    └── ReleaseDiffersError
+OutcomeUnknownError            a LedgerError too: repeat with the same Idempotency-Key
+CorruptLedgerError             not a LedgerError: an operator must act; the org's writing stops
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+
+class LedgerError(Exception):
+    """The request was refused.
+
+    A class's first docstring line is its title on the wire and ``code`` its stable name; ``facts`` are shown to the caller, so
+    they never hold a secret.
+    """
+
+    code: ClassVar[str] = "refused"
+
+    def __init__(self, detail: str, **facts: Any) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.facts = facts
+
+    @classmethod
+    def title(cls) -> str:
+        """The first line of the docstring, without its full stop."""
+        return (cls.__doc__ or "").splitlines()[0].rstrip(".")
+
+
+class InvalidCommandError(LedgerError):
+    """The request is malformed or out of range."""
+
+    code = "invalid"
+
+
+class ContentTooLargeError(InvalidCommandError):
+    """An event's content or header is too large."""
+
+    code = "content_too_large"
+
+
+class IdempotencyKeyReusedError(InvalidCommandError):
+    """The Idempotency-Key was used for another request."""
+
+    code = "idempotency_key_reused"
+
+
+class NotFoundError(LedgerError):
+    """There is no such thing here."""
+
+    code = "not_found"
+
+
+class ConflictError(LedgerError):
+    """The present state forbids it."""
+
+    code = "conflict"
+
+
+class JobIsFinalError(ConflictError):
+    """The job has ended."""
+
+    code = "job_is_final"
+
+
+class JobIsNotRunningError(ConflictError):
+    """The job is not running."""
+
+    code = "job_is_not_running"
+
+
+class JobExistsError(ConflictError):
+    """Another job has this id, or this source and external id."""
+
+    code = "job_exists"
+
+
+class NameIsTakenError(ConflictError):
+    """The name is taken."""
+
+    code = "name_is_taken"
+
+
+class NotAllowedError(LedgerError):
+    """The caller lacks the capability."""
+
+    code = "not_allowed"
+
+
+class UnavailableError(LedgerError):
+    """The ledger cannot take this now; nothing was appended."""
+
+    code = "unavailable"
+
+    def __init__(self, detail: str, *, retry_after_s: int = 1, **facts: Any) -> None:
+        super().__init__(detail, **facts)
+        self.retry_after_s = retry_after_s
+
+
+class QueueIsFullError(UnavailableError):
+    """Too many requests are waiting; nothing was appended."""
+
+    code = "queue_is_full"
+
+
+class DatabaseIsAwayError(UnavailableError):
+    """The database cannot be reached; nothing was appended."""
+
+    code = "database_is_away"
+
+
+class ReleaseDiffersError(UnavailableError):
+    """This server is of another release than the ledger's projections; nothing was appended."""
+
+    code = "release_differs"
+
+
+class OutcomeUnknownError(LedgerError):
+    """The outcome is unknown; repeat with the same Idempotency-Key."""
+
+    code = "outcome_unknown"
+
+
+class CorruptLedgerError(Exception):
+    """What the store holds is not what this code wrote or can read: an operator must act."""

@@ -1,0 +1,47 @@
+"""An org's head: the one row by which its writers are serialised."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+
+from jobledger.ledger.store.codec import EMPTY_LEAF
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The head as one append left it: ``size`` events, the leaf of the last, when that was recorded, the numbers given out."""
+
+    size: int
+    last_leaf: bytes
+    recorded_at: datetime
+    numbers: Mapping[str, int]
+    projections: Mapping[str, Mapping[str, int]]
+
+    def is_same_history_as(self, other: Head) -> bool:
+        """Whether both are the same append's."""
+        return self.size == other.size and self.last_leaf == other.last_leaf
+
+    def generation(self, projection: str) -> int:
+        """The live generation of a projection's rows."""
+        return self.projections[projection]["gen"]
+
+
+# Before anything is recorded: Postgres's -infinity comes as this.
+BEFORE_ALL_TIME = datetime.min.replace(tzinfo=UTC)
+
+
+def read_head(record: Mapping[str, Any]) -> Head:
+    """The head in a row of ``lock_head`` or ``read_head``."""
+    recorded_at = record["recorded_at"]
+    return Head(
+        size=record["size"],
+        last_leaf=record["last_leaf"] or EMPTY_LEAF,
+        recorded_at=BEFORE_ALL_TIME if recorded_at.tzinfo is None else recorded_at,
+        numbers=orjson.loads(record["numbers"]),
+        projections=orjson.loads(record["projections"]),
+    )

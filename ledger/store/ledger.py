@@ -1,0 +1,99 @@
+"""The ledger: the one way to change anything, and the way to read what was recorded."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from uuid import uuid4
+
+import orjson
+
+from jobledger.ledger.domain.access import CreateOrg, must_be_org_name
+from jobledger.ledger.domain.aggregate import Aggregate
+from jobledger.ledger.domain.command import Caller, Command, Outcome
+from jobledger.ledger.domain.job import Job, job_stream
+from jobledger.ledger.errors import NotFoundError, UnavailableError
+from jobledger.ledger.store.cache import Cache, Memory
+from jobledger.ledger.store.database import Database
+from jobledger.ledger.store.projection import InlineProjection
+from jobledger.ledger.store.recorder import Recorder
+from jobledger.ledger.store.sequencer import Sequencer
+from jobledger.ledger.store.statement import ledger_statement
+from jobledger.ledger.store.writer import Appender, OrgWriter, load_aggregates
+
+# What all orgs' remembered aggregates may take together.
+MEMORY_BYTES = 64 * 1024 * 1024
+
+
+def ledger_itself(org: str) -> Caller:
+    """The caller of what the ledger does in *org* by its own rules."""
+    return Caller(
+        org=org,
+        principal="ledger",
+        capabilities=frozenset({"ledger.watch", "orgs.manage", "principals.manage", "tokens.manage"}),
+        via="ledger",
+        request=str(uuid4()),
+    )
+
+
+class Ledger:
+    """Every org's ledger in one database, as this process sees and changes it."""
+
+    def __init__(self, database: Database, projections: Sequence[InlineProjection]) -> None:
+        self.database = database
+        self.recorder = Recorder(database)
+        self.projections = projections
+        self._appender = Appender(projections)
+        self._memory = Memory(MEMORY_BYTES)
+        self._sequencers: dict[str, Sequencer] = {}
+        self._is_closing = False
+
+    async def execute(self, command: Command) -> Outcome:
+        """Decide *command* and record what it comes to; durable when this returns.
+
+        Raises LedgerError with nothing recorded, but for OutcomeUnknownError; CorruptLedgerError where the org's writing has
+        stopped.
+        """
+        if self._is_closing:
+            raise UnavailableError("The server is stopping.", retry_after_s=2)
+        command.caller.must(command.capability)
+        return await self._sequencer(command.caller.org).execute(command)
+
+    async def create_org(self, name: str) -> Outcome:
+        """Begin an org's ledger. Raises InvalidCommandError, NameIsTakenError."""
+        must_be_org_name(name)
+        connection = await self.database.take_writer()
+        try:
+            live = {it.name: {"gen": 1, "fold": it.fold_version} for it in self.projections}
+            await connection.execute(ledger_statement("create_head"), name, orjson.dumps(live).decode())
+        except BaseException:
+            self.database.drop_writer(connection)
+            raise
+        self.database.give_back_writer(connection)
+        return await self.execute(CreateOrg(caller=ledger_itself(name)))
+
+    async def job(self, org: str, job_id: int) -> Job:
+        """The job as of now. Raises NotFoundError."""
+        aggregate = await self.aggregate(org, job_stream(job_id))
+        if not isinstance(aggregate, Job):
+            raise NotFoundError(f"There is no job {job_id}.", job_id=job_id)
+        return aggregate
+
+    async def aggregate(self, org: str, stream: str) -> Aggregate | None:
+        """The aggregate as of now, None where the stream has not begun."""
+        head = await self.recorder.head(org)
+        async with self.database.reader() as connection:
+            return (await load_aggregates(connection, org, head, self.projections, [stream])).get(stream)
+
+    async def close(self) -> None:
+        """Refuse what is new, answer what is queued."""
+        self._is_closing = True
+        await asyncio.gather(*(sequencer.drain() for sequencer in self._sequencers.values()))
+
+    def _sequencer(self, org: str) -> Sequencer:
+        sequencer = self._sequencers.get(org)
+        if sequencer is None:
+            writer = OrgWriter(org, self._appender, Cache(self._memory))
+            sequencer = self._sequencers[org] = Sequencer(writer, self.database)
+        return sequencer
+

@@ -1,0 +1,227 @@
+"""One org's sequencer: a bounded queue, one writer task, batches that are appended once whatever the connection does."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from time import monotonic
+
+import asyncpg
+
+from jobledger.ledger.domain.command import Command, Outcome
+from jobledger.ledger.errors import (
+    CorruptLedgerError,
+    DatabaseIsAwayError,
+    LedgerError,
+    OutcomeUnknownError,
+    QueueIsFullError,
+    UnavailableError,
+)
+from jobledger.ledger.store.batch import Batch
+from jobledger.ledger.store.codec import leaf_of
+from jobledger.ledger.store.database import Connection, Database, is_lost_connection, is_passing
+from jobledger.ledger.store.statement import ledger_statement
+from jobledger.ledger.store.writer import OrgWriter, Written
+
+log = logging.getLogger(__name__)
+
+MOST_WAITING = 4_096
+LONGEST_WAIT_FOR_ROOM_S = 2.0
+MOST_CANDIDATES = 1_000
+# How long a queued command outlives the database: longer than a paused writer keeps the head's lock.
+PATIENCE_S = 20.0
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 1.0
+
+
+@dataclass(slots=True)
+class Waiting:
+    """A queued command and who waits for what becomes of it."""
+
+    command: Command
+    outcome: asyncio.Future[Outcome]
+
+    def accept(self, outcome: Outcome) -> None:
+        """Answer the caller, if it is still there."""
+        if not self.outcome.done():
+            self.outcome.set_result(outcome)
+
+    def refuse(self, error: BaseException) -> None:
+        """Answer the caller with why not, if it is still there."""
+        if not self.outcome.done():
+            self.outcome.set_exception(error)
+            # A caller that went away asks nobody: its refusal is no unseen error.
+            self.outcome.exception()
+
+
+class Sequencer:
+    """Appends one org's commands in order of arrival."""
+
+    def __init__(self, writer: OrgWriter, database: Database) -> None:
+        self._writer = writer
+        self._database = database
+        self._queue: deque[Waiting] = deque()
+        self._in_hand: list[Waiting] = []
+        self._task: asyncio.Task[None] | None = None
+        self._room = asyncio.Event()
+        self._room.set()
+        self._corruption: CorruptLedgerError | None = None
+
+    @property
+    def waiting(self) -> int:
+        """How many commands are queued or being decided."""
+        return len(self._queue) + len(self._in_hand)
+
+    async def execute(self, command: Command) -> Outcome:
+        """What becomes of *command*; durable when this returns.
+
+        Raises LedgerError: a refusal; UnavailableError, nothing was appended; OutcomeUnknownError. CorruptLedgerError where an
+        operator must act first. Once queued it is decided, whether or not its caller still waits.
+        """
+        if len(self._queue) >= MOST_WAITING:
+            await self._wait_for_room()
+        if self._corruption is not None:
+            raise self._corruption
+        waiting = Waiting(command, asyncio.get_running_loop().create_future())
+        self._queue.append(waiting)
+        if len(self._queue) >= MOST_WAITING:
+            self._room.clear()
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._run(), name=f"sequencer of {self._writer.org}")
+        return await waiting.outcome
+
+    async def drain(self) -> None:
+        """Wait until all that is queued has been answered."""
+        while self._task is not None and not self._task.done():
+            await asyncio.wait([self._task])
+
+    async def _wait_for_room(self) -> None:
+        give_up_at = monotonic() + LONGEST_WAIT_FOR_ROOM_S
+        while len(self._queue) >= MOST_WAITING:
+            try:
+                await asyncio.wait_for(self._room.wait(), give_up_at - monotonic())
+            except TimeoutError:
+                raise QueueIsFullError("Too many requests are waiting.", retry_after_s=2) from None
+
+    async def _run(self) -> None:
+        """Write batches until nothing is queued."""
+        try:
+            while self._queue:
+                self._in_hand = self._take_candidates()
+                if self._corruption is not None:
+                    self._refuse_all(self._in_hand, self._corruption)
+                else:
+                    await self._write(self._in_hand)
+                self._in_hand = []
+        finally:
+            self._refuse_all(self._in_hand, UnavailableError("The server stopped before this was decided."))
+            self._in_hand = []
+
+    def _take_candidates(self) -> list[Waiting]:
+        candidates: list[Waiting] = []
+        events = 0
+        while self._queue and len(candidates) < MOST_CANDIDATES:
+            events += self._queue[0].command.least_events
+            if candidates and events > MOST_CANDIDATES:
+                break
+            candidates.append(self._queue.popleft())
+        if len(self._queue) < MOST_WAITING:
+            self._room.set()
+        return candidates
+
+    async def _write(self, waiting: list[Waiting]) -> None:
+        """Append a batch of these, answer it, and put the rest back into the queue."""
+        give_up_at = monotonic() + PATIENCE_S
+        pause_s = FIRST_PAUSE_S
+        unsure: Written | None = None
+        while True:
+            connection: Connection | None = None
+            written = Written()
+            try:
+                connection = await self._database.take_writer()
+                if unsure is not None and await self._is_appended(connection, unsure.batch):
+                    # It did happen, the reply alone was lost. What is remembered is older than that.
+                    self._writer.cache.clear()
+                    written = unsure
+                else:
+                    unsure = None
+                    await self._writer.write(connection, [it.command for it in waiting], written)
+                self._database.give_back_writer(connection)
+                self._answer(waiting, written)
+                return
+            except (LedgerError, CorruptLedgerError) as error:
+                await self._roll_back(connection)
+                if isinstance(error, CorruptLedgerError):
+                    log.critical("The ledger of %s cannot be written: %s", self._writer.org, error)
+                    self._corruption = error
+                self._refuse_all(waiting, error)
+                return
+            except Exception as error:
+                if not is_passing(error):
+                    await self._roll_back(connection)
+                    await self._write_apart(waiting, error)
+                    return
+                log.warning("An append to %s is tried again: %s", self._writer.org, type(error).__name__)
+                if connection is not None:
+                    self._database.drop_writer(connection)
+                if written.is_commit_sent:
+                    unsure = written
+                if monotonic() >= give_up_at:
+                    self._refuse_all(waiting, self._giving_up(error, is_unsure=unsure is not None))
+                    return
+                await asyncio.sleep(pause_s)
+                pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+
+    def _answer(self, waiting: list[Waiting], written: Written) -> None:
+        decided = len(written.decisions)
+        self._queue.extendleft(reversed(waiting[decided:]))
+        for one, decision in zip(waiting, written.decisions, strict=False):
+            if decision.outcome is not None:
+                one.accept(decision.outcome)
+            elif decision.refusal is not None:
+                one.refuse(decision.refusal)
+
+    async def _write_apart(self, waiting: list[Waiting], error: Exception) -> None:
+        """Write each alone, so that only the command for which *error* was raised fails."""
+        if len(waiting) == 1:
+            self._refuse_all(waiting, error)
+            return
+        for one in waiting:
+            await self._write([one])
+
+    async def _roll_back(self, connection: Connection | None) -> None:
+        """Give the connection back, out of its transaction, or drop it."""
+        if connection is None:
+            return
+        try:
+            await connection.execute("ROLLBACK")
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+            self._database.drop_writer(connection)
+        else:
+            self._database.give_back_writer(connection)
+
+    async def _is_appended(self, connection: Connection, batch: Batch | None) -> bool:
+        """Whether *batch*, whose COMMIT went unanswered, is in the store.
+
+        The head's lock first: the server may still be committing for the connection that was lost.
+        """
+        assert batch is not None
+        async with connection.transaction():
+            await connection.fetchrow(ledger_statement("lock_head"), batch.org)
+            header = await connection.fetchval(ledger_statement("header_at"), batch.org, batch.first_position)
+        return header is not None and leaf_of(header) == batch.first_leaf
+
+    def _giving_up(self, error: BaseException, *, is_unsure: bool) -> LedgerError:
+        if is_unsure:
+            return OutcomeUnknownError(
+                "The database was lost while this was being committed. Repeat with the same Idempotency-Key."
+            )
+        if is_lost_connection(error):
+            return DatabaseIsAwayError("The database does not answer.", retry_after_s=5)
+        return UnavailableError("The database cannot take this now.", retry_after_s=5)
+
+    def _refuse_all(self, waiting: Sequence[Waiting], error: BaseException) -> None:
+        for one in waiting:
+            one.refuse(error)

@@ -1,0 +1,10 @@
+-- Events in the order of their positions.
+--   $1 org text    $2 from position bigint, itself included    $3 limit integer
+-- Returns position, header, body; body is null where it was purged.
+SELECT e.position, e.header, c.body
+  FROM event AS e
+  LEFT JOIN content AS c ON c.org = e.org AND c.position = e.position
+ WHERE e.org = $1::text
+   AND e.position >= $2::bigint
+ ORDER BY e.position
+ LIMIT $3::integer;

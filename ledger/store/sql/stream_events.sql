@@ -1,0 +1,11 @@
+-- One stream's events in their order.
+--   $1 org text    $2 stream text    $3 from position bigint, itself included    $4 limit integer
+-- Returns position, header, body; body is null where it was purged.
+SELECT e.position, e.header, c.body
+  FROM event AS e
+  LEFT JOIN content AS c ON c.org = e.org AND c.position = e.position
+ WHERE e.org = $1::text
+   AND e.stream = $2::text
+   AND e.position >= $3::bigint
+ ORDER BY e.version
+ LIMIT $4::integer;

@@ -1,0 +1,345 @@
+"""One transaction of the append path: lock the head, decide, write, commit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from time import monotonic
+from typing import Any
+
+import orjson
+
+from jobledger.ledger.domain.aggregate import Aggregate
+from jobledger.ledger.domain.command import Command, Find, Outcome
+from jobledger.ledger.domain.event_types import must_know
+from jobledger.ledger.errors import (
+    CorruptLedgerError,
+    IdempotencyKeyReusedError,
+    LedgerError,
+    NotFoundError,
+    ReleaseDiffersError,
+)
+from jobledger.ledger.store.batch import Batch, Rows, decode_answer
+from jobledger.ledger.store.cache import Cache
+from jobledger.ledger.store.codec import StoredEvent, leaf_of
+from jobledger.ledger.store.database import Connection
+from jobledger.ledger.store.head import Head, read_head
+from jobledger.ledger.store.projection import InlineProjection
+from jobledger.ledger.store.statement import ledger_statement, shift_parameters
+
+# Beyond so many events of others it is cheaper to forget what was remembered than to bring it up to date.
+MOST_EVENTS_OF_OTHERS = 5_000
+APPEND_PARAMETERS = 11
+
+
+@dataclass(slots=True)
+class Decision:
+    """What became of one command of a batch: an outcome, or the reason it was refused."""
+
+    outcome: Outcome | None = None
+    refusal: LedgerError | None = None
+
+
+@dataclass(slots=True)
+class Written:
+    """A batch that was decided, and perhaps committed: what to answer, and how to recognise it in the store."""
+
+    decisions: list[Decision] = field(default_factory=list)
+    batch: Batch | None = None
+    is_commit_sent: bool = False
+
+
+class Appender:
+    """Puts together and runs the one statement that writes a batch."""
+
+    def __init__(self, projections: Sequence[InlineProjection]) -> None:
+        self.projections = projections
+        self._statements: dict[tuple[bool, ...], str] = {}
+
+    async def write(self, connection: Connection, batch: Batch) -> None:
+        """Write what the batch has decided and not yet written."""
+        rows = batch.take_rows()
+        if rows.streams:
+            await self._append(connection, batch, rows)
+        elif rows.answers:
+            await connection.execute(ledger_statement("remember_answers"), *self._answer_arguments(batch, rows))
+        for kind, effects in rows.effects.items():
+            await connection.execute(ledger_statement(kind), batch.org, *map(list, zip(*effects, strict=True)))
+
+    async def _append(self, connection: Connection, batch: Batch, rows: Rows) -> None:
+        arguments: list[Any] = [
+            batch.org,
+            batch.size,
+            batch.last_leaf,
+            batch.now,
+            orjson.dumps(batch.numbers).decode(),
+            rows.first_position,
+            rows.streams,
+            rows.versions,
+            rows.types,
+            rows.headers,
+            rows.bodies,
+        ]
+        parts: list[bool] = []
+        for projection in self.projections:
+            changes = [it for it in rows.changed.values() if type(it.after) is projection.aggregate_class]
+            parts.append(bool(changes))
+            if changes:
+                arguments += [batch.org, batch.projections[projection.name]["gen"], *projection.columns(changes)]
+        parts.append(bool(rows.answers))
+        if rows.answers:
+            arguments += self._answer_arguments(batch, rows)
+        await connection.execute(self._statement(tuple(parts)), *arguments)
+
+    def _answer_arguments(self, batch: Batch, rows: Rows) -> list[Any]:
+        return [batch.org, batch.now, *map(list, zip(*rows.answers, strict=True))]
+
+    def _statement(self, parts: tuple[bool, ...]) -> str:
+        """The append with those projections, and the answers, that have rows."""
+        if parts not in self._statements:
+            sql, used = ledger_statement("append").rstrip(), APPEND_PARAMETERS
+            for projection, is_part in zip(self.projections, parts, strict=False):
+                if is_part:
+                    sql += f", {projection.name} AS (\n{shift_parameters(projection.write_sql, used)})"
+                    used += 2 + projection.column_count
+            if parts[-1]:
+                sql += f", answers AS (\n{shift_parameters(ledger_statement('remember_answers'), used)})"
+            self._statements[parts] = sql + "\nSELECT"
+        return self._statements[parts]
+
+
+class OrgWriter:
+    """Writes batches of one org, on any connection, with what it remembers of the org's aggregates."""
+
+    def __init__(self, org: str, appender: Appender, cache: Cache) -> None:
+        self.org = org
+        self.cache = cache
+        self._appender = appender
+        self._projections = appender.projections
+
+    async def write(self, connection: Connection, commands: Sequence[Command], written: Written) -> None:
+        """Decide as many of *commands*, from the first, as make a batch, and commit them.
+
+        *written* is filled as it goes, so that a caller whose connection is lost knows how far it came; each decision in it
+        counts only once this returns. Raises what the database raises, NotFoundError for an unknown org, ReleaseDiffersError,
+        CorruptLedgerError.
+        """
+        if self.cache.head is None:
+            self.cache.head = await self._read_head(connection)
+        aggregates = await self._load(connection, {s for command in commands for s in command.streams()})
+        # From here others wait. If we die before COMMIT is sent nothing was appended.
+        await connection.execute("BEGIN")
+        head, clock = await self._lock_head(connection)
+        await self._catch_up(connection, head, aggregates)
+        batch = written.batch = Batch(self.org, head, max(clock, head.recorded_at), aggregates)
+        answers = await self._answer(connection, batch, [find for command in commands for find in command.finds()])
+        await self._load_found(connection, batch, commands, answers)
+        remembered = await self._recall(connection, batch, commands)
+        limits = Limits()
+        for command in commands:
+            if limits.are_reached(batch, command):
+                break
+            written.decisions.append(await self._decide(connection, batch, command, answers, remembered))
+        await self._appender.write(connection, batch)
+        # If we die after the next line it is for the database to say whether the batch was appended.
+        written.is_commit_sent = True
+        await connection.execute("COMMIT")
+        self.cache.put(batch.accepted.values())
+        self.cache.head = batch.head()
+
+    async def _decide(
+        self,
+        connection: Connection,
+        batch: Batch,
+        command: Command,
+        answers: dict[Find, Any],
+        remembered: Mapping[tuple[str, str], tuple[bytes, Outcome]],
+    ) -> Decision:
+        try:
+            if command.idempotency is not None:
+                key = (command.caller.principal, command.idempotency.key)
+                earlier = batch.answered.get(key) or remembered.get(key)
+                if earlier is not None:
+                    return Decision(outcome=_repeat(command, *earlier))
+            outdated = [find for find in command.finds() if batch.is_outdated(find)]
+            if outdated:
+                # What earlier commands of this batch changed must be seen: write it, same transaction, then ask anew.
+                await self._appender.write(connection, batch)
+                batch.outdated.clear()
+                answers.update(await self._answer(connection, batch, list(command.finds())))
+                await self._load_found(connection, batch, [command], answers)
+            return Decision(outcome=batch.execute(command, answers))
+        except LedgerError as refusal:
+            return Decision(refusal=refusal)
+
+    async def _read_head(self, connection: Connection) -> Head:
+        record = await connection.fetchrow(ledger_statement("read_head"), self.org)
+        if record is None:
+            raise NotFoundError(f"There is no org {self.org}.", org=self.org)
+        return read_head(record)
+
+    async def _lock_head(self, connection: Connection) -> tuple[Head, Any]:
+        record = await connection.fetchrow(ledger_statement("lock_head"), self.org)
+        if record is None:
+            raise NotFoundError(f"There is no org {self.org}.", org=self.org)
+        head = read_head(record)
+        for projection in self._projections:
+            live = head.projections.get(projection.name)
+            if live is None or live["fold"] != projection.fold_version:
+                raise ReleaseDiffersError(
+                    f"The ledger's projection {projection.name} is of another release than this server.",
+                    retry_after_s=30,
+                    projection=projection.name,
+                )
+        return head, record["clock"]
+
+    async def _catch_up(self, connection: Connection, head: Head, aggregates: dict[str, Aggregate | None]) -> None:
+        """Bring the cache and *aggregates* up to what others appended since."""
+        known = self.cache.head
+        if known is not None and head.is_same_history_as(known):
+            return
+        others: list[StoredEvent] | None = None
+        if known is not None and 0 <= head.size - known.size <= MOST_EVENTS_OF_OTHERS:
+            others = await self._events_since(connection, known)
+        if others is None:
+            # Too many, or not the history we knew: a database that went back. Nothing remembered holds.
+            self.cache.clear()
+            aggregates.update(await self._load(connection, aggregates))
+        else:
+            changed: dict[str, Aggregate] = {}
+            for stored in others:
+                self._apply(stored, aggregates, changed)
+            self.cache.put(changed.values())
+        self.cache.head = head
+
+    async def _events_since(self, connection: Connection, known: Head) -> list[StoredEvent] | None:
+        """What was appended after *known*; None if *known* is not in this history."""
+        records = await connection.fetch(
+            ledger_statement("events_after"), self.org, max(0, known.size - 1), MOST_EVENTS_OF_OTHERS + 1
+        )
+        events = [StoredEvent(*record) for record in records]
+        if known.size == 0:
+            return events
+        if not events or leaf_of(events[0].header) != known.last_leaf:
+            return None
+        return events[1:]
+
+    def _apply(
+        self, stored: StoredEvent, aggregates: dict[str, Aggregate | None], changed: dict[str, Aggregate]
+    ) -> None:
+        header = stored.envelope()
+        stream, version = header["stream"], header["version"]
+        must_know(header["type"], header["schema"])
+        before = changed.get(stream) or aggregates.get(stream) or self.cache.get(stream)
+        is_wanted = stream in aggregates
+        if before is None and not is_wanted:
+            return
+        if before is not None and before.version >= version:
+            return
+        event = stored.event()
+        after = event.mutate(None if before is None else before.working_copy([]))
+        assert after is not None
+        after.settle()
+        changed[stream] = after
+        if is_wanted:
+            aggregates[stream] = after
+
+    async def _load(self, connection: Connection, streams: Iterable[str]) -> dict[str, Aggregate | None]:
+        """The newest state of each stream, from the cache, else from the store; None for one that has not begun."""
+        aggregates: dict[str, Aggregate | None] = {stream: self.cache.get(stream) for stream in streams}
+        missing = [stream for stream, aggregate in aggregates.items() if aggregate is None]
+        if missing:
+            head = self.cache.head or await self._read_head(connection)
+            loaded = await load_aggregates(connection, self.org, head, self._projections, missing)
+            aggregates.update(loaded)
+            self.cache.put(loaded.values())
+        return aggregates
+
+    async def _load_found(
+        self, connection: Connection, batch: Batch, commands: Sequence[Command], answers: Mapping[Find, Any]
+    ) -> None:
+        """Add to the batch the streams that the answers to the commands' finds named."""
+        streams = {
+            stream
+            for command in commands
+            for stream in command.found_streams([answers[find] for find in command.finds()])
+            if stream not in batch.aggregates
+        }
+        if streams:
+            batch.aggregates.update(await self._load(connection, streams))
+
+    async def _answer(self, connection: Connection, batch: Batch, finds: Sequence[Find]) -> dict[Find, Any]:
+        """The answers to *finds*, those of one kind from one statement."""
+        answers: dict[Find, Any] = {}
+        for kind, same in groupby(sorted(set(finds), key=lambda find: find.kind), key=lambda find: find.kind):
+            asked = list(same)
+            projection = next(it for it in self._projections if kind in it.finds)
+            generation = batch.projections[projection.name]["gen"]
+            given = await projection.answer(connection, self.org, generation, kind, asked)
+            answers.update(zip(asked, given, strict=True))
+        return answers
+
+    async def _recall(
+        self, connection: Connection, batch: Batch, commands: Sequence[Command]
+    ) -> dict[tuple[str, str], tuple[bytes, Outcome]]:
+        """What was answered before to the commands' Idempotency-Keys."""
+        keys = [(it.caller.principal, it.idempotency.key) for it in commands if it.idempotency is not None]
+        if not keys:
+            return {}
+        principals, names = zip(*keys, strict=True)
+        records = await connection.fetch(
+            ledger_statement("recall_answers"), self.org, batch.now, list(principals), list(names)
+        )
+        return {(r["principal"], r["key"]): (r["request_hash"], decode_answer(r["answer"])) for r in records}
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How large a batch grows; one command alone may be larger."""
+
+    events: int = 1_000
+    size_bytes: int = 4 * 1024 * 1024
+    deciding_s: float = 0.020
+    began_at: float = field(default_factory=monotonic)
+
+    def are_reached(self, batch: Batch, command: Command) -> bool:
+        """Whether *command* must wait for the next batch."""
+        if batch.event_count == 0:
+            return False
+        return (
+            batch.event_count + command.least_events > self.events
+            or batch.size_bytes >= self.size_bytes
+            or monotonic() - self.began_at > self.deciding_s
+        )
+
+
+def _repeat(command: Command, request_hash: bytes, outcome: Outcome) -> Outcome:
+    assert command.idempotency is not None
+    if request_hash != command.idempotency.request_hash:
+        raise IdempotencyKeyReusedError(
+            "This Idempotency-Key was sent with another request.", key=command.idempotency.key
+        )
+    return outcome
+
+
+async def load_aggregates(
+    connection: Connection, org: str, head: Head, projections: Sequence[InlineProjection], streams: Sequence[str]
+) -> dict[str, Aggregate]:
+    """The aggregates of *streams* as of now: from a projection's row where there is one, then the events beyond it.
+
+    A row spares reading a long stream; the events after its version are read all the same, so that what is decided on is
+    always the newest, and nothing that this code does not know is passed over. Raises CorruptLedgerError.
+    """
+    aggregates: dict[str, Aggregate] = {}
+    for projection in projections:
+        aggregates.update(await projection.load(connection, org, head.generation(projection.name), streams))
+    versions = [aggregates[stream].version if stream in aggregates else 0 for stream in streams]
+    for record in await connection.fetch(ledger_statement("stream_after"), org, streams, versions):
+        event = StoredEvent(*record).event()
+        before = aggregates.get(event.originator_id)
+        after = event.mutate(before)
+        if after is None:
+            raise CorruptLedgerError(f"{event.originator_id} does not begin as it should.")
+        aggregates[event.originator_id] = after
+    return aggregates

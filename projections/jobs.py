@@ -1,0 +1,175 @@
+"""The projection of jobs: one row a job, rendered from the aggregate after its events.
+
+``document`` is the job as the API shows it, but for ``members``: what is large and seldom changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import orjson
+
+from jobledger.ledger.domain.aggregate import Aggregate
+from jobledger.ledger.domain.command import Find
+from jobledger.ledger.domain.job import Job, State, job_id_of, job_stream
+from jobledger.ledger.domain.job_commands import FOLLOW_UPS, JOBS_BY_EXTERNAL_ID, LAST_HEARTBEAT
+from jobledger.ledger.store.database import Connection
+from jobledger.ledger.store.projection import Changed
+from jobledger.ledger.store.statement import statement
+
+PACKAGE = "jobledger.projections"
+
+# The members of a job's document in their order, as the aggregate calls them, and as the API does.
+DOCUMENT = {
+    "job_id": "id",
+    "type": "type",
+    "name": "name",
+    "domain": "domain",
+    "state": "state",
+    "version": "version",
+    "priority": "priority",
+    "stage": "stage",
+    "progress": "progress",
+    "figures": "figures",
+    "message": "message",
+    "reason": "reason",
+    "datastream": "datastream",
+    "preceding_job_id": "preceding_job_id",
+    "required_job_ids": "required_job_ids",
+    "retry_of_job_id": "retry_of_job_id",
+    "source": "source",
+    "external_id": "external_id",
+    "heartbeat_timeout": "heartbeat_timeout",
+    "start_timeout": "start_timeout",
+    "registered_at": "registered_at",
+    "scheduled_at": "scheduled_at",
+    "started_at": "started_at",
+    "ended_at": "ended_at",
+    "last_report_at": "last_report_at",
+    "modified_on": "updated_at",
+}
+TIMES = ("registered_at", "scheduled_at", "started_at", "ended_at", "last_report_at")
+MEMBERS = ("backup", "attributes")
+
+
+def document_of(job: Job) -> bytes:
+    """The job as the API shows it, without its large members."""
+    return orjson.dumps({shown: getattr(job, name) for name, shown in DOCUMENT.items()}, option=orjson.OPT_UTC_Z)
+
+
+def members_of(job: Job) -> bytes | None:
+    """The job's large members, None where it has none."""
+    if job.backup is None and job.attributes is None:
+        return None
+    return orjson.dumps({name: getattr(job, name) for name in MEMBERS})
+
+
+def search_text(job: Job) -> str:
+    """What a search by ``q`` looks through: names and ids, in lower case, a line each."""
+    datastream = job.datastream or {}
+    parts = (job.type, job.name, job.external_id, datastream.get("name"), job.stage, job.message, job.reason)
+    return "\n".join(part for part in parts if part).lower()
+
+
+def job_from_row(row: Mapping[str, Any]) -> Job:
+    """The aggregate that the row was rendered from."""
+    document = orjson.loads(row["document"])
+    members = orjson.loads(row["members"]) if row["members"] is not None else {}
+    job = Job.__new__(Job)
+    updated_at = datetime.fromisoformat(document["updated_at"])
+    job.__base_init__(job_stream(row["id"]), row["version"], updated_at)
+    values: dict[str, Any] = {
+        name: document[shown] for name, shown in DOCUMENT.items() if name not in {"version", "modified_on"}
+    }
+    for name in TIMES:
+        if values[name] is not None:
+            values[name] = datetime.fromisoformat(values[name])
+    values["state"] = State(values["state"])
+    for name in MEMBERS:
+        values[name] = members.get(name)
+    values["body_hash"] = row["body_hash"]
+    job.__dict__.update(values)
+    job._created_on = job.registered_at
+    return job
+
+
+class JobsProjection:
+    """See ``InlineProjection``."""
+
+    name = "jobs"
+    fold_version = 1
+    aggregate_class: type[Aggregate] = Job
+    write_sql = statement(PACKAGE, "write_jobs")
+    column_count = 17
+    finds = frozenset({JOBS_BY_EXTERNAL_ID, FOLLOW_UPS, LAST_HEARTBEAT})
+
+    def columns(self, changes: Sequence[Changed]) -> Sequence[Sequence[Any]]:
+        """The rows of the changed jobs, column by column."""
+        return list(zip(*map(self._row, changes), strict=True))
+
+    def _row(self, change: Changed) -> tuple[Any, ...]:
+        job, before = change.after, change.before
+        assert isinstance(job, Job)
+        is_same = isinstance(before, Job) and before.attributes is job.attributes and before.backup is job.backup
+        members = None if is_same else members_of(job)
+        return (
+            job.job_id,
+            job.version,
+            job.state.value,
+            job.type,
+            job.domain,
+            None if job.datastream is None else str(job.datastream["id"]),
+            job.source,
+            job.external_id,
+            job.body_hash,
+            job.preceding_job_id,
+            job.scheduled_at,
+            job.started_at,
+            job.ended_at,
+            job.due_at,
+            search_text(job),
+            document_of(job).decode(),
+            None if members is None else members.decode(),
+        )
+
+    async def answer(
+        self, connection: Connection, org: str, generation: int, kind: str, finds: Sequence[Find]
+    ) -> Sequence[Any]:
+        """See ``InlineProjection``.
+
+        Jobs by external id: ``{(source, external_id): (id, body hash, position)}``. Follow-ups: ``[(id, preceding id)]``,
+        nearest first. Last heartbeat: an instant or None.
+        """
+        subjects = [subject for find in finds for subject in find.subjects]
+        if kind == JOBS_BY_EXTERNAL_ID:
+            known = await self._by_external_id(connection, org, generation, subjects)
+            return [{it: known[it] for it in find.subjects if it in known} for find in finds]
+        if kind == FOLLOW_UPS:
+            behind: dict[Any, list[tuple[int, int]]] = {}
+            for record in await connection.fetch(statement(PACKAGE, "follow_ups"), org, generation, subjects):
+                behind.setdefault(record["root"], []).append((record["id"], record["preceding_job_id"]))
+            return [behind.get(find.subjects[0], []) for find in finds]
+        beats = dict(await connection.fetch(statement(PACKAGE, "last_heartbeats"), org, subjects))
+        return [beats.get(find.subjects[0]) for find in finds]
+
+    async def _by_external_id(
+        self, connection: Connection, org: str, generation: int, names: Sequence[Any]
+    ) -> dict[Any, tuple[int, str, int]]:
+        sources, external_ids = zip(*names, strict=True)
+        records = await connection.fetch(
+            statement(PACKAGE, "jobs_by_external_id"), org, generation, list(sources), list(external_ids)
+        )
+        return {(r["source"], r["external_id"]): (r["id"], r["body_hash"], r["position"]) for r in records}
+
+    async def load(
+        self, connection: Connection, org: str, generation: int, streams: Sequence[str]
+    ) -> Mapping[str, Aggregate]:
+        """See ``InlineProjection``."""
+        ids = [job_id for job_id in map(job_id_of, streams) if job_id is not None]
+        if not ids:
+            return {}
+        records = await connection.fetch(statement(PACKAGE, "load_jobs"), org, generation, ids)
+        jobs = map(job_from_row, records)
+        return {job.id: job for job in jobs}
