@@ -1,13 +1,13 @@
 """The data folder: what of it belongs to whom, its lock, and where its Postgres is reached.
 
-    <data>/                    the server's, 0700; as root, root:jobledger 0710
-    ├── lock                   flock held while a server runs; its process id
-    └── postgres/              the server's likewise, with what it writes for Postgres to read:
-        ├── rules, identities  who may connect
-        ├── startup.log        what Postgres said before it opened its log
-        ├── cluster/           Postgres' own, 0700: the database
-        ├── socket/            Postgres' own, 0700: the only place where it listens
-        └── log/               Postgres' own, 0700: a file for each day of the week
+<data>/                    the server's, 0700; as root, root:jobledger 0710
+├── lock                   flock held while a server runs; its process id
+└── postgres/              the server's likewise, with what it writes for Postgres to read:
+    ├── rules, identities  who may connect
+    ├── startup.log        what Postgres said before it opened its log
+    ├── cluster/           Postgres' own, 0700: the database
+    ├── socket/            Postgres' own, 0700: the only place where it listens
+    └── log/               Postgres' own, 0700: a file for each day of the week
 """
 
 import asyncio

@@ -6,11 +6,19 @@ import os
 import shutil
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Self
 
-from jobledger.ledger.store.data_folder import DataFolder, DataFolderInUseError, give, running_url, synchronize
+from jobledger.ledger.store.data_folder import (
+    SOCKET_NAME,
+    DataFolder,
+    DataFolderInUseError,
+    give,
+    running_url,
+    synchronize,
+)
 from jobledger.ledger.store.postmaster import (
     OWNER,
     POLL_S,
@@ -34,14 +42,12 @@ SURVIVORS_PATIENCE_S = 15.0  # sessions of a killed postmaster end within moment
 LONGEST_PAUSE_S = 2.0
 RECOVERY_NOTICE_S = 10.0
 
+CREATE_DATABASE = f"CREATE DATABASE {OWNER};\n".encode()
 MEBIBYTE = 1024 * 1024
 CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
 
 SETTINGS: Mapping[str, str] = MappingProxyType(
     {
-        "port": "5432",  # names the socket; nothing listens on it
-        "listen_addresses": "",
-        "unix_socket_permissions": "0700",
         "max_connections": "100",
         "fsync": "on",
         "full_page_writes": "on",
@@ -74,7 +80,7 @@ class EmbeddedPostgres:
     """The Postgres that lives in a data folder: started, watched, started again when it dies, stopped with us.
 
     Serves the role and the database `jobledger`, on a Unix socket only, to the user of this process and to root.
-    *settings* go over those chosen here. Raises EmbeddedPostgresError at once for a path that a socket cannot have.
+    *settings* go over those chosen here, but for where it listens and to whom. Raises EmbeddedPostgresError at once for a path that a socket cannot have.
     """
 
     def __init__(
@@ -107,7 +113,7 @@ class EmbeddedPostgres:
         try:
             self._folder.make_folders(account)
             self._launcher = await find_launcher(account, self._binaries, self._folder.socket)
-            leftover = await stop_leftover(self._folder.cluster, self._folder.socket, account)
+            leftover = await stop_leftover(self._folder.cluster, self._folder.socket / SOCKET_NAME, account)
             if leftover is not None:
                 LOG.warning("Stopped the Postgres (process %d) of a server that was killed.", leftover)
             await self._make_cluster(account)
@@ -148,16 +154,17 @@ class EmbeddedPostgres:
         give(new, account)
         initdb, postgres = self._binaries / "initdb", self._binaries / "postgres"
         options = (f"--username={OWNER}", "--auth=peer", "--encoding=UTF8", "--locale=C", "--data-checksums")
-        for command, stdin in (
-            ([initdb, "-D", new, *options, "--no-sync"], ""),
-            ([postgres, "--single", "-D", new, "-c", "exit_on_error=on", "template1"], f"CREATE DATABASE {OWNER};\n"),
-            ([initdb, "-D", new, "--sync-only"], ""),
-        ):
-            code, output = await output_of([*self._launcher, *command], stdin.encode())
+        steps: list[tuple[list[str | Path], bytes]] = [
+            ([initdb, "-D", new, *options, "--no-sync"], b""),
+            ([postgres, "--single", "-D", new, "-c", "exit_on_error=on", "template1"], CREATE_DATABASE),
+            ([initdb, "-D", new, "--sync-only"], b""),
+        ]
+        for command, stdin in steps:
+            code, output = await output_of([*self._launcher, *command], stdin)
             if code:
                 raise EmbeddedPostgresError(f"The database cannot be made in {cluster}: {_reason(output)}")
         # Killed before this line, the next start begins anew; after it, the cluster is complete and on disk.
-        new.rename(cluster)
+        os.rename(new, cluster)
         synchronize(cluster.parent)
 
     async def _launch(self) -> asyncio.subprocess.Process:
@@ -166,14 +173,17 @@ class EmbeddedPostgres:
         settings = {
             **SETTINGS,
             "shared_buffers": f"{_shared_buffers_size() // MEBIBYTE}MB",
+            "log_directory": str(folder.log),
+            **self._settings,
+            "listen_addresses": "",
+            "port": "5432",  # only names the socket
+            "unix_socket_permissions": "0700",
             "unix_socket_directories": '"{}"'.format(str(folder.socket).replace('"', '""')),
             "hba_file": str(folder.rules),
             "ident_file": str(folder.identities),
-            "log_directory": str(folder.log),
-            **self._settings,
         }
         options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
-        command = [*self._launcher, self._binaries / "postgres", "-D", folder.cluster, *options]
+        command: list[str | Path] = [*self._launcher, self._binaries / "postgres", "-D", folder.cluster, *options]
         deadline = loop.time() + SURVIVORS_PATIENCE_S
         while True:
             process = await start_process(command, folder.startup_log)
@@ -228,8 +238,6 @@ def _reason(output: str) -> str:
 def _shared_buffers_size() -> int:
     """Return an eighth of the memory that we may use, from 128 MiB to 1 GiB."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    try:
+    with suppress(OSError, ValueError):  # no such group, or its limit is the word max
         memory = min(memory, int(CGROUP_LIMIT.read_text()))
-    except (OSError, ValueError):  # no such group, or its limit is the word max
-        pass
     return max(128 * MEBIBYTE, min(memory // 8, 1024 * MEBIBYTE))

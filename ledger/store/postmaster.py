@@ -2,6 +2,7 @@
 
 import asyncio
 import importlib.util
+import logging
 import os
 import pwd
 import shutil
@@ -11,6 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+LOG = logging.getLogger(__name__)
+
 OWNER = "jobledger"
 """The role that owns everything, its database, and, where the server is root, the system user that runs Postgres."""
 
@@ -18,9 +21,13 @@ FAST_SHUTDOWN_S = 30.0
 IMMEDIATE_SHUTDOWN_S = 10.0
 POLL_S = 0.02
 
-RUN_AND_REACH = 'cd "$1" && exec "$2" --version'
-READ_SEARCH = ("--inh-caps=-all,+dac_read_search", "--ambient-caps=-all,+dac_read_search")
+ENTER_AND_RUN = 'cd "$1" && exec "$2" --version'
 NO_CAPABILITIES = ("--inh-caps=-all", "--ambient-caps=-all")
+READ_AND_SEARCH = (
+    "--inh-caps=-all,+dac_read_search",
+    "--ambient-caps=-all,+dac_read_search",
+    "--securebits=+no_setuid_fixup",  # else access(2), by which Postgres finds its own program, ignores capabilities
+)
 
 
 class EmbeddedPostgresError(Exception):
@@ -107,9 +114,10 @@ async def _create_account() -> None:
         raise EmbeddedPostgresError(f"Postgres refuses to run as root, and useradd failed ({output}): {way_out}")
 
 
-async def find_launcher(account: Account, binaries: Path, cluster: Path) -> list[str]:
+async def find_launcher(account: Account, binaries: Path, folder: Path) -> list[str]:
     """Return the words in front of a command that make it run as *account* and end when this process is killed.
 
+    *folder* is one of the account's own.
     The signal at our death is INT, a fast shutdown. It is bound to the thread that starts the process.
     """
     setpriv = shutil.which("setpriv")
@@ -125,14 +133,16 @@ async def find_launcher(account: Account, binaries: Path, cluster: Path) -> list
     launcher = [setpriv, f"--reuid={account.uid}", f"--regid={account.gid}", "--clear-groups", "--no-new-privs"]
     # The data folder or the programs may lie below a folder that only root may enter, like /root. Then, and only
     # then, Postgres may pass and read everything; opening the folder to everybody is not ours to decide.
-    for capabilities in (NO_CAPABILITIES, READ_SEARCH):
+    for capabilities in (NO_CAPABILITIES, READ_AND_SEARCH):
         candidate = [*launcher, *capabilities, "--pdeathsig", "INT"]
-        probe = ["/bin/sh", "-c", RUN_AND_REACH, "sh", str(cluster), str(binaries / "postgres")]
+        probe = ["/bin/sh", "-c", ENTER_AND_RUN, "sh", str(folder), str(binaries / "postgres")]
         code, output = await output_of([*candidate, *probe])
         if code == 0:
+            if capabilities is READ_AND_SEARCH:
+                LOG.warning("Postgres may read every file, as only root can enter %s or %s.", folder, binaries)
             return candidate
     raise EmbeddedPostgresError(
-        f"The user {account.name} cannot enter {cluster} or run {binaries / 'postgres'} ({output}): "
+        f"The user {account.name} cannot enter {folder} or run {binaries / 'postgres'} ({output}): "
         "let it pass the folders above them, put them elsewhere, or run the server as a user that is not root."
     )
 
@@ -187,7 +197,7 @@ async def stop_leftover(cluster: Path, socket: Path, account: Account) -> int | 
     found = PidFile.read(cluster)
     if found is None or not is_alive(found.pid):
         return None
-    if not Path("/proc/self/cmdline").exists():
+    if not os.path.exists("/proc/self/cmdline"):  # noqa: ASYNC240 - answered by the kernel from memory
         raise EmbeddedPostgresError(
             f"Process {found.pid} may be a Postgres on {cluster}: stop it, or if it is another program "
             f"remove {cluster / 'postmaster.pid'}."
@@ -200,7 +210,7 @@ async def stop_leftover(cluster: Path, socket: Path, account: Account) -> int | 
         else:
             # The id went to a stranger, and Postgres would refuse to start for fear of it. Backends that still live
             # are safe from a second postmaster without this file: it finds their shared memory by the folder's inode.
-            for path in (cluster / "postmaster.pid", *socket.glob(".s.PGSQL.*")):
+            for path in (cluster / "postmaster.pid", socket, socket.with_name(f"{socket.name}.lock")):
                 path.unlink(missing_ok=True)
             return None
     raise EmbeddedPostgresError(f"A Postgres of an earlier server does not stop: end process {found.pid}.")
