@@ -38,7 +38,7 @@ __all__ = ["DataFolderInUseError", "EmbeddedPostgres", "EmbeddedPostgresError", 
 
 LOG = logging.getLogger(__name__)
 
-SURVIVORS_PATIENCE_S = 15.0  # sessions of a killed postmaster end within moments
+SURVIVORS_PATIENCE_S = 45.0  # sessions of a killed postmaster end within moments, a busy one with its statement
 LONGEST_PAUSE_S = 2.0
 RECOVERY_NOTICE_S = 10.0
 
@@ -80,7 +80,8 @@ class EmbeddedPostgres:
     """The Postgres that lives in a data folder: started, watched, started again when it dies, stopped with us.
 
     Serves the role and the database `jobledger`, on a Unix socket only, to the user of this process and to root.
-    *settings* go over those chosen here, but for where it listens and to whom. Raises EmbeddedPostgresError at once for a path that a socket cannot have.
+    *settings* go over those chosen here, but for where it listens and to whom. Raises EmbeddedPostgresError at once
+    for a path that a socket cannot have.
     """
 
     def __init__(
