@@ -19,7 +19,7 @@ import sys
 from pathlib import Path
 from urllib.parse import quote
 
-from jobledger.ledger.store.postmaster import OWNER, Account, EmbeddedPostgresError, PidFile
+from jobledger.ledger.store.postmaster import OWNER, POLL_S, Account, EmbeddedPostgresError, PidFile
 
 SOCKET_NAME = ".s.PGSQL.5432"
 LONGEST_SOCKET_PATH = 107 if sys.platform == "linux" else 103  # bytes: sun_path without its final zero
@@ -69,7 +69,7 @@ class DataFolder:
         # As root, Postgres' user must pass through to its own folders. Its group may, and nobody else; it can neither
         # list the data folder nor read its files. A folder that is there already keeps the permissions it has.
         if not self.path.exists():
-            self.path.mkdir(parents=True)
+            self.path.mkdir(mode=0o700, parents=True)
             _let_pass(self.path, account)
         try:
             file = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -77,16 +77,22 @@ class DataFolder:
             raise EmbeddedPostgresError(
                 f"The data folder {self.path} is not yours: start the server as its owner, or choose another."
             ) from None
-        deadline = asyncio.get_running_loop().time() + LOCK_PATIENCE_S
-        while not _is_locked(file):
-            if asyncio.get_running_loop().time() > deadline:
-                holder = os.read(file, 20)
-                os.close(file)
-                raise DataFolderInUseError(self.path, int(holder) if holder.strip().isdigit() else None)
-            await asyncio.sleep(0.02)
+        try:
+            await self._wait_for(file)
+        except BaseException:
+            os.close(file)
+            raise
         os.ftruncate(file, 0)
         os.pwrite(file, f"{os.getpid()}\n".encode(), 0)
         self._lock = file
+
+    async def _wait_for(self, file: int) -> None:
+        deadline = asyncio.get_running_loop().time() + LOCK_PATIENCE_S
+        while not _is_locked(file):
+            if asyncio.get_running_loop().time() > deadline:
+                holder = os.pread(file, 20, 0).strip()
+                raise DataFolderInUseError(self.path, int(holder) if holder.isdigit() else None)
+            await asyncio.sleep(POLL_S)
 
     def release(self) -> None:
         """Give the lock back."""
@@ -97,7 +103,7 @@ class DataFolder:
 
     def make_folders(self, account: Account) -> None:
         """Make the folders around the cluster and say who may connect. Raises EmbeddedPostgresError: not the owner."""
-        self.postgres.mkdir(exist_ok=True)
+        self.postgres.mkdir(mode=0o700, exist_ok=True)
         _let_pass(self.postgres, account)
         if self.cluster.exists() and (uid := self.cluster.stat().st_uid) != account.uid:
             raise EmbeddedPostgresError(
@@ -105,7 +111,7 @@ class DataFolder:
                 f"as that user, or first chown -R {account.name} the folders cluster, socket and log beside it."
             )
         for folder in (self.socket, self.log):
-            folder.mkdir(exist_ok=True)
+            folder.mkdir(mode=0o700, exist_ok=True)
             give(folder, account)
         # Peer: the kernel says who connects. Others cannot reach the socket anyway; this does not depend on it. The
         # folder stays ours so that Postgres' user cannot put a link where we, maybe as root, write.

@@ -191,7 +191,7 @@ class EmbeddedPostgres:
             if await self._is_ready(process):
                 return process
             output = folder.startup_log.read_text(errors="replace")
-            # Sessions of a killed postmaster may still use its shared memory, or have its lock.
+            # Sessions of a killed postmaster may still use its shared memory.
             if "still in use" not in output or loop.time() > deadline:
                 raise EmbeddedPostgresError(f"Postgres did not start; its log is in {folder.log}: {_reason(output)}")
             await asyncio.sleep(0.1)

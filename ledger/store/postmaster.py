@@ -117,8 +117,8 @@ async def _create_account() -> None:
 async def find_launcher(account: Account, binaries: Path, folder: Path) -> list[str]:
     """Return the words in front of a command that make it run as *account* and end when this process is killed.
 
-    *folder* is one of the account's own.
-    The signal at our death is INT, a fast shutdown. It is bound to the thread that starts the process.
+    *folder* is one of the account's own. The signal at our death is INT, a fast shutdown; it is bound to the thread
+    that starts the process.
     """
     setpriv = shutil.which("setpriv")
     if account.is_own:
@@ -208,7 +208,7 @@ async def stop_leftover(cluster: Path, socket: Path, account: Account) -> int | 
             if await _is_gone(cluster, found.pid, account, patience_s):
                 return found.pid
         else:
-            # The id went to a stranger, and Postgres would refuse to start for fear of it. Backends that still live
+            # The id went to a stranger, and Postgres would refuse to start for fear of it. Sessions that still live
             # are safe from a second postmaster without this file: it finds their shared memory by the folder's inode.
             for path in (cluster / "postmaster.pid", socket, socket.with_name(f"{socket.name}.lock")):
                 path.unlink(missing_ok=True)
