@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import orjson
-
 from jobledger.ledger.domain.access import PRINCIPALS_BY_NAME, Principal
 from jobledger.ledger.domain.aggregate import Aggregate
 from jobledger.ledger.domain.command import Find
@@ -23,13 +23,12 @@ class AccessProjection:
     name = "access"
     fold_version = 1
     aggregate_class: type[Aggregate] = Principal
-    write_sql = statement(PACKAGE, "write_principals")
-    column_count = 4
+    write_statements = MappingProxyType({"write_principals": statement(PACKAGE, "write_principals")})
     finds = frozenset({PRINCIPALS_BY_NAME})
 
-    def columns(self, changes: Sequence[Changed]) -> Sequence[Sequence[Any]]:
-        """The rows of the changed principals, column by column."""
-        return list(zip(*map(self._row, changes), strict=True))
+    def writes(self, changes: Sequence[Changed]) -> Sequence[tuple[str, Sequence[Sequence[Any]]]]:
+        """See ``InlineProjection``."""
+        return [("write_principals", list(zip(*map(self._row, changes), strict=True)))]
 
     def _row(self, change: Changed) -> tuple[Any, ...]:
         principal = change.after
@@ -42,7 +41,8 @@ class AccessProjection:
     ) -> Sequence[Any]:
         """See ``InlineProjection``. Principals by name: ``{name: id}``."""
         names = [subject for find in finds for subject in find.subjects]
-        known = dict(await connection.fetch(statement(PACKAGE, "principals_by_name"), org, generation, names))
+        records = await connection.fetch(statement(PACKAGE, "principals_by_name"), org, generation, names)
+        known = {record["name"]: record["id"] for record in records}
         return [{name: known[name] for name in find.subjects if name in known} for find in finds]
 
     async def load(

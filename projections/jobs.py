@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
+import asyncpg
 import orjson
-
 from jobledger.ledger.domain.aggregate import Aggregate
 from jobledger.ledger.domain.command import Find
 from jobledger.ledger.domain.job import Job, State, job_id_of, job_stream
@@ -28,7 +29,7 @@ DOCUMENT = {
     "name": "name",
     "domain": "domain",
     "state": "state",
-    "version": "version",
+    "_version": "version",
     "priority": "priority",
     "stage": "stage",
     "progress": "progress",
@@ -48,7 +49,7 @@ DOCUMENT = {
     "started_at": "started_at",
     "ended_at": "ended_at",
     "last_report_at": "last_report_at",
-    "modified_on": "updated_at",
+    "_modified_on": "updated_at",
 }
 TIMES = ("registered_at", "scheduled_at", "started_at", "ended_at", "last_report_at")
 MEMBERS = ("backup", "attributes")
@@ -56,7 +57,8 @@ MEMBERS = ("backup", "attributes")
 
 def document_of(job: Job) -> bytes:
     """The job as the API shows it, without its large members."""
-    return orjson.dumps({shown: getattr(job, name) for name, shown in DOCUMENT.items()}, option=orjson.OPT_UTC_Z)
+    members = job.__dict__
+    return orjson.dumps({shown: members[name] for name, shown in DOCUMENT.items()}, option=orjson.OPT_UTC_Z)
 
 
 def members_of(job: Job) -> bytes | None:
@@ -69,20 +71,18 @@ def members_of(job: Job) -> bytes | None:
 def search_text(job: Job) -> str:
     """What a search by ``q`` looks through: names and ids, in lower case, a line each."""
     datastream = job.datastream or {}
-    parts = (job.type, job.name, job.external_id, datastream.get("name"), job.stage, job.message, job.reason)
+    parts = (job.type, job.name, job.external_id, datastream.get("name"))
     return "\n".join(part for part in parts if part).lower()
 
 
-def job_from_row(row: Mapping[str, Any]) -> Job:
+def job_from_row(row: asyncpg.Record) -> Job:
     """The aggregate that the row was rendered from."""
     document = orjson.loads(row["document"])
     members = orjson.loads(row["members"]) if row["members"] is not None else {}
     job = Job.__new__(Job)
     updated_at = datetime.fromisoformat(document["updated_at"])
     job.__base_init__(job_stream(row["id"]), row["version"], updated_at)
-    values: dict[str, Any] = {
-        name: document[shown] for name, shown in DOCUMENT.items() if name not in {"version", "modified_on"}
-    }
+    values: dict[str, Any] = {name: document[shown] for name, shown in DOCUMENT.items() if not name.startswith("_")}
     for name in TIMES:
         if values[name] is not None:
             values[name] = datetime.fromisoformat(values[name])
@@ -95,52 +95,69 @@ def job_from_row(row: Mapping[str, Any]) -> Job:
     return job
 
 
+def registered_row(job: Job) -> tuple[Any, ...]:
+    """The whole row of a job, in the order of ``register_jobs``."""
+    members = members_of(job)
+    return (
+        job.job_id,
+        job.version,
+        job.state.value,
+        job.type,
+        job.domain,
+        None if job.datastream is None else str(job.datastream["id"]),
+        job.source,
+        job.external_id,
+        job.body_hash,
+        job.preceding_job_id,
+        job.scheduled_at,
+        job.started_at,
+        job.ended_at,
+        job.due_at,
+        search_text(job),
+        document_of(job).decode(),
+        None if members is None else members.decode(),
+    )
+
+
+def updated_row(job: Job) -> tuple[Any, ...]:
+    """What the course of a job changes in its row, in the order of ``update_jobs``."""
+    return (
+        job.job_id,
+        job.version,
+        job.state.value,
+        job.started_at,
+        job.ended_at,
+        job.due_at,
+        document_of(job).decode(),
+    )
+
+
 class JobsProjection:
     """See ``InlineProjection``."""
 
     name = "jobs"
     fold_version = 1
     aggregate_class: type[Aggregate] = Job
-    write_sql = statement(PACKAGE, "write_jobs")
-    column_count = 17
+    write_statements = MappingProxyType({name: statement(PACKAGE, name) for name in ("register_jobs", "update_jobs")})
     finds = frozenset({JOBS_BY_EXTERNAL_ID, FOLLOW_UPS, LAST_HEARTBEAT})
 
-    def columns(self, changes: Sequence[Changed]) -> Sequence[Sequence[Any]]:
-        """The rows of the changed jobs, column by column."""
-        return list(zip(*map(self._row, changes), strict=True))
-
-    def _row(self, change: Changed) -> tuple[Any, ...]:
-        job, before = change.after, change.before
-        assert isinstance(job, Job)
-        is_same = isinstance(before, Job) and before.attributes is job.attributes and before.backup is job.backup
-        members = None if is_same else members_of(job)
-        return (
-            job.job_id,
-            job.version,
-            job.state.value,
-            job.type,
-            job.domain,
-            None if job.datastream is None else str(job.datastream["id"]),
-            job.source,
-            job.external_id,
-            job.body_hash,
-            job.preceding_job_id,
-            job.scheduled_at,
-            job.started_at,
-            job.ended_at,
-            job.due_at,
-            search_text(job),
-            document_of(job).decode(),
-            None if members is None else members.decode(),
-        )
+    def writes(self, changes: Sequence[Changed]) -> Sequence[tuple[str, Sequence[Sequence[Any]]]]:
+        """See ``InlineProjection``. Most changes touch the few columns that a job's course changes."""
+        registered = [registered_row(it.after) for it in changes if it.before is None and isinstance(it.after, Job)]
+        updated = [updated_row(it.after) for it in changes if it.before is not None and isinstance(it.after, Job)]
+        return [
+            (name, list(zip(*rows, strict=True)))
+            for name, rows in (("register_jobs", registered), ("update_jobs", updated))
+            if rows
+        ]
 
     async def answer(
         self, connection: Connection, org: str, generation: int, kind: str, finds: Sequence[Find]
     ) -> Sequence[Any]:
         """See ``InlineProjection``.
 
-        Jobs by external id: ``{(source, external_id): (id, body hash, position)}``. Follow-ups: ``[(id, preceding id)]``,
-        nearest first. Last heartbeat: an instant or None.
+        Jobs by external id: ``{(source, external_id): (id, body hash, position)}``. Follow-ups: ``[(id, preceding
+        id)]``, nearest first. Last heartbeat: an instant or None.
         """
         subjects = [subject for find in finds for subject in find.subjects]
         if kind == JOBS_BY_EXTERNAL_ID:
@@ -151,7 +168,8 @@ class JobsProjection:
             for record in await connection.fetch(statement(PACKAGE, "follow_ups"), org, generation, subjects):
                 behind.setdefault(record["root"], []).append((record["id"], record["preceding_job_id"]))
             return [behind.get(find.subjects[0], []) for find in finds]
-        beats = dict(await connection.fetch(statement(PACKAGE, "last_heartbeats"), org, subjects))
+        records = await connection.fetch(statement(PACKAGE, "last_heartbeats"), org, subjects)
+        beats = {record["job_id"]: record["beat_at"] for record in records}
         return [beats.get(find.subjects[0]) for find in finds]
 
     async def _by_external_id(

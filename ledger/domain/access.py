@@ -16,8 +16,8 @@ from jobledger.ledger.errors import InvalidCommandError, NameIsTakenError, NotFo
 
 # First segments of the paths that the server itself or a dialect answers; an org of that name could not be told from them.
 RESERVED_ORG_NAMES = frozenset(
-    "api ledger aggregates webconsole commandcenter console healthz readyz metrics docs workflow info rest sharing mainui"
-    " static".split()
+    {"api", "ledger", "aggregates", "webconsole", "commandcenter", "console", "healthz", "readyz", "metrics", "docs"}
+    | {"workflow", "info", "rest", "sharing", "mainui", "static"}
 )
 ORG_STREAM = "org"
 PRINCIPALS_BY_NAME = "principals_by_name"
@@ -125,7 +125,7 @@ Org.Created.aggregate_class = Org
 Principal.Added.aggregate_class = Principal
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False)
 class CreateOrg(Command):
     """Begin the org's ledger with its first event."""
 
@@ -143,7 +143,7 @@ class CreateOrg(Command):
         return {"name": self.caller.org}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False)
 class AddPrincipal(Command):
     """Add a principal, with a password where a hash of one is given. The result is ``{"id", "name"}``."""
 
@@ -162,7 +162,9 @@ class AddPrincipal(Command):
     def decide(self, unit: UnitOfWork) -> dict[str, Any]:
         """Raises NameIsTakenError, InvalidCommandError."""
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", self.name):
-            raise InvalidCommandError("A principal's name is 1 to 64 letters, digits, '.', '_' and '-'.", name=self.name)
+            raise InvalidCommandError(
+                "A principal's name is 1 to 64 letters, digits, '.', '_' and '-'.", name=self.name
+            )
         for role in self.roles:
             if role not in CAPABILITIES_BY_ROLE:
                 raise InvalidCommandError(f"There is no role {role}.", role=role, roles=sorted(CAPABILITIES_BY_ROLE))
@@ -186,7 +188,7 @@ class AddPrincipal(Command):
         return {"id": number, "name": self.name}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False)
 class IssueToken(Command):
     """Issue a token whose SHA-256 is given to the principal of that name. The result is ``{"principal", "credential"}``."""
 

@@ -7,10 +7,10 @@ more briefly, at six times the cost, which the append path would pay for each ev
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, ClassVar, Self, cast
+from typing import Any, ClassVar, Self
 
 from eventsourcing.domain import BaseAggregate, CanMutateAggregate, MetaDomainEvent
 
@@ -19,6 +19,7 @@ USUAL_WEIGHT_BYTES = 2_000
 ENVELOPE = frozenset({"originator_id", "originator_version", "timestamp"})
 
 
+@dataclass(frozen=True)
 class DomainEvent(metaclass=MetaDomainEvent):
     """Something that happened to one aggregate.
 
@@ -64,18 +65,35 @@ class Aggregate(BaseAggregate[str]):
             self.apply(begun)
             return begun
 
+    def trigger_event(self, event_class: type[Any], **kwargs: Any) -> None:
+        """Decide that an event happened: make it, apply it, add it to the unit of work's list.
+
+        *kwargs* are its ``timestamp`` and its own members. As the package's does it, without the checks of topics, which these
+        events have none of, and with members that are not given left to the class's defaults.
+        """
+        event: Any = object.__new__(event_class)
+        version = self._version + 1
+        event.__dict__.update(originator_id=self._id, originator_version=version, **kwargs)
+        event.apply(self)
+        self._version = version
+        self._modified_on = event.timestamp
+        self._pending_events.append(event)
+
     @classmethod
-    def begin(cls, event_class: type[Aggregate.Created], stream: str, at: datetime, pending: list[Any], **data: Any) -> Self:
+    def begin(
+        cls, event_class: type[Aggregate.Created], stream: str, at: datetime, pending: list[Any], **data: Any
+    ) -> Self:
         """A new aggregate whose first event is added to *pending*, the unit of work's list."""
         event = event_class(originator_id=stream, originator_version=1, timestamp=at, **data)
-        begun = cast("Self", event.mutate(None))
+        begun: Self = event.mutate(None)
         begun._pending_events = pending
         pending.append(event)
         return begun
 
     def working_copy(self, pending: list[Any]) -> Self:
         """A copy whose events are added to *pending*; the original stays as it is."""
-        twin = copy.copy(self)
+        twin = self.__class__.__new__(self.__class__)
+        twin.__dict__.update(self.__dict__)
         twin._pending_events = pending
         return twin
 
@@ -98,5 +116,3 @@ def event_from_data(
         if name in members:
             members[name] = datetime.fromisoformat(members[name])
     return event_class(originator_id=stream, originator_version=version, timestamp=recorded_at, **members)
-
-

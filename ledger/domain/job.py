@@ -316,16 +316,17 @@ class Job(Aggregate):
         """Raise JobIsFinalError, with the state it ended in, if it has ended."""
         if self.state in FINAL_STATES:
             raise JobIsFinalError(
-                f"Job {self.job_id} has ended: {self.state}.", job_id=self.job_id, state=str(self.state), reason=self.reason
+                f"Job {self.job_id} has ended: {self.state}.",
+                job_id=self.job_id,
+                state=str(self.state),
+                reason=self.reason,
             )
 
     def must_be_running(self) -> None:
         """Raise JobIsFinalError or JobIsNotRunningError unless it is RUNNING or STALE."""
         self.must_not_be_final()
         if self.state is State.SCHEDULED:
-            raise JobIsNotRunningError(
-                f"Job {self.job_id} has not started.", job_id=self.job_id, state=str(self.state)
-            )
+            raise JobIsNotRunningError(f"Job {self.job_id} has not started.", job_id=self.job_id, state=str(self.state))
 
 
 Job.Registered.aggregate_class = Job

@@ -9,7 +9,6 @@ from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
 import orjson
-
 from jobledger.ledger.domain.command import Caller, Command, Effect, Find, UnitOfWork
 from jobledger.ledger.domain.job import BROKEN_STATES, LARGEST_JOB_ID, Job, State, job_stream
 from jobledger.ledger.errors import InvalidCommandError, JobExistsError, NotAllowedError, NotFoundError
@@ -22,7 +21,7 @@ FOLLOW_UPS = "follow_ups"
 LAST_HEARTBEAT = "last_heartbeat"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False)
 class JobSpec:
     """A job as somebody registers it; timeouts in seconds.
 
@@ -64,7 +63,7 @@ class JobSpec:
         return hashlib.sha256(orjson.dumps(members, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False)
 class RegisterJobs(Command):
     """Register jobs, all or none. The result's ``jobs`` are in the order given.
 
@@ -128,7 +127,10 @@ class RegisterJobs(Command):
         if not self.caller.sees(domain):
             raise NotAllowedError(f"You may not register jobs in the domain {domain}.", domain=domain)
         preceding = self._preceding(unit, spec, known)
-        for job_id in (*(spec.required_job_ids or ()), *(() if spec.retry_of_job_id is None else (spec.retry_of_job_id,))):
+        for job_id in (
+            *(spec.required_job_ids or ()),
+            *(() if spec.retry_of_job_id is None else (spec.retry_of_job_id,)),
+        ):
             visible_job(unit, self.caller, job_id)
         job_id = self._take_id(unit, spec)
         offset = len(unit.events)
@@ -227,7 +229,7 @@ def visible_job(unit: UnitOfWork, caller: Caller, job_id: int) -> Job:
     return job
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False)
 class JobTransition(Command):
     """Base of what is asked of one job. The result is ``{"id", "state", "version"}`` after it."""
 
@@ -247,7 +249,7 @@ class JobTransition(Command):
         """Make the transition."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False)
 class StartJob(JobTransition):
     """The job began to run."""
 
@@ -260,7 +262,7 @@ class StartJob(JobTransition):
         job.start(unit.now, self.stage, self.started_at)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False)
 class EnterStage(JobTransition):
     """The job went on to a stage."""
 
@@ -272,7 +274,7 @@ class EnterStage(JobTransition):
         job.enter_stage(unit.now, self.stage)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False)
 class ReportProgress(JobTransition):
     """The job reports how far it is."""
 
@@ -286,7 +288,7 @@ class ReportProgress(JobTransition):
         job.report_progress(unit.now, self.progress, self.figures, self.message)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False)
 class SendHeartbeat(JobTransition):
     """The job's worker is alive. An event only where the job was stale."""
 
@@ -299,7 +301,7 @@ class SendHeartbeat(JobTransition):
         unit.outdate(LAST_HEARTBEAT, self.job_id)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False)
 class SucceedJob(JobTransition):
     """The job ended well."""
 
@@ -312,7 +314,7 @@ class SucceedJob(JobTransition):
         job.succeed(unit.now, self.ended_at, self.message)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False)
 class BreakJob(JobTransition):
     """Base of what ends a job so that its follow-ups are discarded in the same append."""
 
@@ -345,7 +347,7 @@ def discard_follow_ups(unit: UnitOfWork, broken: Job) -> list[int]:
     return list(broken_by_id)[1:]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False)
 class FailJob(BreakJob):
     """The job ended badly."""
 
@@ -358,7 +360,7 @@ class FailJob(BreakJob):
         job.fail(unit.now, self.ended_at, self.error)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False)
 class CancelJob(BreakJob):
     """Somebody ends the job, started or not."""
 
@@ -370,7 +372,7 @@ class CancelJob(BreakJob):
         job.cancel(unit.now, reason=self.reason)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False)
 class JudgeOverdueJob(BreakJob):
     """The ledger's own watch found the job overdue: it goes stale, or is discarded because it never started.
 
@@ -405,4 +407,3 @@ class JudgeOverdueJob(BreakJob):
             due_at, last_seen_at = due_at + (beat_at - last_seen_at), beat_at
         if unit.now >= due_at + self.allowance:
             job.go_stale(unit.now, last_seen_at)
-

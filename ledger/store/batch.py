@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, cast
 
 import orjson
-
 from jobledger.ledger.domain.aggregate import Aggregate
 from jobledger.ledger.domain.command import AnyAggregate, Command, Effect, Find, Outcome
 from jobledger.ledger.errors import InvalidCommandError
@@ -53,7 +52,7 @@ class Batch:
         self.recorded_at = wire_time(now)
         self.first_position = head.size
         self.size = head.size
-        self.last_leaf = head.last_leaf
+        self.last_header: bytes | None = None
         self.numbers: dict[str, int] = dict(head.numbers)
         self.projections = head.projections
         self.aggregates = aggregates
@@ -64,6 +63,11 @@ class Batch:
         self.first_leaf: bytes | None = None
         self.event_count = 0
         self.size_bytes = 0
+
+    @property
+    def last_leaf(self) -> bytes:
+        """The leaf of the last event, of this batch or before it."""
+        return self._first_head.last_leaf if self.last_header is None else leaf_of(self.last_header)
 
     def head(self) -> Head:
         """The head as it stands with what was accepted."""
@@ -104,14 +108,24 @@ class Batch:
             recorded_at=self.now,
             events=tuple(events),
         )
-        if command.idempotency is not None:
-            # Made before anything is added: an answer that cannot be written refuses its command alone.
-            answer = encode_answer(outcome)
-            key = command.idempotency
-            self.rows.answers.append((caller.principal, key.key, key.request_hash, answer))
-            self.answered[caller.principal, key.key] = (key.request_hash, replace(outcome, is_repeated=True, events=()))
+        key = command.idempotency
+        if key is not None:
+            # Encoded before anything is added: an answer that cannot be written refuses its command alone.
+            self.rows.answers.append((caller.principal, key.key, key.request_hash, self._encode_answer(outcome)))
+            self.answered[caller.principal, key.key] = (key.request_hash, outcome)
         self._accept(unit, headers, bodies)
         return outcome
+
+    def _encode_answer(self, outcome: Outcome) -> bytes:
+        """What is remembered of an outcome under its Idempotency-Key."""
+        return orjson.dumps(
+            {
+                "result": outcome.result,
+                "first_position": outcome.first_position,
+                "event_count": outcome.event_count,
+                "recorded_at": self.recorded_at,
+            }
+        )
 
     def _accept(self, unit: Unit, headers: list[bytes], bodies: list[bytes]) -> None:
         rows = self.rows
@@ -126,7 +140,7 @@ class Batch:
         if headers:
             if self.first_leaf is None:
                 self.first_leaf = leaf_of(headers[0])
-            self.last_leaf = leaf_of(headers[-1])
+            self.last_header = headers[-1]
             self.size += len(headers)
             self.event_count += len(headers)
             self.size_bytes += sum(map(len, bodies)) + sum(map(len, headers))
@@ -138,8 +152,10 @@ class Batch:
             earlier = rows.changed.get(stream)
             rows.changed[stream] = Changed(before if earlier is None else earlier.before, after)
             self.aggregates[stream] = self.accepted[stream] = after
-        self.numbers.update(unit.numbers)
-        self.outdated.update(unit.outdated)
+        if unit.numbers:
+            self.numbers.update(unit.numbers)
+        if unit.outdated:
+            self.outdated.update(unit.outdated)
 
 
 class Unit:
@@ -197,18 +213,6 @@ class Unit:
         self.outdated.append((kind, subject))
 
 
-def encode_answer(outcome: Outcome) -> bytes:
-    """What is remembered of an outcome under its Idempotency-Key."""
-    return orjson.dumps(
-        {
-            "result": outcome.result,
-            "first_position": outcome.first_position,
-            "event_count": outcome.event_count,
-            "recorded_at": wire_time(outcome.recorded_at),
-        }
-    )
-
-
 def decode_answer(answer: bytes) -> Outcome:
     """The outcome that was remembered."""
     members = orjson.loads(answer)
@@ -217,5 +221,4 @@ def decode_answer(answer: bytes) -> Outcome:
         first_position=members["first_position"],
         event_count=members["event_count"],
         recorded_at=datetime.fromisoformat(members["recorded_at"]),
-        is_repeated=True,
     )

@@ -18,7 +18,6 @@ from hashlib import sha256
 from typing import Any
 
 import orjson
-
 from jobledger.ledger.domain.aggregate import Aggregate
 from jobledger.ledger.domain.command import Caller
 from jobledger.ledger.domain.event_types import read_event
@@ -51,9 +50,7 @@ def encode_content(event: Aggregate.Event, caller: Caller) -> bytes:
     return content
 
 
-def encode_header(
-    org: str, position: int, recorded_at: str, event: Aggregate.Event, by: str, content: bytes
-) -> bytes:
+def encode_header(org: str, position: int, recorded_at: str, event: Aggregate.Event, by: str, content: bytes) -> bytes:
     """The event's header; *recorded_at* as ``wire_time`` gives it. Every member is of a grammar that needs no escapes."""
     return (
         f'{{"org":"{org}","position":{position},"recorded_at":"{recorded_at}","stream":"{event.originator_id}",'

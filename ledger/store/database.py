@@ -9,7 +9,6 @@ from contextlib import asynccontextmanager
 from typing import Any, TypeAlias
 
 import asyncpg
-
 from jobledger.ledger.errors import DatabaseIsAwayError
 
 log = logging.getLogger(__name__)
@@ -25,9 +24,21 @@ WRITER_SETTINGS = {
     "idle_in_transaction_session_timeout": "10s",
     "statement_timeout": "30s",
     "synchronous_commit": "on",
+    # Every statement of the append path looks up single keys. On a table that grew since it was last analysed the planner
+    # takes it for small and reads all of it, each time anew; told so, it always goes by the index.
+    "enable_seqscan": "off",
+    "enable_bitmapscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+    "plan_cache_mode": "force_generic_plan",
+    "jit": "off",
 }
 # No transaction but a writer's lasts longer: an old snapshot would slow every update of the head's row.
-READER_SETTINGS = {"statement_timeout": "5s", "idle_in_transaction_session_timeout": "5s", "default_transaction_read_only": "on"}
+READER_SETTINGS = {
+    "statement_timeout": "5s",
+    "idle_in_transaction_session_timeout": "5s",
+    "default_transaction_read_only": "on",
+}
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
+import asyncpg
 import orjson
-
 from jobledger.ledger.store.codec import EMPTY_LEAF
 
 
@@ -35,7 +34,7 @@ class Head:
 BEFORE_ALL_TIME = datetime.min.replace(tzinfo=UTC)
 
 
-def read_head(record: Mapping[str, Any]) -> Head:
+def read_head(record: asyncpg.Record) -> Head:
     """The head in a row of ``lock_head`` or ``read_head``."""
     recorded_at = record["recorded_at"]
     return Head(

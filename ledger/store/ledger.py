@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from uuid import uuid4
 
 import orjson
-
 from jobledger.ledger.domain.access import CreateOrg, must_be_org_name
 from jobledger.ledger.domain.aggregate import Aggregate
 from jobledger.ledger.domain.command import Caller, Command, Outcome
@@ -96,4 +95,3 @@ class Ledger:
             writer = OrgWriter(org, self._appender, Cache(self._memory))
             sequencer = self._sequencers[org] = Sequencer(writer, self.database)
         return sequencer
-

@@ -8,7 +8,6 @@ from importlib import resources
 from uuid import UUID, uuid4
 
 import asyncpg
-
 from jobledger.ledger.store.database import SERVING_ROLE, Connection, connect
 
 # Any constant will do, as long as every release has the same: two migrations at once wait for each other by it.
@@ -53,7 +52,7 @@ async def migrate(url: str) -> list[str]:
         await _ensure_serving_role(connection)
         await connection.execute(
             "CREATE TABLE IF NOT EXISTS schema_migration ("
-            "name text COLLATE \"C\" CONSTRAINT schema_migration_pkey PRIMARY KEY,"
+            'name text COLLATE "C" CONSTRAINT schema_migration_pkey PRIMARY KEY,'
             " checksum text NOT NULL, applied_at timestamptz NOT NULL DEFAULT clock_timestamp())"
         )
         applied = await _applied(connection)
@@ -87,7 +86,8 @@ async def check_schema(connection: Connection) -> UUID:
 
 
 async def _applied(connection: Connection) -> dict[str, str]:
-    return dict(await connection.fetch("SELECT name, checksum FROM schema_migration"))
+    records = await connection.fetch("SELECT name, checksum FROM schema_migration")
+    return {record["name"]: record["checksum"] for record in records}
 
 
 def _must_agree(applied: dict[str, str]) -> None:

@@ -39,15 +39,11 @@ class InlineProjection(Protocol):
         """Whose streams it renders."""
 
     @property
-    def write_sql(self) -> str:
-        """One data-modifying statement over unnested arrays: ``$1`` org, ``$2`` generation, then the columns."""
+    def write_statements(self) -> Mapping[str, str]:
+        """Data-modifying statements over unnested arrays, by name: ``$1`` org, ``$2`` generation, then the columns."""
 
-    @property
-    def column_count(self) -> int:
-        """How many column arrays ``write_sql`` takes."""
-
-    def columns(self, changes: Sequence[Changed]) -> Sequence[Sequence[Any]]:
-        """The rows' values column by column, a row for each change."""
+    def writes(self, changes: Sequence[Changed]) -> Sequence[tuple[str, Sequence[Sequence[Any]]]]:
+        """Which statements bring the rows of these changes up to date, with their columns; no row in two of them."""
 
     @property
     def finds(self) -> frozenset[str]:

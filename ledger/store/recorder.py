@@ -92,9 +92,7 @@ class Recorder:
                 limit = min(SCAN_EVENTS, end - start)
                 records = await self._database.fetch(ledger_statement("events_after"), org, start, limit)
             else:
-                records = await self._database.fetch(
-                    ledger_statement("stream_events"), org, stream, start, SCAN_EVENTS
-                )
+                records = await self._database.fetch(ledger_statement("stream_events"), org, stream, start, SCAN_EVENTS)
             for record in records:
                 if record["position"] >= end:
                     return

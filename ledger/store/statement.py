@@ -22,3 +22,8 @@ def ledger_statement(name: str) -> str:
 def shift_parameters(sql: str, by: int) -> str:
     """The statement with each ``$n`` made ``$(n + by)``, to stand in a larger one."""
     return re.sub(r"\$(\d+)", lambda match: f"${int(match[1]) + by}", sql)
+
+
+def parameter_count(sql: str) -> int:
+    """The highest ``$n`` in the statement."""
+    return max(int(number) for number in re.findall(r"\$(\d+)", sql))

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from time import monotonic
-from typing import Any
+from typing import Any, Self
 
 import orjson
-
 from jobledger.ledger.domain.aggregate import Aggregate
 from jobledger.ledger.domain.command import Command, Find, Outcome
 from jobledger.ledger.domain.event_types import must_know
@@ -26,11 +26,13 @@ from jobledger.ledger.store.codec import StoredEvent, leaf_of
 from jobledger.ledger.store.database import Connection
 from jobledger.ledger.store.head import Head, read_head
 from jobledger.ledger.store.projection import InlineProjection
-from jobledger.ledger.store.statement import ledger_statement, shift_parameters
+from jobledger.ledger.store.statement import ledger_statement, parameter_count, shift_parameters
 
 # Beyond so many events of others it is cheaper to forget what was remembered than to bring it up to date.
 MOST_EVENTS_OF_OTHERS = 5_000
-APPEND_PARAMETERS = 11
+# From so many decided events on, writing them beside deciding the next outweighs the cost of another statement.
+EVENTS_A_PART = 64
+ANSWERS = "answers"
 
 
 @dataclass(slots=True)
@@ -50,24 +52,36 @@ class Written:
     is_commit_sent: bool = False
 
 
+class KeyWasAnsweredError(Exception):
+    """An Idempotency-Key of the batch had been answered before: it must be decided anew, with that answer at hand."""
+
+
 class Appender:
     """Puts together and runs the one statement that writes a batch."""
 
     def __init__(self, projections: Sequence[InlineProjection]) -> None:
         self.projections = projections
-        self._statements: dict[tuple[bool, ...], str] = {}
+        self._parts = {ANSWERS: ledger_statement("remember_answers")}
+        for projection in projections:
+            self._parts |= projection.write_statements
+        self._statements: dict[tuple[str, ...], str] = {}
 
     async def write(self, connection: Connection, batch: Batch) -> None:
-        """Write what the batch has decided and not yet written."""
+        """Write what the batch has decided and not yet written. Raises KeyWasAnsweredError."""
         rows = batch.take_rows()
+        remembered = 0
         if rows.streams:
-            await self._append(connection, batch, rows)
+            remembered = await self._append(connection, batch, rows)
         elif rows.answers:
-            await connection.execute(ledger_statement("remember_answers"), *self._answer_arguments(batch, rows))
+            arguments = self._answer_arguments(batch, rows)
+            remembered = len(await connection.fetch(self._parts[ANSWERS], *arguments))
+        if remembered < len(rows.answers):
+            raise KeyWasAnsweredError
         for kind, effects in rows.effects.items():
             await connection.execute(ledger_statement(kind), batch.org, *map(list, zip(*effects, strict=True)))
 
-    async def _append(self, connection: Connection, batch: Batch, rows: Rows) -> None:
+    async def _append(self, connection: Connection, batch: Batch, rows: Rows) -> int:
+        """Write rows with events; how many answers were remembered."""
         arguments: list[Any] = [
             batch.org,
             batch.size,
@@ -81,32 +95,77 @@ class Appender:
             rows.headers,
             rows.bodies,
         ]
-        parts: list[bool] = []
+        parts: list[str] = []
         for projection in self.projections:
             changes = [it for it in rows.changed.values() if type(it.after) is projection.aggregate_class]
-            parts.append(bool(changes))
-            if changes:
-                arguments += [batch.org, batch.projections[projection.name]["gen"], *projection.columns(changes)]
-        parts.append(bool(rows.answers))
+            for name, columns in projection.writes(changes) if changes else ():
+                parts.append(name)
+                arguments += [batch.org, batch.projections[projection.name]["gen"], *columns]
         if rows.answers:
+            parts.append(ANSWERS)
             arguments += self._answer_arguments(batch, rows)
-        await connection.execute(self._statement(tuple(parts)), *arguments)
+        remembered: int = await connection.fetchval(self._statement(tuple(parts)), *arguments)
+        return remembered
 
     def _answer_arguments(self, batch: Batch, rows: Rows) -> list[Any]:
         return [batch.org, batch.now, *map(list, zip(*rows.answers, strict=True))]
 
-    def _statement(self, parts: tuple[bool, ...]) -> str:
-        """The append with those projections, and the answers, that have rows."""
+    def _statement(self, parts: tuple[str, ...]) -> str:
+        """The append, joined by those statements of the projections, and of the answers, that have rows."""
         if parts not in self._statements:
-            sql, used = ledger_statement("append").rstrip(), APPEND_PARAMETERS
-            for projection, is_part in zip(self.projections, parts, strict=False):
-                if is_part:
-                    sql += f", {projection.name} AS (\n{shift_parameters(projection.write_sql, used)})"
-                    used += 2 + projection.column_count
-            if parts[-1]:
-                sql += f", answers AS (\n{shift_parameters(ledger_statement('remember_answers'), used)})"
-            self._statements[parts] = sql + "\nSELECT"
+            sql = ledger_statement("append").rstrip()
+            used = parameter_count(sql)
+            for name in parts:
+                part = self._parts[name]
+                sql += f", {name} AS (\n{shift_parameters(part, used)})"
+                used += parameter_count(part)
+            remembered = "(SELECT count(*) FROM answers)" if ANSWERS in parts else "0"
+            self._statements[parts] = f"{sql}\nSELECT {remembered}"
         return self._statements[parts]
+
+
+class Writing:
+    """A batch being written while it is being decided: Postgres works on one part as the next is made.
+
+    ``go_on`` sends what has become enough for a statement of its own, ``finish`` all there is; on leaving it is finished, or,
+    after an error, the statement under way is waited for.
+    """
+
+    def __init__(self, appender: Appender, connection: Connection, batch: Batch) -> None:
+        self.connection = connection
+        self.batch = batch
+        self._appender = appender
+        self._under_way: asyncio.Task[None] | None = None
+
+    async def go_on(self) -> None:
+        """Start writing, if enough has been decided since the last part."""
+        if len(self.batch.rows.streams) >= EVENTS_A_PART:
+            await self._wait()
+            self._under_way = asyncio.create_task(self._appender.write(self.connection, self.batch))
+            # Let it send before the next command is decided.
+            await asyncio.sleep(0)
+
+    async def finish(self) -> None:
+        """Write everything decided so far. Raises what the database raises, KeyWasAnsweredError."""
+        await self._wait()
+        if not self.batch.rows.is_empty:
+            await self._appender.write(self.connection, self.batch)
+
+    async def _wait(self) -> None:
+        if self._under_way is not None:
+            under_way, self._under_way = self._under_way, None
+            await under_way
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            await self.finish()
+        elif self._under_way is not None:
+            # The error that is being raised is the one to tell; the connection must be quiet for the rollback.
+            await asyncio.wait([self._under_way])
+            self._under_way.exception()
 
 
 class OrgWriter:
@@ -121,10 +180,22 @@ class OrgWriter:
     async def write(self, connection: Connection, commands: Sequence[Command], written: Written) -> None:
         """Decide as many of *commands*, from the first, as make a batch, and commit them.
 
-        *written* is filled as it goes, so that a caller whose connection is lost knows how far it came; each decision in it
-        counts only once this returns. Raises what the database raises, NotFoundError for an unknown org, ReleaseDiffersError,
+        That no Idempotency-Key was answered before is taken for granted, and found out by their being unique when the
+        batch is written; if one was, the batch is rolled back and decided anew with what was answered. *written* is filled
+        as it goes, so that a caller whose connection is lost knows how far it came; each decision in it counts only once
+        this returns. Raises what the database raises, NotFoundError for an unknown org, ReleaseDiffersError,
         CorruptLedgerError.
         """
+        try:
+            await self._write(connection, commands, written, is_key_answered=False)
+        except KeyWasAnsweredError:
+            await connection.execute("ROLLBACK")
+            written.decisions = []
+            await self._write(connection, commands, written, is_key_answered=True)
+
+    async def _write(
+        self, connection: Connection, commands: Sequence[Command], written: Written, *, is_key_answered: bool
+    ) -> None:
         if self.cache.head is None:
             self.cache.head = await self._read_head(connection)
         aggregates = await self._load(connection, {s for command in commands for s in command.streams()})
@@ -135,13 +206,14 @@ class OrgWriter:
         batch = written.batch = Batch(self.org, head, max(clock, head.recorded_at), aggregates)
         answers = await self._answer(connection, batch, [find for command in commands for find in command.finds()])
         await self._load_found(connection, batch, commands, answers)
-        remembered = await self._recall(connection, batch, commands)
+        remembered = await self._recall(connection, batch, commands) if is_key_answered else {}
         limits = Limits()
-        for command in commands:
-            if limits.are_reached(batch, command):
-                break
-            written.decisions.append(await self._decide(connection, batch, command, answers, remembered))
-        await self._appender.write(connection, batch)
+        async with Writing(self._appender, connection, batch) as writing:
+            for command in commands:
+                if limits.are_reached(batch, command):
+                    break
+                written.decisions.append(await self._decide(writing, command, answers, remembered))
+                await writing.go_on()
         # If we die after the next line it is for the database to say whether the batch was appended.
         written.is_commit_sent = True
         await connection.execute("COMMIT")
@@ -150,25 +222,24 @@ class OrgWriter:
 
     async def _decide(
         self,
-        connection: Connection,
-        batch: Batch,
+        writing: Writing,
         command: Command,
         answers: dict[Find, Any],
         remembered: Mapping[tuple[str, str], tuple[bytes, Outcome]],
     ) -> Decision:
+        batch = writing.batch
         try:
             if command.idempotency is not None:
                 key = (command.caller.principal, command.idempotency.key)
                 earlier = batch.answered.get(key) or remembered.get(key)
                 if earlier is not None:
                     return Decision(outcome=_repeat(command, *earlier))
-            outdated = [find for find in command.finds() if batch.is_outdated(find)]
-            if outdated:
+            if batch.outdated and any(batch.is_outdated(find) for find in command.finds()):
                 # What earlier commands of this batch changed must be seen: write it, same transaction, then ask anew.
-                await self._appender.write(connection, batch)
+                await writing.finish()
                 batch.outdated.clear()
-                answers.update(await self._answer(connection, batch, list(command.finds())))
-                await self._load_found(connection, batch, [command], answers)
+                answers.update(await self._answer(writing.connection, batch, list(command.finds())))
+                await self._load_found(writing.connection, batch, [command], answers)
             return Decision(outcome=batch.execute(command, answers))
         except LedgerError as refusal:
             return Decision(refusal=refusal)
@@ -320,7 +391,7 @@ def _repeat(command: Command, request_hash: bytes, outcome: Outcome) -> Outcome:
         raise IdempotencyKeyReusedError(
             "This Idempotency-Key was sent with another request.", key=command.idempotency.key
         )
-    return outcome
+    return outcome._replace(is_repeated=True, events=())
 
 
 async def load_aggregates(
