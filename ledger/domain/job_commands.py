@@ -57,6 +57,19 @@ class JobSpec:
         """Whether it tells a past that the ledger did not see."""
         return self.job_id is not None or self.state is not None
 
+    def check(self) -> None:
+        """Raise InvalidCommandError for members that contradict each other."""
+        if self.source is None and (self.external_id is not None or self.preceding_external_id is not None):
+            raise InvalidCommandError("An external id needs the source that gave it.", member="source")
+        if self.preceding_job_id is not None and self.preceding_external_id is not None:
+            raise InvalidCommandError("A job follows one job at most.", member="preceding_external_id")
+        if self.state is None and (self.started_at or self.ended_at or self.reason):
+            raise InvalidCommandError("Only a job registered in a final state has a past.", member="state")
+        if self.state in (State.SUCCESS, State.FAILED) and self.started_at is None:
+            raise InvalidCommandError(f"A job that ended in {self.state} had started.", member="started_at")
+        if self.started_at is not None and self.ended_at is not None and self.ended_at < self.started_at:
+            raise InvalidCommandError("A job does not end before it starts.", member="ended_at")
+
     def body_hash(self) -> str:
         """SHA-256 (hex) of all members in canonical order."""
         members = {field.name: getattr(self, field.name) for field in fields(self)}
@@ -114,6 +127,7 @@ class RegisterJobs(Command):
     def _register(
         self, unit: UnitOfWork, spec: JobSpec, known: dict[tuple[str, str], tuple[int, str, int | None]]
     ) -> dict[str, Any]:
+        spec.check()
         source = spec.source or ""
         body_hash = None
         if spec.external_id is not None:
@@ -218,7 +232,7 @@ class RegisterJobs(Command):
             case State.CANCELLED:
                 job.cancel(unit.now, ended_at=spec.ended_at, reason=spec.reason)
             case State.DISCARDED:
-                job.discard(unit.now, spec.reason or "discarded before it was imported")
+                job.discard(unit.now, spec.reason or "discarded before it was imported", ended_at=spec.ended_at)
 
 
 def visible_job(unit: UnitOfWork, caller: Caller, job_id: int) -> Job:
