@@ -9,6 +9,7 @@ from itertools import groupby
 from time import monotonic
 from typing import Any, Self
 
+import asyncpg
 import orjson
 from jobledger.ledger.domain.aggregate import Aggregate
 from jobledger.ledger.domain.command import Command, Find, Outcome
@@ -34,7 +35,6 @@ MOST_EVENTS_OF_OTHERS = 5_000
 EVENTS_A_PART = 64
 # The rows of a large request go in several statements: putting one together holds up everybody else in this process.
 MOST_EVENTS_A_PART = 1_000
-ANSWERS = "answers"
 
 
 @dataclass(slots=True)
@@ -54,36 +54,27 @@ class Written:
     is_commit_sent: bool = False
 
 
-class KeyWasAnsweredError(Exception):
-    """An Idempotency-Key of the batch had been answered before: it must be decided anew, with that answer at hand."""
-
-
 class Appender:
     """Puts together and runs the one statement that writes a batch."""
 
     def __init__(self, projections: Sequence[InlineProjection]) -> None:
         self.projections = projections
-        self._parts = {ANSWERS: ledger_statement("remember_answers")}
+        self._parts = {name: ledger_statement(name) for name in ("remember_answers", "replace_answers")}
         for projection in projections:
             self._parts |= projection.write_statements
         self._statements: dict[tuple[str, ...], str] = {}
 
     async def write(self, connection: Connection, batch: Batch) -> None:
-        """Write a statement's worth of what is decided and not yet written. Raises KeyWasAnsweredError."""
+        """Write a statement's worth of what is decided and not yet written."""
         rows = batch.take_rows(MOST_EVENTS_A_PART)
-        remembered = 0
         if rows.streams:
-            remembered = await self._append(connection, batch, rows)
+            await self._append(connection, batch, rows)
         elif rows.answers:
-            arguments = self._answer_arguments(batch, rows)
-            remembered = len(await connection.fetch(self._parts[ANSWERS], *arguments))
-        if remembered < len(rows.answers):
-            raise KeyWasAnsweredError
+            await connection.execute(self._parts[batch.answers_statement], *self._answer_arguments(batch, rows))
         for kind, effects in rows.effects.items():
             await connection.execute(ledger_statement(kind), batch.org, *map(list, zip(*effects, strict=True)))
 
-    async def _append(self, connection: Connection, batch: Batch, rows: Rows) -> int:
-        """Write rows with events; how many answers were remembered."""
+    async def _append(self, connection: Connection, batch: Batch, rows: Rows) -> None:
         arguments: list[Any] = [
             batch.org,
             rows.end,
@@ -104,10 +95,9 @@ class Appender:
                 parts.append(name)
                 arguments += [batch.org, batch.projections[projection.name]["gen"], *columns]
         if rows.answers:
-            parts.append(ANSWERS)
+            parts.append(batch.answers_statement)
             arguments += self._answer_arguments(batch, rows)
-        remembered: int = await connection.fetchval(self._statement(tuple(parts)), *arguments)
-        return remembered
+        await connection.execute(self._statement(tuple(parts)), *arguments)
 
     def _answer_arguments(self, batch: Batch, rows: Rows) -> list[Any]:
         return [batch.org, batch.now, *map(list, zip(*rows.answers, strict=True))]
@@ -121,8 +111,7 @@ class Appender:
                 part = self._parts[name]
                 sql += f", {name} AS (\n{shift_parameters(part, used)})"
                 used += parameter_count(part)
-            remembered = "(SELECT count(*) FROM answers)" if ANSWERS in parts else "0"
-            self._statements[parts] = f"{sql}\nSELECT {remembered}"
+            self._statements[parts] = sql + "\nSELECT"
         return self._statements[parts]
 
 
@@ -148,7 +137,7 @@ class Writing:
             await asyncio.sleep(0)
 
     async def finish(self) -> None:
-        """Write everything decided so far. Raises what the database raises, KeyWasAnsweredError."""
+        """Write everything decided so far. Raises what the database raises."""
         await self._wait()
         while not self.batch.rows.is_empty:
             await self._appender.write(self.connection, self.batch)
@@ -190,7 +179,9 @@ class OrgWriter:
         """
         try:
             await self._write(connection, commands, written, is_key_answered=False)
-        except KeyWasAnsweredError:
+        except asyncpg.UniqueViolationError as error:
+            if error.constraint_name != "idempotency_pkey":
+                raise
             await connection.execute("ROLLBACK")
             written.decisions = []
             await self._write(connection, commands, written, is_key_answered=True)
@@ -208,7 +199,10 @@ class OrgWriter:
         batch = written.batch = Batch(self.org, head, max(clock, head.recorded_at), aggregates)
         answers = await self._answer(connection, batch, [find for command in commands for find in command.finds()])
         await self._load_found(connection, batch, commands, answers)
-        remembered = await self._recall(connection, batch, commands) if is_key_answered else {}
+        remembered: dict[tuple[str, str], tuple[bytes, Outcome]] = {}
+        if is_key_answered:
+            remembered = await self._recall(connection, batch, commands)
+            batch.answers_statement = "replace_answers"
         limits = Limits()
         async with Writing(self._appender, connection, batch) as writing:
             for command in commands:
