@@ -38,18 +38,10 @@ MOST_EVENTS_A_PART = 1_000
 
 
 @dataclass(slots=True)
-class Decision:
-    """What became of one command of a batch: an outcome, or the reason it was refused."""
-
-    outcome: Outcome | None = None
-    refusal: LedgerError | None = None
-
-
-@dataclass(slots=True)
 class Written:
     """A batch that was decided, and perhaps committed: what to answer, and how to recognise it in the store."""
 
-    decisions: list[Decision] = field(default_factory=list)
+    decisions: list[Outcome | LedgerError] = field(default_factory=list)
     batch: Batch | None = None
     is_commit_sent: bool = False
 
@@ -128,9 +120,14 @@ class Writing:
         self._appender = appender
         self._under_way: asyncio.Task[None] | None = None
 
+    @property
+    def is_worth_a_part(self) -> bool:
+        """Whether enough has been decided for a statement of its own."""
+        return len(self.batch.rows.streams) >= EVENTS_A_PART
+
     async def go_on(self) -> None:
-        """Start writing, if enough has been decided since the last part."""
-        while len(self.batch.rows.streams) >= EVENTS_A_PART:
+        """Start writing what has been decided since the last part."""
+        while self.is_worth_a_part:
             await self._wait()
             self._under_way = asyncio.create_task(self._appender.write(self.connection, self.batch))
             # Let it send before the next command is decided.
@@ -208,40 +205,42 @@ class OrgWriter:
             for command in commands:
                 if limits.are_reached(batch, command):
                     break
-                written.decisions.append(await self._decide(writing, command, commands, answers, remembered))
-                await writing.go_on()
+                if batch.outdated and any(batch.is_outdated(find) for find in command.finds()):
+                    await self._ask_anew(writing, commands, answers)
+                written.decisions.append(self._decide(batch, command, answers, remembered))
+                if writing.is_worth_a_part:
+                    await writing.go_on()
         # If we die after the next line it is for the database to say whether the batch was appended.
         written.is_commit_sent = True
         await connection.execute("COMMIT")
         self.cache.put(batch.accepted.values())
         self.cache.head = batch.head()
 
-    async def _decide(
+    def _decide(
         self,
-        writing: Writing,
+        batch: Batch,
         command: Command,
-        commands: Sequence[Command],
-        answers: dict[Find, Any],
+        answers: Mapping[Find, Any],
         remembered: Mapping[tuple[str, str], tuple[bytes, Outcome]],
-    ) -> Decision:
-        batch = writing.batch
+    ) -> Outcome | LedgerError:
         try:
             if command.idempotency is not None:
                 key = (command.caller.principal, command.idempotency.key)
                 earlier = batch.answered.get(key) or remembered.get(key)
                 if earlier is not None:
-                    return Decision(outcome=_repeat(command, *earlier))
-            if batch.outdated and any(batch.is_outdated(find) for find in command.finds()):
-                # What earlier commands of this batch changed must be seen: write it, same transaction, then ask anew
-                # all that it may have changed.
-                await writing.finish()
-                outdated = [find for find in answers if batch.is_outdated(find)]
-                batch.outdated.clear()
-                answers.update(await self._answer(writing.connection, batch, outdated))
-                await self._load_found(writing.connection, batch, commands, answers)
-            return Decision(outcome=batch.execute(command, answers))
+                    return _repeat(command, *earlier)
+            return batch.execute(command, answers)
         except LedgerError as refusal:
-            return Decision(refusal=refusal)
+            return refusal
+
+    async def _ask_anew(self, writing: Writing, commands: Sequence[Command], answers: dict[Find, Any]) -> None:
+        """Bring the answers to finds up to date with what the batch has decided: write that, same transaction, and ask."""
+        batch = writing.batch
+        await writing.finish()
+        outdated = [find for find in answers if batch.is_outdated(find)]
+        batch.outdated.clear()
+        answers.update(await self._answer(writing.connection, batch, outdated))
+        await self._load_found(writing.connection, batch, commands, answers)
 
     async def _read_head(self, connection: Connection) -> Head:
         record = await connection.fetchrow(ledger_statement("read_head"), self.org)
