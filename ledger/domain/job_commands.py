@@ -58,9 +58,16 @@ class JobSpec:
         return self.job_id is not None or self.state is not None
 
     def body_hash(self) -> str:
-        """SHA-256 (hex) of all members in canonical order."""
-        members = {field.name: getattr(self, field.name) for field in fields(self)}
-        return hashlib.sha256(orjson.dumps(members, option=orjson.OPT_SORT_KEYS)).hexdigest()
+        """SHA-256 (hex) of the members that were given, in canonical order. Raises InvalidCommandError.
+
+        Those not given are left out, so that a release that knows more members computes the same.
+        """
+        members = {field.name: value for field in fields(self) if (value := getattr(self, field.name)) is not None}
+        try:
+            canonical = orjson.dumps(members, option=orjson.OPT_SORT_KEYS)
+        except (TypeError, orjson.JSONEncodeError) as error:
+            raise InvalidCommandError(f"This cannot be written as JSON: {error}") from error
+        return hashlib.sha256(canonical).hexdigest()
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
