@@ -296,10 +296,14 @@ class Job(Aggregate):
         self.must_not_be_final()
         self.trigger_event(Job.Cancelled, timestamp=at, ended_at=ended_at, reason=reason)
 
-    def discard(self, at: datetime, reason: str, because_of_job_id: int | None = None) -> None:
+    def discard(
+        self, at: datetime, reason: str, because_of_job_id: int | None = None, ended_at: datetime | None = None
+    ) -> None:
         """Never run. Raises JobIsFinalError."""
         self.must_not_be_final()
-        self.trigger_event(Job.Discarded, timestamp=at, reason=reason, because_of_job_id=because_of_job_id)
+        self.trigger_event(
+            Job.Discarded, timestamp=at, ended_at=ended_at, reason=reason, because_of_job_id=because_of_job_id
+        )
 
     def go_stale(self, at: datetime, last_seen_at: datetime) -> None:
         """Be stale: no sign of life since *last_seen_at*. Raises JobIsFinalError, JobIsNotRunningError."""

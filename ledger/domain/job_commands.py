@@ -226,7 +226,7 @@ class RegisterJobs(Command):
             case State.CANCELLED:
                 job.cancel(unit.now, ended_at=spec.ended_at, reason=spec.reason)
             case State.DISCARDED:
-                job.discard(unit.now, spec.reason or "discarded before it was imported")
+                job.discard(unit.now, spec.reason or "discarded before it was imported", ended_at=spec.ended_at)
 
 
 def visible_job(unit: UnitOfWork, caller: Caller, job_id: int) -> Job:
