@@ -210,6 +210,8 @@ class RegisterJobs(Command):
             if job_id > LARGEST_JOB_ID:
                 raise InvalidCommandError("The org has no job ids left.")
             return job_id
+        if not 1 <= spec.job_id <= LARGEST_JOB_ID:
+            raise InvalidCommandError(f"A job's id is 1 to {LARGEST_JOB_ID}.", job_id=spec.job_id)
         if unit.get(Job, job_stream(spec.job_id)) is not None:
             raise JobExistsError(f"Job {spec.job_id} exists.", job_id=spec.job_id)
         unit.use_number("job", spec.job_id)
