@@ -302,7 +302,7 @@ class Job(Aggregate):
         """Never run. Raises JobIsFinalError."""
         self.must_not_be_final()
         self.trigger_event(
-            Job.Discarded, timestamp=at, ended_at=ended_at, reason=reason, because_of_job_id=because_of_job_id
+            Job.Discarded, timestamp=at, reason=reason, because_of_job_id=because_of_job_id, ended_at=ended_at
         )
 
     def go_stale(self, at: datetime, last_seen_at: datetime) -> None:

@@ -57,6 +57,19 @@ class JobSpec:
         """Whether it tells a past that the ledger did not see."""
         return self.job_id is not None or self.state is not None
 
+    def check(self) -> None:
+        """Raise InvalidCommandError for members that contradict each other."""
+        if self.source is None and (self.external_id is not None or self.preceding_external_id is not None):
+            raise InvalidCommandError("An external id needs the source that gave it.", member="source")
+        if self.preceding_job_id is not None and self.preceding_external_id is not None:
+            raise InvalidCommandError("A job follows one job at most.", member="preceding_external_id")
+        if self.state is None and (self.started_at or self.ended_at or self.reason):
+            raise InvalidCommandError("Only a job registered in a final state has a past.", member="state")
+        if self.state in (State.SUCCESS, State.FAILED) and self.started_at is None:
+            raise InvalidCommandError(f"A job that ended in {self.state} had started.", member="started_at")
+        if self.started_at is not None and self.ended_at is not None and self.ended_at < self.started_at:
+            raise InvalidCommandError("A job does not end before it starts.", member="ended_at")
+
     def body_hash(self) -> str:
         """SHA-256 (hex) of the members that were given, in canonical order. Raises InvalidCommandError.
 
@@ -124,6 +137,7 @@ class RegisterJobs(Command):
         return {"jobs": [self._register(unit, spec, known) for spec in self.jobs]}
 
     def _register(self, unit: UnitOfWork, spec: JobSpec, known: Known) -> dict[str, Any]:
+        spec.check()
         source = spec.source or ""
         body_hash = None
         if spec.external_id is not None:

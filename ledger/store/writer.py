@@ -32,6 +32,8 @@ from jobledger.ledger.store.statement import ledger_statement, parameter_count, 
 MOST_EVENTS_OF_OTHERS = 5_000
 # From so many decided events on, writing them beside deciding the next outweighs the cost of another statement.
 EVENTS_A_PART = 64
+# The rows of a large request go in several statements: putting one together holds up everybody else in this process.
+MOST_EVENTS_A_PART = 1_000
 ANSWERS = "answers"
 
 
@@ -67,8 +69,8 @@ class Appender:
         self._statements: dict[tuple[str, ...], str] = {}
 
     async def write(self, connection: Connection, batch: Batch) -> None:
-        """Write what the batch has decided and not yet written. Raises KeyWasAnsweredError."""
-        rows = batch.take_rows()
+        """Write a statement's worth of what is decided and not yet written. Raises KeyWasAnsweredError."""
+        rows = batch.take_rows(MOST_EVENTS_A_PART)
         remembered = 0
         if rows.streams:
             remembered = await self._append(connection, batch, rows)
@@ -84,8 +86,8 @@ class Appender:
         """Write rows with events; how many answers were remembered."""
         arguments: list[Any] = [
             batch.org,
-            batch.size,
-            batch.last_leaf,
+            rows.end,
+            leaf_of(rows.headers[-1]),
             batch.now,
             orjson.dumps(batch.numbers).decode(),
             rows.first_position,
@@ -139,7 +141,7 @@ class Writing:
 
     async def go_on(self) -> None:
         """Start writing, if enough has been decided since the last part."""
-        if len(self.batch.rows.streams) >= EVENTS_A_PART:
+        while len(self.batch.rows.streams) >= EVENTS_A_PART:
             await self._wait()
             self._under_way = asyncio.create_task(self._appender.write(self.connection, self.batch))
             # Let it send before the next command is decided.
@@ -148,7 +150,7 @@ class Writing:
     async def finish(self) -> None:
         """Write everything decided so far. Raises what the database raises, KeyWasAnsweredError."""
         await self._wait()
-        if not self.batch.rows.is_empty:
+        while not self.batch.rows.is_empty:
             await self._appender.write(self.connection, self.batch)
 
     async def _wait(self) -> None:
@@ -212,7 +214,7 @@ class OrgWriter:
             for command in commands:
                 if limits.are_reached(batch, command):
                     break
-                written.decisions.append(await self._decide(writing, command, answers, remembered))
+                written.decisions.append(await self._decide(writing, command, commands, answers, remembered))
                 await writing.go_on()
         # If we die after the next line it is for the database to say whether the batch was appended.
         written.is_commit_sent = True
@@ -224,6 +226,7 @@ class OrgWriter:
         self,
         writing: Writing,
         command: Command,
+        commands: Sequence[Command],
         answers: dict[Find, Any],
         remembered: Mapping[tuple[str, str], tuple[bytes, Outcome]],
     ) -> Decision:
@@ -235,11 +238,13 @@ class OrgWriter:
                 if earlier is not None:
                     return Decision(outcome=_repeat(command, *earlier))
             if batch.outdated and any(batch.is_outdated(find) for find in command.finds()):
-                # What earlier commands of this batch changed must be seen: write it, same transaction, then ask anew.
+                # What earlier commands of this batch changed must be seen: write it, same transaction, then ask anew
+                # all that it may have changed.
                 await writing.finish()
+                outdated = [find for find in answers if batch.is_outdated(find)]
                 batch.outdated.clear()
-                answers.update(await self._answer(writing.connection, batch, list(command.finds())))
-                await self._load_found(writing.connection, batch, [command], answers)
+                answers.update(await self._answer(writing.connection, batch, outdated))
+                await self._load_found(writing.connection, batch, commands, answers)
             return Decision(outcome=batch.execute(command, answers))
         except LedgerError as refusal:
             return Decision(refusal=refusal)
