@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 from jobledger.ledger.store.database import Database
 from jobledger.ledger.store.ledger import Ledger
 from jobledger.ledger.store.migration import migrate
@@ -15,6 +16,10 @@ from tests.cluster import fresh_database, running_cluster, session, url_of
 from tests.world import ORG, projections
 
 TEMPLATE = "template_ledger"
+
+# An example may wait for a disk that others use too; examples share a test's database, each in an org of its own.
+settings.register_profile("ledger", deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+settings.load_profile("ledger")
 
 
 @pytest.fixture(scope="session")
