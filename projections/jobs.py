@@ -105,7 +105,7 @@ def registered_row(job: Job) -> tuple[Any, ...]:
         job.type,
         job.domain,
         None if job.datastream is None else str(job.datastream["id"]),
-        job.source if job.external_id is None else job.source or "",  # no source is a source of its own: unique too
+        job.source,
         job.external_id,
         job.body_hash,
         job.preceding_job_id,
