@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeAlias
 
 import orjson
 from jobledger.ledger.domain.command import Caller, Command, Effect, Find, UnitOfWork
@@ -71,17 +71,28 @@ class JobSpec:
             raise InvalidCommandError("A job does not end before it starts.", member="ended_at")
 
     def body_hash(self) -> str:
-        """SHA-256 (hex) of all members in canonical order."""
-        members = {field.name: getattr(self, field.name) for field in fields(self)}
-        return hashlib.sha256(orjson.dumps(members, option=orjson.OPT_SORT_KEYS)).hexdigest()
+        """SHA-256 (hex) of the members that were given, in canonical order. Raises InvalidCommandError.
+
+        Those not given are left out, so that a release that knows more members computes the same.
+        """
+        members = {field.name: value for field in fields(self) if (value := getattr(self, field.name)) is not None}
+        try:
+            canonical = orjson.dumps(members, option=orjson.OPT_SORT_KEYS)
+        except (TypeError, orjson.JSONEncodeError) as error:
+            raise InvalidCommandError(f"This cannot be written as JSON: {error}") from error
+        return hashlib.sha256(canonical).hexdigest()
+
+
+# By source and external id: the job, its body's hash, and where its registration stands, as the result says it.
+Known: TypeAlias = dict[tuple[str, str], tuple[int, str, dict[str, int]]]
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class RegisterJobs(Command):
     """Register jobs, all or none. The result's ``jobs`` are in the order given.
 
-    Each is ``{"id", "state", "offset"}``, the offset being that of its ``job.registered`` among the command's events; a job that
-    was there already, registered with the same body: ``{"id", "state", "position"}``.
+    Each is ``{"id", "state", "version", "offset"}``, the offset being that of its ``job.registered`` among the command's events; a
+    job that was there before, registered with the same body: ``{"id", "state", "version", "position"}``.
     """
 
     capability: ClassVar[str] = "jobs.register"
@@ -119,14 +130,13 @@ class RegisterJobs(Command):
 
     def decide(self, unit: UnitOfWork) -> dict[str, Any]:
         """Raises JobExistsError, NotFoundError, NotAllowedError, JobIsFinalError."""
-        known: dict[tuple[str, str], tuple[int, str, int | None]] = {}
+        known: Known = {}
         for find in self.finds():
-            known.update(unit.found(find))
+            for name, (job_id, body_hash, position) in unit.found(find).items():
+                known[name] = (job_id, body_hash, {"position": position})
         return {"jobs": [self._register(unit, spec, known) for spec in self.jobs]}
 
-    def _register(
-        self, unit: UnitOfWork, spec: JobSpec, known: dict[tuple[str, str], tuple[int, str, int | None]]
-    ) -> dict[str, Any]:
+    def _register(self, unit: UnitOfWork, spec: JobSpec, known: Known) -> dict[str, Any]:
         spec.check()
         source = spec.source or ""
         body_hash = None
@@ -174,7 +184,7 @@ class RegisterJobs(Command):
         )
         assert isinstance(job, Job)
         if spec.external_id is not None:
-            known[source, spec.external_id] = (job_id, body_hash or "", None)
+            known[source, spec.external_id] = (job_id, body_hash or "", {"offset": offset})
             unit.outdate(JOBS_BY_EXTERNAL_ID, (source, spec.external_id))
         if preceding is not None:
             unit.outdate(FOLLOW_UPS)
@@ -184,9 +194,9 @@ class RegisterJobs(Command):
         return {"id": job_id, "state": str(job.state), "version": job.version, "offset": offset}
 
     def _already_there(
-        self, unit: UnitOfWork, spec: JobSpec, there: tuple[int, str, int | None], body_hash: str
+        self, unit: UnitOfWork, spec: JobSpec, there: tuple[int, str, dict[str, int]], body_hash: str
     ) -> dict[str, Any]:
-        job_id, known_hash, position = there
+        job_id, known_hash, place = there
         job = unit.get(Job, job_stream(job_id))
         if known_hash != body_hash or job is None or not self.caller.sees(job.domain):
             raise JobExistsError(
@@ -194,11 +204,9 @@ class RegisterJobs(Command):
                 source=spec.source,
                 external_id=spec.external_id,
             )
-        return {"id": job_id, "state": str(job.state), "version": job.version, "position": position}
+        return {"id": job_id, "state": str(job.state), "version": job.version, **place}
 
-    def _preceding(
-        self, unit: UnitOfWork, spec: JobSpec, known: dict[tuple[str, str], tuple[int, str, int | None]]
-    ) -> Job | None:
+    def _preceding(self, unit: UnitOfWork, spec: JobSpec, known: Known) -> Job | None:
         job_id = spec.preceding_job_id
         if spec.preceding_external_id is not None:
             there = known.get((spec.source or "", spec.preceding_external_id))
@@ -216,6 +224,8 @@ class RegisterJobs(Command):
             if job_id > LARGEST_JOB_ID:
                 raise InvalidCommandError("The org has no job ids left.")
             return job_id
+        if not 1 <= spec.job_id <= LARGEST_JOB_ID:
+            raise InvalidCommandError(f"A job's id is 1 to {LARGEST_JOB_ID}.", job_id=spec.job_id)
         if unit.get(Job, job_stream(spec.job_id)) is not None:
             raise JobExistsError(f"Job {spec.job_id} exists.", job_id=spec.job_id)
         unit.use_number("job", spec.job_id)

@@ -29,6 +29,11 @@ class Head:
         """The live generation of a projection's rows."""
         return self.projections[projection]["gen"]
 
+    def is_of_fold(self, projection: str, fold_version: int) -> bool:
+        """Whether a projection's rows are those of this version of its fold."""
+        live = self.projections.get(projection)
+        return live is not None and live["fold"] == fold_version
+
 
 # Before anything is recorded: Postgres's -infinity comes as this.
 BEFORE_ALL_TIME = datetime.min.replace(tzinfo=UTC)

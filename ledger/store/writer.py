@@ -254,8 +254,7 @@ class OrgWriter:
             raise NotFoundError(f"There is no org {self.org}.", org=self.org)
         head = read_head(record)
         for projection in self._projections:
-            live = head.projections.get(projection.name)
-            if live is None or live["fold"] != projection.fold_version:
+            if not head.is_of_fold(projection.name, projection.fold_version):
                 raise ReleaseDiffersError(
                     f"The ledger's projection {projection.name} is of another release than this server.",
                     retry_after_s=30,
@@ -402,7 +401,9 @@ async def load_aggregates(
     """
     aggregates: dict[str, Aggregate] = {}
     for projection in projections:
-        aggregates.update(await projection.load(connection, org, head.generation(projection.name), streams))
+        # Rows of another release's fold may mean something else: the events always mean the same.
+        if head.is_of_fold(projection.name, projection.fold_version):
+            aggregates.update(await projection.load(connection, org, head.generation(projection.name), streams))
     versions = [aggregates[stream].version if stream in aggregates else 0 for stream in streams]
     for record in await connection.fetch(ledger_statement("stream_after"), org, streams, versions):
         event = StoredEvent(*record).event()
