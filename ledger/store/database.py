@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import asyncpg
 from jobledger.ledger.errors import DatabaseIsAwayError
@@ -18,28 +18,30 @@ CONNECT_TIMEOUT_S = 5.0
 # A client's answer to a peer that is silent, longer than the server's own statement_timeout.
 REPLY_TIMEOUT_S = 35.0
 
+# Every statement looks up keys or reads along an index. On a table that grew since it was last analysed the planner takes it
+# for small and reads all of it, each time anew; told so, it goes by the index.
+BY_INDEX = {"enable_seqscan": "off", "enable_hashjoin": "off", "enable_mergejoin": "off", "jit": "off"}
 # One that was paused holding the head's lock is cut off by Postgres, and one that waits for the lock gives up and asks anew.
 WRITER_SETTINGS = {
+    **BY_INDEX,
+    "enable_bitmapscan": "off",
+    "plan_cache_mode": "force_generic_plan",
     "lock_timeout": "5s",
     "idle_in_transaction_session_timeout": "10s",
     "statement_timeout": "30s",
     "synchronous_commit": "on",
-    # Every statement of the append path looks up single keys. On a table that grew since it was last analysed the planner
-    # takes it for small and reads all of it, each time anew; told so, it always goes by the index.
-    "enable_seqscan": "off",
-    "enable_bitmapscan": "off",
-    "enable_hashjoin": "off",
-    "enable_mergejoin": "off",
-    "plan_cache_mode": "force_generic_plan",
-    "jit": "off",
 }
 # No transaction but a writer's lasts longer: an old snapshot would slow every update of the head's row.
 READER_SETTINGS = {
+    **BY_INDEX,
+    # A list's statement names every filter; planned for the values at hand it finds the index of those that are set.
+    "plan_cache_mode": "force_custom_plan",
     "statement_timeout": "5s",
     "idle_in_transaction_session_timeout": "5s",
     "default_transaction_read_only": "on",
 }
 
+T = TypeVar("T")
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 # What tells that a connection, not a statement, failed. SQLSTATE classes: 08 connection, 25P03 idle in transaction,
@@ -155,6 +157,17 @@ class Database:
         except BaseException:
             self._writers_free.release()
             raise
+
+    async def write(self, work: Callable[[Connection], Awaitable[T]]) -> T:
+        """What *work* returns, done on a writer's connection that it leaves in no transaction. Raises what it raises."""
+        connection = await self.take_writer()
+        try:
+            result = await work(connection)
+        except BaseException:
+            self.drop_writer(connection)
+            raise
+        self.give_back_writer(connection)
+        return result
 
     def give_back_writer(self, connection: Connection) -> None:
         """Return a connection that is in no transaction."""

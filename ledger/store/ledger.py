@@ -53,22 +53,23 @@ class Ledger:
         Raises LedgerError with nothing recorded, but for OutcomeUnknownError; CorruptLedgerError where the org's writing has
         stopped.
         """
+        return await (await self.enqueue(command))
+
+    async def enqueue(self, command: Command) -> asyncio.Future[Outcome]:
+        """Queue *command*; the future gives what ``execute`` would, and raises what it would.
+
+        One caller's commands are decided in the order of its calls. Raises NotAllowedError, UnavailableError.
+        """
         if self._is_closing:
             raise UnavailableError("The server is stopping.", retry_after_s=2)
         command.caller.must(command.capability)
-        return await self._sequencer(command.caller.org).execute(command)
+        return await self._sequencer(command.caller.org).enqueue(command)
 
     async def create_org(self, name: str) -> Outcome:
         """Begin an org's ledger. Raises InvalidCommandError, NameIsTakenError."""
         must_be_org_name(name)
-        connection = await self.database.take_writer()
-        try:
-            live = {it.name: {"gen": 1, "fold": it.fold_version} for it in self.projections}
-            await connection.execute(ledger_statement("create_head"), name, orjson.dumps(live).decode())
-        except BaseException:
-            self.database.drop_writer(connection)
-            raise
-        self.database.give_back_writer(connection)
+        live = orjson.dumps({it.name: {"gen": 1, "fold": it.fold_version} for it in self.projections}).decode()
+        await self.database.write(lambda connection: connection.execute(ledger_statement("create_head"), name, live))
         return await self.execute(CreateOrg(caller=ledger_itself(name)))
 
     async def job(self, org: str, job_id: int) -> Job:

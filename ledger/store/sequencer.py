@@ -73,11 +73,12 @@ class Sequencer:
         """How many commands are queued or being decided."""
         return len(self._queue) + len(self._in_hand)
 
-    async def execute(self, command: Command) -> Outcome:
-        """What becomes of *command*; durable when this returns.
+    async def enqueue(self, command: Command) -> asyncio.Future[Outcome]:
+        """Queue *command*; the future tells what becomes of it. A caller's commands are decided in the order it queued them.
 
-        Raises LedgerError: a refusal; UnavailableError, nothing was appended; OutcomeUnknownError. CorruptLedgerError where an
-        operator must act first. Once queued it is decided, whether or not its caller still waits.
+        Raises UnavailableError, CorruptLedgerError. The future raises LedgerError: a refusal; UnavailableError, nothing was
+        appended; OutcomeUnknownError. Or CorruptLedgerError, where an operator must act first. Once queued a command is
+        decided, whether or not its caller still waits.
         """
         if len(self._queue) >= MOST_WAITING:
             await self._wait_for_room()
@@ -89,7 +90,7 @@ class Sequencer:
             self._room.clear()
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._run(), name=f"sequencer of {self._writer.org}")
-        return await waiting.outcome
+        return waiting.outcome
 
     async def drain(self) -> None:
         """Wait until all that is queued has been answered."""

@@ -1,0 +1,38 @@
+"""Cursors: where a list goes on, opaque to clients and good only for the list that gave them."""
+
+from __future__ import annotations
+
+import hmac
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from hashlib import sha256
+
+from jobledger.ledger.errors import InvalidCommandError
+
+TAG_BYTES = 16
+PLACE_BYTES = 8
+
+
+class CursorKey:
+    """Makes and reads cursors. All servers of one installation hold the same secret."""
+
+    def __init__(self, secret: bytes) -> None:
+        self._secret = secret
+
+    def cursor(self, after: int, list_name: str) -> str:
+        """The cursor of what lies beyond *after* in that list; the name holds all that tells it from another."""
+        place = after.to_bytes(PLACE_BYTES, "big")
+        return urlsafe_b64encode(place + self._tag(place, list_name)).decode().rstrip("=")
+
+    def read(self, cursor: str, list_name: str) -> int:
+        """What *cursor* goes on after. Raises InvalidCommandError for one that was altered or is of another list."""
+        try:
+            data = urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
+        except ValueError:
+            data = b""
+        place, tag = data[:PLACE_BYTES], data[PLACE_BYTES:]
+        if not hmac.compare_digest(tag, self._tag(place, list_name)):
+            raise InvalidCommandError("This cursor is not one that this list gave.", parameter="cursor")
+        return int.from_bytes(place, "big")
+
+    def _tag(self, place: bytes, list_name: str) -> bytes:
+        return hmac.new(self._secret, place + list_name.encode(), sha256).digest()[:TAG_BYTES]

@@ -1,0 +1,130 @@
+"""Request bodies: bounded while they are read, and what JSON may hold here.
+
+Refused with 400 at the edge, before anything looks at them: a NUL in a string (Postgres holds none), an integer beyond 64
+bits (clients and databases would round it), nesting deeper than 64.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import orjson
+from aiohttp import web
+from jobledger.ledger.errors import InvalidCommandError
+
+LARGEST_BODY_BYTES = 8 * 1024 * 1024
+DEEPEST = 64
+SMALLEST_INTEGER, LARGEST_INTEGER = -(2**63), 2**64 - 1
+
+# Only where one of these stands in the text can the slower checks find anything.
+LONG_NUMBER = re.compile(rb"\d{19}")
+
+
+class MalformedDocumentError(InvalidCommandError):
+    """The body cannot be read."""
+
+    code = "malformed"
+
+
+class BodyTooLargeError(InvalidCommandError):
+    """The body is too large."""
+
+    code = "body_too_large"
+
+
+class UnsupportedMediaTypeError(InvalidCommandError):
+    """The media type of the body is not taken here."""
+
+    code = "unsupported_media_type"
+
+
+async def read_body(request: web.Request, limit_bytes: int = LARGEST_BODY_BYTES) -> bytes:
+    """The body. Raises BodyTooLargeError as soon as it is known to be, before it is read where its length is told."""
+    if (request.content_length or 0) > limit_bytes:
+        raise BodyTooLargeError(f"A body is at most {limit_bytes} bytes here.", limit_bytes=limit_bytes)
+    chunks: list[bytes] = []
+    size = 0
+    try:
+        async for chunk in request.content.iter_any():
+            size += len(chunk)
+            if size > limit_bytes:
+                raise BodyTooLargeError(f"A body is at most {limit_bytes} bytes here.", limit_bytes=limit_bytes)
+            chunks.append(chunk)
+    except web.PayloadAccessError as error:
+        raise MalformedDocumentError(f"The body is broken: {error}") from error
+    return b"".join(chunks)
+
+
+async def read_json(request: web.Request, limit_bytes: int = LARGEST_BODY_BYTES) -> tuple[Any, bytes]:
+    """The JSON document in the body, and the body; ``{}`` for none. Raises MalformedDocumentError and read_body's."""
+    body = await read_body(request, limit_bytes)
+    if not body:
+        return {}, body
+    must_be_json(request)
+    return parse_json(body), body
+
+
+def must_be_json(request: web.Request, *media_types: str) -> None:
+    """Raise UnsupportedMediaTypeError unless the body is said to be JSON, or is not said to be anything."""
+    taken = (*media_types, "application/json")
+    if (
+        "Content-Type" in request.headers
+        and request.content_type not in taken
+        and not request.content_type.endswith("+json")
+    ):
+        raise UnsupportedMediaTypeError(f"A body here is {' or '.join(taken)}.", content_type=request.content_type)
+
+
+def parse_json(text: bytes) -> Any:
+    """The document. Raises MalformedDocumentError."""
+    try:
+        document = orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise MalformedDocumentError(f"This is not JSON: {error}") from error
+    if text.count(b"{") + text.count(b"[") > DEEPEST:
+        _must_be_shallow(document)
+    if b"\\u0000" in text:
+        _must_have_no_nul(document)
+    if LONG_NUMBER.search(text):
+        # orjson rounds integers beyond 64 bits to floats without a word: read again by one that does not.
+        json.loads(text, parse_int=_bounded_integer)
+    return document
+
+
+def _must_be_shallow(document: Any) -> None:
+    level = [document]
+    for _ in range(DEEPEST):
+        level = [inner for outer in level for inner in _children(outer)]
+        if not level:
+            return
+    if any(isinstance(it, dict | list) for it in level):
+        raise MalformedDocumentError(f"This nests deeper than {DEEPEST} levels.", limit=DEEPEST)
+
+
+def _must_have_no_nul(document: Any) -> None:
+    todo = [document]
+    while todo:
+        it = todo.pop()
+        if isinstance(it, str):
+            texts = [it]
+        else:
+            texts = list(it) if isinstance(it, dict) else []
+            todo += _children(it)
+        if any("\0" in text for text in texts):
+            raise MalformedDocumentError("A string holds a NUL character.")
+
+
+def _children(document: Any) -> list[Any]:
+    if isinstance(document, dict):
+        return list(document.values())
+    return document if isinstance(document, list) else []
+
+
+def _bounded_integer(digits: str) -> int:
+    # Longer texts than any such integer has are not even converted: that takes time beyond measure.
+    number = int(digits) if len(digits) <= 20 else LARGEST_INTEGER + 1
+    if not SMALLEST_INTEGER <= number <= LARGEST_INTEGER:
+        raise MalformedDocumentError("An integer lies beyond 64 bits.")
+    return number

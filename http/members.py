@@ -1,0 +1,154 @@
+"""Reading the members of a request: each by its type and range, every fault told at once, unknown ones refused."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any, TypeAlias
+
+from jobledger.ledger.domain.job import LARGEST_JOB_ID
+from jobledger.ledger.errors import InvalidCommandError
+
+Reader: TypeAlias = Callable[[Any], Any]
+
+# RFC 3339, section 5.6, with the zone that a plain ISO time may lack.
+INSTANT = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)")
+EARLIEST, LATEST = datetime(1900, 1, 1, tzinfo=UTC), datetime(9900, 1, 1, tzinfo=UTC)
+LONGEST_TIMEOUT_S = 10 * 366 * 24 * 3600
+
+
+def read_members(body: Any, readers: Mapping[str, Reader], *, needed: tuple[str, ...] = ()) -> dict[str, Any]:
+    """The members of *body*, each as its reader gives it; those that are null are left out.
+
+    Raises InvalidCommandError whose ``errors`` names each faulty member.
+    """
+    if not isinstance(body, dict):
+        raise InvalidCommandError("An object is due here.")
+    errors: list[dict[str, str]] = []
+    members: dict[str, Any] = {}
+    for name, value in body.items():
+        reader = readers.get(name)
+        if reader is None:
+            errors.append({"member": name, "problem": "is not known here"})
+        elif value is not None:
+            try:
+                members[name] = reader(value)
+            except ValueError as error:
+                errors.append({"member": name, "problem": str(error)})
+    errors += [{"member": name, "problem": "is missing"} for name in needed if body.get(name) is None]
+    if errors:
+        told = "; ".join(f"{it['member']} {it['problem']}" for it in errors[:5])
+        raise InvalidCommandError(f"{told[0].upper()}{told[1:]}.", errors=errors[:100])
+    return members
+
+
+def text(longest: int, *, shortest: int = 1) -> Reader:
+    """A string of so many characters."""
+
+    def read(value: Any) -> str:
+        if not isinstance(value, str):
+            raise ValueError("is not a string")
+        if not shortest <= len(value) <= longest:
+            raise ValueError(f"is not {shortest} to {longest} characters long")
+        if "\0" in value:
+            raise ValueError("holds a NUL character")
+        return value
+
+    return read
+
+
+def integer(least: int, most: int) -> Reader:
+    """An integer, also as a numeric string."""
+
+    def read(value: Any) -> int:
+        if isinstance(value, str) and re.fullmatch(r"-?\d{1,20}", value, re.ASCII):
+            value = int(value)
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise ValueError("is not an integer")
+        if not least <= value <= most:
+            raise ValueError(f"is not between {least} and {most}")
+        return value
+
+    return read
+
+
+job_id: Reader = integer(1, LARGEST_JOB_ID)
+timeout: Reader = integer(1, LONGEST_TIMEOUT_S)
+
+
+def fraction(value: Any) -> float:
+    """A number from 0 to 1."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError("is not a number")
+    if not 0 <= value <= 1:
+        raise ValueError("is not between 0 and 1")
+    return float(value)
+
+
+def instant(value: Any) -> datetime:
+    """A time with its zone, RFC 3339, as UTC."""
+    if not isinstance(value, str) or not INSTANT.fullmatch(value):
+        raise ValueError("is not a time with a zone, such as 2026-11-21T22:34:05Z")
+    try:
+        read = datetime.fromisoformat(re.sub(r"(\.\d{6})\d+", r"\1", value.upper())).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise ValueError("is not a time that exists") from None
+    if not EARLIEST <= read < LATEST:
+        raise ValueError(f"is not between the years {EARLIEST.year} and {LATEST.year}")
+    return read
+
+
+def an_object(value: Any) -> dict[str, Any]:
+    """An object."""
+    if not isinstance(value, dict):
+        raise ValueError("is not an object")
+    return value
+
+
+def figures(value: Any) -> dict[str, int | float]:
+    """An object of at most 32 named numbers."""
+    numbers = an_object(value)
+    if len(numbers) > 32 or not all(
+        0 < len(name) <= 64 and isinstance(it, int | float) and not isinstance(it, bool) for name, it in numbers.items()
+    ):
+        raise ValueError("is not an object of at most 32 named numbers")
+    return numbers
+
+
+def datastream(value: Any) -> dict[str, Any]:
+    """An object with an ``id``, an integer or a string, and perhaps a ``name``."""
+    members = an_object(value)
+    given = members.get("id")
+    is_id = (isinstance(given, int) and not isinstance(given, bool)) or (
+        isinstance(given, str) and 0 < len(given) <= 200
+    )
+    if not is_id or members.keys() - {"id", "name"}:
+        raise ValueError("is not an object of an id and a name")
+    if members.get("name") is not None:
+        text(500)(members["name"])
+    return members
+
+
+def list_of(reader: Reader, most: int) -> Reader:
+    """A list of at most so many, each read by *reader*."""
+
+    def read(value: Any) -> list[Any]:
+        if not isinstance(value, list):
+            raise ValueError("is not a list")
+        if len(value) > most:
+            raise ValueError(f"has more than {most} elements")
+        return [reader(it) for it in value]
+
+    return read
+
+
+def one_of(*names: str) -> Reader:
+    """One of some words."""
+
+    def read(value: Any) -> str:
+        if value not in names:
+            raise ValueError(f"is none of {', '.join(names)}")
+        return str(value)
+
+    return read

@@ -1,0 +1,7 @@
+"""The native API: ``/ledger/v1/{org}/…``."""
+
+from jobledger.http.native.commands import command_routes
+from jobledger.http.native.events import event_routes
+from jobledger.http.native.jobs import job_routes
+
+__all__ = ["command_routes", "event_routes", "job_routes"]

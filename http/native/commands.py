@@ -1,0 +1,211 @@
+"""``POST commands``: NDJSON in, NDJSON out, both streamed; each line a unit of its own, the outcomes in order.
+
+    {"command":"register","job":{…}}              → {"line":1,"status":201,"id":1,"state":"SCHEDULED","version":1,"position":7}
+    {"command":"progress","id":1,"progress":0.5}  → {"line":2,"status":200,"id":1,…,"positions":[8],"recorded_at":…}
+    {"command":"start","id":99}                   → {"line":3,"status":404,"type":…,"title":…,"detail":…}
+
+A line may carry its own ``idempotency_key``; a request's Idempotency-Key holds for each line with the line's number.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import orjson
+from aiohttp import web
+from jobledger.http.document import LARGEST_BODY_BYTES, BodyTooLargeError, must_be_json, parse_json
+from jobledger.http.members import job_id as read_job_id
+from jobledger.http.members import read_members
+from jobledger.http.native.job_members import (
+    TRANSITIONS,
+    read_job,
+    read_jobs,
+    shown_registration,
+    shown_transition,
+)
+from jobledger.http.native.parameters import checked_key, request_hash
+from jobledger.http.problem import answer_to, problem_of
+from jobledger.http.server import CALLER, FETCH_START_TIMEOUT_S, LEDGER, REQUEST_ID
+from jobledger.ledger.domain.command import Caller, Command, Idempotency, Outcome
+from jobledger.ledger.domain.job_commands import RegisterJobs
+from jobledger.ledger.errors import CorruptLedgerError, InvalidCommandError, LedgerError
+
+NDJSON = "application/x-ndjson"
+LONGEST_LINE_BYTES = LARGEST_BODY_BYTES
+# How far reading runs ahead of answering: enough to fill batches, not more than a queue has room for.
+MOST_UNANSWERED = 2_000
+# Answers that are ready are written together, up to so many.
+MOST_TOGETHER = 500
+
+command_routes = web.RouteTableDef()
+
+
+class Line:
+    """One line's command on its way to an answer."""
+
+    __slots__ = ("command_name", "error", "is_list", "number", "outcome")
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.command_name = ""
+        self.is_list = False
+        self.error: BaseException | None = None
+        self.outcome: asyncio.Future[Outcome] | None = None
+
+    def answer(self, request_id: str) -> bytes:
+        """The line's outcome as NDJSON. To be asked for when it is there."""
+        error = self.error
+        if error is None and self.outcome is not None:
+            error = self.outcome.exception()
+        if error is not None:
+            if not isinstance(error, LedgerError | CorruptLedgerError):
+                answer_to(error, request_id)
+            return orjson.dumps({"line": self.number, **problem_of(error, request_id)}, default=str) + b"\n"
+        assert self.outcome is not None
+        outcome = self.outcome.result()
+        if self.command_name == "register":
+            status, shown = shown_registration(outcome, is_list=self.is_list)
+        else:
+            status, shown = 200, shown_transition(outcome)
+        return orjson.dumps({"line": self.number, "status": status, **shown}) + b"\n"
+
+
+@command_routes.post("/ledger/v1/{org}/commands")
+async def execute_commands(request: web.Request) -> web.StreamResponse:
+    """Execute a stream of commands in order, each a unit of its own."""
+    must_be_json(request, NDJSON)
+    if (key := request.headers.get("Idempotency-Key")) is not None:
+        checked_key(key)
+    response = web.StreamResponse(headers={"Content-Type": NDJSON})
+    await response.prepare(request)
+    lines: asyncio.Queue[Line | None] = asyncio.Queue(MOST_UNANSWERED)
+    reading = asyncio.create_task(_read_lines(request, lines))
+    try:
+        await _write_answers(request[REQUEST_ID], response, lines)
+        await reading
+    finally:
+        # A client that went away has had its queued commands decided all the same.
+        reading.cancel()
+        await asyncio.wait([reading])
+    await response.write_eof()
+    return response
+
+
+async def _read_lines(request: web.Request, lines: asyncio.Queue[Line | None]) -> None:
+    """Queue each line's command in the ledger, in order, as it comes."""
+    reader = CommandReader(request)
+    number = 0
+    try:
+        async for text in split_lines(request):
+            number += 1
+            line = Line(number)
+            if isinstance(text, BaseException):
+                line.error = text
+            elif text.strip():
+                try:
+                    line.outcome = await request.app[LEDGER].enqueue(reader.command(text, line))
+                except (LedgerError, CorruptLedgerError) as error:
+                    line.error = error
+            else:
+                continue
+            await lines.put(line)
+    except Exception:
+        await lines.put(None)
+        raise
+    await lines.put(None)
+
+
+async def _write_answers(request_id: str, response: web.StreamResponse, lines: asyncio.Queue[Line | None]) -> None:
+    is_last = False
+    while not is_last:
+        together: list[bytes] = []
+        line = await lines.get()
+        while line is not None:
+            if line.outcome is not None and not line.outcome.done():
+                if together:
+                    await response.write(b"".join(together))
+                    together = []
+                await asyncio.wait([line.outcome])
+            together.append(line.answer(request_id))
+            if lines.empty() or len(together) >= MOST_TOGETHER:
+                break
+            line = lines.get_nowait()
+        is_last = line is None
+        if together:
+            await response.write(b"".join(together))
+
+
+async def split_lines(request: web.Request) -> AsyncIterator[bytes | BodyTooLargeError]:
+    """The lines of the body as they come; in place of one that is too long, the error."""
+    rest = b""
+    is_skipping = False
+    async for chunk in request.content.iter_any():
+        *whole, rest = (rest + chunk).split(b"\n")
+        for text in whole:
+            if is_skipping:
+                is_skipping = False
+            else:
+                yield text
+        if len(rest) > LONGEST_LINE_BYTES:
+            if not is_skipping:
+                yield BodyTooLargeError(
+                    f"A line is at most {LONGEST_LINE_BYTES} bytes.", limit_bytes=LONGEST_LINE_BYTES
+                )
+            rest, is_skipping = b"", True
+    if rest and not is_skipping:
+        yield rest
+
+
+class CommandReader:
+    """Makes commands of the lines of one request."""
+
+    def __init__(self, request: web.Request) -> None:
+        self._caller: Caller = request[CALLER]
+        self._path = request.path
+        self._key = request.headers.get("Idempotency-Key")
+        self._fetch_start_timeout_s = request.app[FETCH_START_TIMEOUT_S]
+
+    def command(self, text: bytes, line: Line) -> Command:
+        """The command in a line. Raises InvalidCommandError."""
+        body = parse_json(text)
+        if not isinstance(body, dict):
+            raise InvalidCommandError("A line is an object with a member command.")
+        name = line.command_name = body.pop("command", None)
+        idempotency = self._idempotency(body, text, line.number)
+        if name == "register":
+            return self._register(body, line, idempotency)
+        transition = TRANSITIONS.get(name) if isinstance(name, str) else None
+        if transition is None:
+            raise InvalidCommandError(
+                "A line's command is one of register, " + ", ".join(TRANSITIONS) + ".", parameter="command"
+            )
+        readers = {"id": read_job_id, **transition.readers}
+        members = read_members(body, readers, needed=("id", *transition.needed))
+        members["job_id"] = members.pop("id")
+        return transition.command(caller=self._caller, idempotency=idempotency, **members)
+
+    def _register(self, body: dict[str, Any], line: Line, idempotency: Idempotency | None) -> Command:
+        if body.keys() == {"job"}:
+            jobs = [read_job(body["job"])]
+        elif body.keys() == {"jobs"}:
+            jobs, line.is_list = read_jobs(body["jobs"]), True
+        else:
+            raise InvalidCommandError("To register takes either job or jobs.")
+        return RegisterJobs(
+            caller=self._caller,
+            idempotency=idempotency,
+            jobs=jobs,
+            fetch_start_timeout_s=self._fetch_start_timeout_s,
+        )
+
+    def _idempotency(self, body: dict[str, Any], text: bytes, number: int) -> Idempotency | None:
+        key = body.pop("idempotency_key", None)
+        if key is None:
+            if self._key is None:
+                return None
+            key = f"{self._key}/{number}"
+        else:
+            checked_key(key)
+        return Idempotency(key, request_hash("POST", self._path, text))

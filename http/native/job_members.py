@@ -1,0 +1,127 @@
+"""What the native API takes to register and change a job, and what it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from jobledger.http.members import (
+    Reader,
+    an_object,
+    datastream,
+    figures,
+    fraction,
+    instant,
+    job_id,
+    list_of,
+    one_of,
+    read_members,
+    text,
+    timeout,
+)
+from jobledger.ledger.domain.command import Command, Outcome
+from jobledger.ledger.domain.job import FINAL_STATES, State
+from jobledger.ledger.domain.job_commands import (
+    CancelJob,
+    EnterStage,
+    FailJob,
+    JobSpec,
+    ReportProgress,
+    SendHeartbeat,
+    StartJob,
+    SucceedJob,
+)
+from jobledger.ledger.errors import InvalidCommandError
+from jobledger.ledger.store.codec import wire_time
+
+MOST_JOBS = 10_000
+
+REGISTRATION: dict[str, Reader] = {
+    "type": text(200),
+    "name": text(500),
+    "domain": text(200),
+    "priority": text(64),
+    "datastream": datastream,
+    "stage": text(200),
+    "preceding_job_id": job_id,
+    "preceding_external_id": text(500),
+    "required_job_ids": list_of(job_id, 10_000),
+    "retry_of_job_id": job_id,
+    "source": text(200),
+    "external_id": text(500),
+    "scheduled_at": instant,
+    "heartbeat_timeout": timeout,
+    "start_timeout": timeout,
+    "backup": an_object,
+    "attributes": an_object,
+    "id": job_id,
+    "state": one_of(*sorted(FINAL_STATES)),
+    "started_at": instant,
+    "ended_at": instant,
+    "reason": text(10_000),
+}
+
+
+class Transition(NamedTuple):
+    """A verb on one job: its command, and the members of its body."""
+
+    command: Callable[..., Command]
+    readers: Mapping[str, Reader]
+    needed: tuple[str, ...] = ()
+
+
+TRANSITIONS: dict[str, Transition] = {
+    "start": Transition(StartJob, {"stage": text(200), "started_at": instant}),
+    "stage": Transition(EnterStage, {"stage": text(200)}, ("stage",)),
+    "progress": Transition(ReportProgress, {"progress": fraction, "figures": figures, "message": text(10_000)}),
+    "heartbeat": Transition(SendHeartbeat, {}),
+    "succeed": Transition(SucceedJob, {"ended_at": instant, "message": text(10_000)}),
+    "fail": Transition(FailJob, {"ended_at": instant, "error": text(10_000)}),
+    "cancel": Transition(CancelJob, {"reason": text(10_000)}),
+}
+
+
+def read_job(body: Any) -> JobSpec:
+    """A job to register. Raises InvalidCommandError."""
+    members = read_members(body, REGISTRATION, needed=("type", "name"))
+    if "id" in members:
+        members["job_id"] = members.pop("id")
+    if "state" in members:
+        members["state"] = State(members["state"])
+    return JobSpec(**members)
+
+
+def read_jobs(body: Any) -> list[JobSpec]:
+    """A list of jobs to register; a fault is told with its place in the list. Raises InvalidCommandError."""
+    if not isinstance(body, list) or not 0 < len(body) <= MOST_JOBS:
+        raise InvalidCommandError(f"A list of 1 to {MOST_JOBS} jobs is due here.", limit=MOST_JOBS)
+    jobs: list[JobSpec] = []
+    for index, one in enumerate(body):
+        try:
+            jobs.append(read_job(one))
+        except InvalidCommandError as error:
+            raise InvalidCommandError(f"Job {index} of the list: {error.detail}", index=index, **error.facts) from None
+    return jobs
+
+
+def shown_registration(outcome: Outcome, *, is_list: bool) -> tuple[int, dict[str, Any]]:
+    """The status and the document that answer a registration: 200 where every job was there already."""
+    first = outcome.first_position or 0
+    shown = [_shown_registered(job, first) for job in outcome.result["jobs"]]
+    status = 201 if outcome.event_count else 200
+    return status, {"jobs": shown} if is_list else shown[0]
+
+
+def _shown_registered(job: Mapping[str, Any], first_position: int) -> dict[str, Any]:
+    offset = job.get("offset")
+    position = job.get("position") if offset is None else first_position + offset
+    return {"id": job["id"], "state": job["state"], "version": job["version"], "position": position}
+
+
+def shown_transition(outcome: Outcome) -> dict[str, Any]:
+    """The document that answers a transition."""
+    return {
+        **outcome.result,
+        "positions": list(outcome.positions),
+        "recorded_at": wire_time(outcome.recorded_at) if outcome.event_count else None,
+    }

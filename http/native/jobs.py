@@ -1,0 +1,137 @@
+"""The native API's jobs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+from aiohttp import web
+from jobledger.http.document import must_be_json, parse_json, read_body, read_json
+from jobledger.http.members import instant, one_of, read_members, text
+from jobledger.http.native.events import event_page
+from jobledger.http.native.job_members import (
+    TRANSITIONS,
+    read_job,
+    read_jobs,
+    shown_registration,
+    shown_transition,
+)
+from jobledger.http.native.parameters import DEFAULT_LIMIT, idempotency, limit, read_parameters
+from jobledger.http.server import CALLER, CURSOR_KEY, FETCH_START_TIMEOUT_S, JOBS, LEDGER
+from jobledger.ledger.domain.command import Outcome
+from jobledger.ledger.domain.job import LARGEST_JOB_ID, State, job_stream
+from jobledger.ledger.domain.job_commands import RegisterJobs
+from jobledger.ledger.errors import NotFoundError
+from jobledger.projections.job_query import JobFilter
+
+LARGEST_LIST_BODY_BYTES = 64 * 1024 * 1024
+READ_JOBS = "jobs.read"
+
+job_routes = web.RouteTableDef()
+
+one_state = one_of(*State)
+FILTERS = {
+    "state": lambda values: [one_state(value) for value in values],
+    "type": text(200),
+    "domain": text(200),
+    "datastream_id": text(200),
+    "source": text(200),
+    "external_id": text(500),
+    **{f"{name}_{end}": instant for name in ("scheduled", "started", "ended") for end in ("from", "to")},
+    "q": text(200),
+    "limit": limit,
+    "cursor": text(100),
+}
+
+
+@job_routes.post("/ledger/v1/{org}/jobs")
+async def register(request: web.Request) -> web.Response:
+    """Register a job, or a list of them, all or none: 201 with ids and positions, 200 if all were there already."""
+    body = await read_body(request, LARGEST_LIST_BODY_BYTES)
+    must_be_json(request)
+    document = parse_json(body)
+    is_list = isinstance(document, list)
+    outcome = await request.app[LEDGER].execute(
+        RegisterJobs(
+            caller=request[CALLER],
+            idempotency=idempotency(request, body),
+            jobs=read_jobs(document) if is_list else [read_job(document)],
+            fetch_start_timeout_s=request.app[FETCH_START_TIMEOUT_S],
+        )
+    )
+    status, shown = shown_registration(outcome, is_list=is_list)
+    response = json_response(shown, status, outcome)
+    if not is_list:
+        response.headers["Location"] = f"{request.path}/{shown['id']}"
+    return response
+
+
+@job_routes.get("/ledger/v1/{org}/jobs")
+async def list_jobs(request: web.Request) -> web.Response:
+    """A page of the jobs that the caller may see and the filter lets through, by id."""
+    caller = request[CALLER]
+    caller.must(READ_JOBS)
+    parameters = read_parameters(request, FILTERS, lists=frozenset({"state"}))
+    size = parameters.pop("limit", DEFAULT_LIMIT)
+    cursor = parameters.pop("cursor", None)
+    states = parameters.pop("state", None)
+    wanted = JobFilter(states=None if states is None else tuple(sorted(set(states))), **parameters)
+    list_name = f"jobs of {caller.org}: {wanted!r}"
+    keys = request.app[CURSOR_KEY]
+    page = await request.app[JOBS].page(
+        caller.org, wanted, caller.domains, after=0 if cursor is None else keys.read(cursor, list_name), limit=size
+    )
+    following = None if page.next_after is None else keys.cursor(page.next_after, list_name)
+    body = b'{"jobs":[%b],"next":%b}' % (b",".join(page.jobs), orjson.dumps(following))
+    response = web.Response(body=body, content_type="application/json")
+    if following is not None:
+        response.headers["Link"] = f'<{request.rel_url.update_query(cursor=following)}>; rel="next"'
+    return response
+
+
+@job_routes.get("/ledger/v1/{org}/jobs/{job_id}")
+async def get_job(request: web.Request) -> web.Response:
+    """One job."""
+    caller = request[CALLER]
+    caller.must(READ_JOBS)
+    job = await request.app[JOBS].job(caller.org, path_job_id(request), caller.domains)
+    return web.Response(body=job, content_type="application/json")
+
+
+@job_routes.get("/ledger/v1/{org}/jobs/{job_id}/events")
+async def get_job_events(request: web.Request) -> web.StreamResponse:
+    """A page of one job's events."""
+    caller = request[CALLER]
+    caller.must(READ_JOBS)
+    job_id = path_job_id(request)
+    await request.app[JOBS].job(caller.org, job_id, caller.domains)
+    return await event_page(request, stream=job_stream(job_id))
+
+
+@job_routes.post("/ledger/v1/{org}/jobs/{job_id}/{verb:" + "|".join(TRANSITIONS) + "}")
+async def change_job(request: web.Request) -> web.Response:
+    """One transition of a job."""
+    transition = TRANSITIONS[request.match_info["verb"]]
+    document, body = await read_json(request)
+    command = transition.command(
+        caller=request[CALLER],
+        idempotency=idempotency(request, body),
+        job_id=path_job_id(request),
+        **read_members(document, transition.readers, needed=transition.needed),
+    )
+    outcome = await request.app[LEDGER].execute(command)
+    return json_response(shown_transition(outcome), 200, outcome)
+
+
+def path_job_id(request: web.Request) -> int:
+    """The job id in the path. NotFoundError for what can be no job's id."""
+    given = request.match_info["job_id"]
+    if not given.isdecimal() or not given.isascii() or len(given) > 10 or not 0 < int(given) <= LARGEST_JOB_ID:
+        raise NotFoundError(f"There is no job {given[:40]}.")
+    return int(given)
+
+
+def json_response(shown: Any, status: int, outcome: Outcome) -> web.Response:
+    """The answer to a command."""
+    headers = {"Idempotent-Replayed": "true"} if outcome.is_repeated else None
+    return web.Response(body=orjson.dumps(shown), status=status, content_type="application/json", headers=headers)

@@ -1,0 +1,114 @@
+"""Errors of the native API: problem documents. Source: RFC 9457."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import orjson
+from aiohttp import web
+from jobledger.http.document import BodyTooLargeError, UnsupportedMediaTypeError
+from jobledger.ledger.errors import (
+    ConflictError,
+    ContentTooLargeError,
+    CorruptLedgerError,
+    IdempotencyKeyReusedError,
+    InvalidCommandError,
+    LedgerError,
+    NotAllowedError,
+    NotFoundError,
+    OutcomeUnknownError,
+    UnavailableError,
+)
+
+log = logging.getLogger(__name__)
+
+MEDIA_TYPE = "application/problem+json"
+
+# By nearest base class: a new error below one of these needs no line of its own.
+STATUS_BY_ERROR: dict[type[LedgerError], int] = {
+    InvalidCommandError: 400,
+    BodyTooLargeError: 413,
+    ContentTooLargeError: 413,
+    UnsupportedMediaTypeError: 415,
+    IdempotencyKeyReusedError: 422,
+    NotFoundError: 404,
+    ConflictError: 409,
+    NotAllowedError: 403,
+    UnavailableError: 503,
+    OutcomeUnknownError: 504,
+}
+
+
+def status_of(error: LedgerError) -> int:
+    """The HTTP status of an error."""
+    return next(STATUS_BY_ERROR[it] for it in type(error).__mro__ if it in STATUS_BY_ERROR)
+
+
+def problem_of(error: BaseException, request_id: str) -> dict[str, Any]:
+    """The problem document. What is no error of the ledger's tells nothing but the request's id, by which the log knows it."""
+    if isinstance(error, LedgerError):
+        return {
+            "type": f"urn:jobledger:{error.code.replace('_', '-')}",
+            "title": error.title(),
+            "status": status_of(error),
+            "detail": error.detail,
+            "code": error.code,
+            "instance": f"urn:uuid:{request_id}",
+            **error.facts,
+        }
+    if isinstance(error, CorruptLedgerError):
+        return {
+            "type": "urn:jobledger:ledger-stopped",
+            "title": "Writing to this ledger has stopped",
+            "status": 503,
+            "detail": f"An operator must act: {error}",
+            "code": "ledger_stopped",
+            "instance": f"urn:uuid:{request_id}",
+        }
+    return {
+        "type": "urn:jobledger:server-error",
+        "title": "The server failed",
+        "status": 500,
+        "detail": "The request could not be answered. The server's log names the reason under this instance.",
+        "code": "server_error",
+        "instance": f"urn:uuid:{request_id}",
+    }
+
+
+def http_problem(error: web.HTTPException, request_id: str) -> dict[str, Any]:
+    """The problem document of what aiohttp itself refuses."""
+    return {
+        "type": "about:blank",
+        "title": error.reason,
+        "status": error.status,
+        "detail": HTTP_DETAILS.get(error.status, error.reason),
+        "code": error.reason.lower().replace(" ", "_"),
+        "instance": f"urn:uuid:{request_id}",
+    }
+
+
+HTTP_DETAILS = {
+    401: "Valid credentials are needed.",
+    404: "There is nothing at this path.",
+    405: "This path does not take this method.",
+}
+
+
+def problem_response(problem: dict[str, Any], headers: dict[str, str] | None = None) -> web.Response:
+    """The document as an answer."""
+    body = orjson.dumps(problem, option=orjson.OPT_UTC_Z, default=str)
+    return web.Response(status=problem["status"], body=body, content_type=MEDIA_TYPE, headers=headers)
+
+
+def answer_to(error: BaseException, request_id: str) -> web.Response:
+    """The answer to a request that failed so. What nobody expected is logged."""
+    headers: dict[str, str] = {}
+    if isinstance(error, web.HTTPException):
+        headers |= {name: error.headers[name] for name in ("Allow", "WWW-Authenticate") if name in error.headers}
+        return problem_response(http_problem(error, request_id), headers)
+    if isinstance(error, UnavailableError):
+        headers["Retry-After"] = str(error.retry_after_s)
+    if not isinstance(error, LedgerError | CorruptLedgerError):
+        log.error("Request %s failed", request_id, exc_info=error)
+    return problem_response(problem_of(error, request_id), headers)

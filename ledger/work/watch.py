@@ -1,0 +1,119 @@
+"""The watch: whichever server is alive sees to what is overdue, and to what may be forgotten."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from time import monotonic
+
+from jobledger.ledger.domain.job_commands import JudgeOverdueJob
+from jobledger.ledger.errors import CorruptLedgerError, LedgerError
+from jobledger.ledger.store.database import Connection
+from jobledger.ledger.store.ledger import Ledger, ledger_itself
+from jobledger.ledger.store.statement import statement
+from jobledger.ledger.work.lease import PACKAGE, Gap, Lease
+
+log = logging.getLogger(__name__)
+
+ROUND_S = 1.0
+# A dead server's watch is taken over after this and a round: within 10 seconds.
+LEASE_LASTS_S = 5.0
+# A longer time without a watch is one in which no server ran: it counts for nobody's deadline.
+LONGEST_GAP_S = 3.0
+MOST_OVERDUE = 500
+FORGET_EVERY_S = 600.0
+MOST_FORGOTTEN = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class Overdue:
+    """A job that seems overdue; *allowance* is the time that did not count."""
+
+    org: str
+    job_id: int
+    allowance: timedelta
+
+
+FindOverdue = Callable[[int], Awaitable[Sequence[Overdue]]]
+
+
+class Watch:
+    """Judges overdue jobs while it holds the lease of the watch. ``find_overdue(limit)`` names them, the longest first."""
+
+    def __init__(self, ledger: Ledger, find_overdue: FindOverdue) -> None:
+        self._ledger = ledger
+        self._find_overdue = find_overdue
+        self._lease = Lease("watch", LEASE_LASTS_S)
+        self._task: asyncio.Task[None] | None = None
+        self._forget_at = monotonic()
+
+    async def start(self) -> None:
+        """Begin to watch."""
+        self._task = asyncio.create_task(self._run(), name="watch")
+
+    async def stop(self) -> None:
+        """Stop, and leave the watch to another server at once."""
+        if self._task is None:
+            return
+        self._task.cancel()
+        await asyncio.wait([self._task])
+        self._task = None
+        try:
+            await self._ledger.database.write(self._lease.release)
+        except Exception as error:
+            log.info("The watch was not handed over, it lapses by itself: %s", type(error).__name__)
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                if await self._hold():
+                    await self._judge()
+                    await self._forget()
+            except Exception as error:
+                # The database may be away; the next round tries again.
+                log.warning("The watch missed a round: %s: %s", type(error).__name__, error)
+            await asyncio.sleep(ROUND_S)
+
+    async def _hold(self) -> bool:
+        gap = await self._ledger.database.write(self._take)
+        if gap is not None and gap.seconds > LONGEST_GAP_S:
+            log.info("Nobody watched for %.1f s.", gap.seconds)
+        return gap is not None
+
+    async def _take(self, connection: Connection) -> Gap | None:
+        async with connection.transaction():
+            gap = await self._lease.take(connection)
+            if gap is not None and gap.seconds > LONGEST_GAP_S:
+                await connection.execute(statement(PACKAGE, "note_outage"), gap.began_at, gap.ended_at)
+        return gap
+
+    async def _judge(self) -> None:
+        overdue = await self._find_overdue(MOST_OVERDUE)
+        judged = await asyncio.gather(*(self._judge_one(it) for it in overdue), return_exceptions=True)
+        for one, outcome in zip(overdue, judged, strict=True):
+            if isinstance(outcome, BaseException) and not isinstance(outcome, LedgerError | CorruptLedgerError):
+                raise outcome
+            if isinstance(outcome, BaseException):
+                log.warning("Job %d of %s was not judged: %s", one.job_id, one.org, outcome)
+
+    async def _judge_one(self, overdue: Overdue) -> None:
+        await self._ledger.execute(
+            JudgeOverdueJob(caller=ledger_itself(overdue.org), job_id=overdue.job_id, allowance=overdue.allowance)
+        )
+
+    async def _forget(self) -> None:
+        """Remove answers to Idempotency-Keys that are past their time, a bounded number every so often."""
+        if monotonic() < self._forget_at:
+            return
+        is_all = await self._ledger.database.write(self._forget_some)
+        self._forget_at = monotonic() + (FORGET_EVERY_S if is_all else 0)
+
+    async def _forget_some(self, connection: Connection) -> bool:
+        async with connection.transaction():
+            # A writer never scans; this one must, through an index of ranges.
+            await connection.execute("SET LOCAL enable_bitmapscan = on; SET LOCAL enable_seqscan = on")
+            forgotten = await connection.fetch(statement(PACKAGE, "forget_answers"), MOST_FORGOTTEN)
+        return len(forgotten) < MOST_FORGOTTEN
