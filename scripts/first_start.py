@@ -9,12 +9,11 @@ from pathlib import Path
 from uuid import uuid4
 
 from argon2 import PasswordHasher
-from jobledger.ledger.domain.access import PRINCIPALS_BY_NAME, AddPrincipal
-from jobledger.ledger.domain.command import Find
-from jobledger.ledger.errors import NameIsTakenError, NotFoundError
+from jobledger.ledger.domain.access import AddPrincipal
+from jobledger.ledger.errors import NameIsTakenError
 from jobledger.ledger.store.database import connect
 from jobledger.ledger.store.ledger import Ledger
-from jobledger.projections.access import AccessProjection
+from jobledger.projections.principal_query import PrincipalQuery
 from jobledger.scripts.kept_file import keep
 from jobledger.scripts.opening import command_line_caller
 from jobledger.scripts.settings import Settings
@@ -47,16 +46,7 @@ async def ensure_admin(ledger: Ledger, settings: Settings) -> None:
 
 
 async def _has_admin(ledger: Ledger) -> bool:
-    try:
-        head = await ledger.recorder.head(DEFAULT_ORG)
-    except NotFoundError:
-        return False
-    access, find = AccessProjection(), Find(PRINCIPALS_BY_NAME, (ADMIN,))
-    async with ledger.database.reader() as connection:
-        (found,) = await access.answer(
-            connection, DEFAULT_ORG, head.generation(access.name), PRINCIPALS_BY_NAME, [find]
-        )
-    return ADMIN in found
+    return await PrincipalQuery(ledger.database).by_name(DEFAULT_ORG, ADMIN) is not None
 
 
 async def _make_admin(ledger: Ledger, settings: Settings) -> None:

@@ -13,7 +13,7 @@ from jobledger.ledger.domain.access import AddPrincipal, IssueToken, must_be_org
 from jobledger.scripts.failure import UsageError
 from jobledger.scripts.first_start import hash_password
 from jobledger.scripts.opening import command_line_caller, open_ledger
-from jobledger.scripts.settings import LONGEST_PASSWORD, Settings, must_be_password
+from jobledger.scripts.settings import LONGEST_PASSWORD_BYTES, Settings, must_be_password
 
 TOKEN_BYTES = 32
 
@@ -21,7 +21,7 @@ TOKEN_BYTES = 32
 def ask_password(*, from_stdin: bool) -> str:
     """A new password: the first line of standard input, or asked for twice on a terminal. Raises UsageError."""
     if from_stdin:
-        password = sys.stdin.readline(LONGEST_PASSWORD + 2).rstrip("\r\n")
+        password = sys.stdin.readline(LONGEST_PASSWORD_BYTES + 2).rstrip("\r\n")
     elif sys.stdin.isatty():
         password = getpass.getpass("Password: ")
         if password != getpass.getpass("The same again: "):

@@ -13,7 +13,7 @@ from jobledger.scripts.failure import UsageError
 DEFAULT_DATA = Path("jobledger-data")
 DEFAULT_START_TIMEOUT = timedelta(days=2)
 SECRET_KEY_BYTES = 32
-LONGEST_PASSWORD = 1024
+LONGEST_PASSWORD_BYTES = 1024
 PREFIX = "JOBLEDGER_"
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -80,8 +80,8 @@ def _read_password(text: str | None) -> str | None:
 
 def must_be_password(text: str, name: str) -> None:
     """Raise UsageError, naming *name*, unless a principal may have this password."""
-    if not 0 < len(text) <= LONGEST_PASSWORD or not text.isprintable():
-        raise UsageError(f"{name} is 1 to {LONGEST_PASSWORD} printable characters.")
+    if not text.isprintable() or not 0 < len(text.encode()) <= LONGEST_PASSWORD_BYTES:
+        raise UsageError(f"{name} is of printable characters, 1 to {LONGEST_PASSWORD_BYTES} bytes long.")
 
 
 def _read_secret_key(text: str | None) -> bytes | None:
