@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from time import monotonic
 
 import asyncpg
+
 from jobledger.ledger.domain.command import Command, Outcome
 from jobledger.ledger.errors import (
     CorruptLedgerError,
