@@ -68,6 +68,8 @@ class Sequencer:
         self._room = asyncio.Event()
         self._room.set()
         self._corruption: CorruptLedgerError | None = None
+        # Since when appends have been tried again and again.
+        self._failing_since: float | None = None
 
     @property
     def waiting(self) -> int:
@@ -85,6 +87,9 @@ class Sequencer:
             await self._wait_for_room()
         if self._corruption is not None:
             raise self._corruption
+        if self._failing_since is not None and monotonic() > self._failing_since + LONGEST_WAIT_FOR_ROOM_S:
+            # What is queued goes on trying; to wait behind it would only be to learn the same later.
+            raise DatabaseIsAwayError("The database cannot take this now.", retry_after_s=2)
         waiting = Waiting(command, asyncio.get_running_loop().create_future())
         self._queue.append(waiting)
         if len(self._queue) >= MOST_WAITING:
@@ -117,6 +122,8 @@ class Sequencer:
                     await self._write(self._in_hand)
                 self._in_hand = []
         finally:
+            # With nothing left that tries, the next command is let in to find out.
+            self._failing_since = None
             self._refuse_all(self._in_hand, UnavailableError("The server stopped before this was decided."))
             self._in_hand = []
 
@@ -150,6 +157,7 @@ class Sequencer:
                     unsure = None
                     await self._writer.write(connection, [it.command for it in waiting], written)
                 self._database.give_back_writer(connection)
+                self._failing_since = None
                 self._answer(waiting, written)
                 return
             except (LedgerError, CorruptLedgerError) as error:
@@ -169,6 +177,7 @@ class Sequencer:
                     self._database.drop_writer(connection)
                 if written.is_commit_sent:
                     unsure = written
+                self._failing_since = self._failing_since or monotonic()
                 if monotonic() >= give_up_at:
                     self._refuse_all(waiting, self._giving_up(error, is_unsure=unsure is not None))
                     return
