@@ -42,6 +42,7 @@ class Waiting:
 
     command: Command
     outcome: asyncio.Future[Outcome]
+    queued_at: float
 
     def accept(self, outcome: Outcome) -> None:
         """Answer the caller, if it is still there."""
@@ -90,7 +91,7 @@ class Sequencer:
         if self._failing_since is not None and monotonic() > self._failing_since + LONGEST_WAIT_FOR_ROOM_S:
             # What is queued goes on trying; to wait behind it would only be to learn the same later.
             raise DatabaseIsAwayError("The database cannot take this now.", retry_after_s=2)
-        waiting = Waiting(command, asyncio.get_running_loop().create_future())
+        waiting = Waiting(command, asyncio.get_running_loop().create_future(), monotonic())
         self._queue.append(waiting)
         if len(self._queue) >= MOST_WAITING:
             self._room.clear()
@@ -141,7 +142,7 @@ class Sequencer:
 
     async def _write(self, waiting: list[Waiting]) -> None:
         """Append a batch of these, answer it, and put the rest back into the queue."""
-        give_up_at = monotonic() + PATIENCE_S
+        give_up_at = waiting[-1].queued_at + PATIENCE_S
         pause_s = FIRST_PAUSE_S
         unsure: Written | None = None
         while True:
@@ -170,7 +171,10 @@ class Sequencer:
             except Exception as error:
                 if not is_passing(error):
                     await self._roll_back(connection)
-                    await self._write_apart(waiting, error)
+                    if unsure is not None:
+                        self._refuse_all(waiting, self._giving_up(error, is_unsure=True))
+                    else:
+                        await self._write_apart(waiting, error)
                     return
                 log.warning("An append to %s is tried again: %s", self._writer.org, type(error).__name__)
                 if connection is not None:
