@@ -42,7 +42,7 @@ class Decision:
     """What became of one command of a batch: an outcome, or the reason it was refused."""
 
     outcome: Outcome | None = None
-    refusal: LedgerError | None = None
+    refusal: Exception | None = None
 
 
 @dataclass(slots=True)
@@ -245,8 +245,12 @@ class OrgWriter:
                 batch.outdated.clear()
                 answers.update(await self._answer(writing.connection, batch, outdated))
                 await self._load_found(writing.connection, batch, commands, answers)
-            return Decision(outcome=batch.execute(command, answers))
         except LedgerError as refusal:
+            return Decision(refusal=refusal)
+        try:
+            return Decision(outcome=batch.execute(command, answers))
+        except Exception as refusal:
+            # Deciding touches nothing but memory, and what fails there leaves no trace: it fails its command alone.
             return Decision(refusal=refusal)
 
     async def _read_head(self, connection: Connection) -> Head:
