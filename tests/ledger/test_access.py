@@ -13,6 +13,7 @@ from uuid import UUID, uuid4
 
 import pytest
 from argon2 import PasswordHasher
+
 from jobledger.ledger.domain.access import (
     CAPABILITIES_BY_ROLE,
     RESERVED_ORG_NAMES,
@@ -30,7 +31,6 @@ from jobledger.ledger.errors import (
 )
 from jobledger.ledger.store.ledger import Ledger
 from jobledger.ledger.store.postmaster import binaries_folder
-
 from tests.cluster import session
 from tests.world import ALICE, CLIENT, ORG, idempotency
 

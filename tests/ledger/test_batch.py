@@ -12,7 +12,8 @@ import asyncpg
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from jobledger.ledger.domain.command import Caller, Command, Effect, Find, UnitOfWork
+
+from jobledger.ledger.domain.command import Caller, Command, Effect, Find, Outcome, UnitOfWork
 from jobledger.ledger.domain.job import Job, State, job_stream
 from jobledger.ledger.domain.job_commands import (
     FOLLOW_UPS,
@@ -31,7 +32,6 @@ from jobledger.ledger.errors import (
     NotFoundError,
 )
 from jobledger.ledger.store.ledger import Ledger
-
 from tests.auditor import audit
 from tests.world import ALICE, ORG, idempotency, ids, register, register_running, registration, spec, start, succeed
 
@@ -90,7 +90,14 @@ POISONS: dict[str, type[BaseException]] = {
 
 async def at_once(ledger: Ledger, commands: Iterable[Command]) -> list[Any]:
     """What becomes of each, all sent before the first is decided."""
-    results: list[Any] = await asyncio.gather(*(ledger.execute(it) for it in commands), return_exceptions=True)
+    results: list[Any] = []
+    for task in [asyncio.ensure_future(ledger.execute(it)) for it in commands]:
+        try:
+            results.append(await task)
+        except Exception as error:
+            results.append(error)
+        else:
+            assert isinstance(results[-1], Outcome)
     return results
 
 

@@ -7,11 +7,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
+
 from jobledger.ledger.errors import InvalidCommandError, NotFoundError
 from jobledger.ledger.store import recorder as recorder_module
 from jobledger.ledger.store.ledger import Ledger
 from jobledger.ledger.store.recorder import Recorder
-
 from tests.cluster import session
 from tests.world import ORG, register, register_running, registration, serving, spec, start, succeed
 
