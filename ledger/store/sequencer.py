@@ -192,7 +192,7 @@ class Sequencer:
         decided = len(written.decisions)
         self._queue.extendleft(reversed(waiting[decided:]))
         for one, decision in zip(waiting, written.decisions, strict=False):
-            if isinstance(decision, LedgerError):
+            if isinstance(decision, Exception):
                 one.refuse(decision)
             else:
                 one.accept(decision)
