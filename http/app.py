@@ -7,6 +7,7 @@ from dataclasses import replace
 from uuid import uuid4
 
 from aiohttp import web
+
 from jobledger.http.access import Access
 from jobledger.http.context import ACCESS, CALLER, CURSOR_KEY, FETCH_START_TIMEOUT_S, JOBS, LEDGER, REQUEST_ID
 from jobledger.http.cursor import CursorKey

@@ -8,6 +8,7 @@ from datetime import datetime
 
 import asyncpg
 import orjson
+
 from jobledger.ledger.errors import NotFoundError
 from jobledger.ledger.store.database import Database
 from jobledger.ledger.store.statement import statement

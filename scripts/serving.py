@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from aiohttp import web
+
 from jobledger.http.app import make_app
 from jobledger.ledger.work.watch import Watch
 from jobledger.projections.job_query import JobQuery

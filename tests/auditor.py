@@ -17,12 +17,12 @@ from typing import Any
 
 import asyncpg
 import orjson
+
 from jobledger.ledger.domain.access import Org, Principal
 from jobledger.ledger.domain.aggregate import Aggregate
 from jobledger.ledger.domain.event_types import read_event
 from jobledger.ledger.domain.job import Job
 from jobledger.projections.jobs import registered_row
-
 from tests.cluster import session
 
 HEADER_KEYS = ["org", "position", "recorded_at", "stream", "version", "type", "schema", "by", "content"]

@@ -15,6 +15,7 @@ from typing import Any
 
 import orjson
 from aiohttp import web
+
 from jobledger.http.context import CALLER, FETCH_START_TIMEOUT_S, LEDGER, REQUEST_ID
 from jobledger.http.document import LARGEST_BODY_BYTES, BodyTooLargeError, must_be_json, parse_json
 from jobledger.http.members import job_id as read_job_id

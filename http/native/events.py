@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import orjson
 from aiohttp import web
+
 from jobledger.http.context import CALLER, LEDGER
 from jobledger.http.members import integer, text
 from jobledger.http.native.parameters import DEFAULT_LIMIT, limit, read_parameters

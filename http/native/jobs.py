@@ -6,6 +6,7 @@ from typing import Any
 
 import orjson
 from aiohttp import web
+
 from jobledger.http.context import CALLER, CURSOR_KEY, FETCH_START_TIMEOUT_S, JOBS, LEDGER
 from jobledger.http.document import must_be_json, parse_json, read_body, read_json
 from jobledger.http.members import instant, one_of, read_members, text

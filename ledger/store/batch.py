@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, cast
 
 import orjson
+
 from jobledger.ledger.domain.aggregate import Aggregate
 from jobledger.ledger.domain.command import AnyAggregate, Command, Effect, Find, Outcome
 from jobledger.ledger.errors import InvalidCommandError

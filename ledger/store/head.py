@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 import asyncpg
 import orjson
+
 from jobledger.ledger.store.codec import EMPTY_LEAF
 
 

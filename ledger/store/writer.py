@@ -11,6 +11,7 @@ from typing import Any, Self
 
 import asyncpg
 import orjson
+
 from jobledger.ledger.domain.aggregate import Aggregate
 from jobledger.ledger.domain.command import Command, Find, Outcome
 from jobledger.ledger.domain.event_types import must_know

@@ -7,6 +7,7 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
+
 from jobledger.ledger.domain.aggregate import USUAL_WEIGHT_BYTES
 from jobledger.ledger.domain.job import Job
 from jobledger.ledger.store.cache import Cache, Memory

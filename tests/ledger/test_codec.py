@@ -12,13 +12,13 @@ from typing import Any, ClassVar
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from jobledger.ledger.domain import event_types
 from jobledger.ledger.domain.aggregate import Aggregate, event_from_data
 from jobledger.ledger.domain.event_types import CLASS_BY_TYPE, EVENT_CLASSES, must_know
 from jobledger.ledger.domain.job import Job
 from jobledger.ledger.errors import ContentTooLargeError, CorruptLedgerError, InvalidCommandError
 from jobledger.ledger.store.codec import StoredEvent, encode_content, encode_header, leaf_of, wire_time
-
 from tests.world import ALICE
 
 OLD_EVENTS = Path(__file__).with_name("old_events.ndjson")

@@ -6,10 +6,10 @@ import asyncio
 from dataclasses import replace
 
 import pytest
+
 from jobledger.ledger.domain.job_commands import StartJob
 from jobledger.ledger.errors import IdempotencyKeyReusedError, JobExistsError, NotFoundError
 from jobledger.ledger.store.ledger import Ledger
-
 from tests.cluster import session
 from tests.world import (
     ALICE,

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from jobledger.ledger.domain.aggregate import Aggregate, event_from_data
 from jobledger.ledger.domain.event_types import read_event
 from jobledger.ledger.domain.job import FINAL_STATES, LARGEST_JOB_ID, Job, State, job_id_of, job_stream

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+
 from jobledger.ledger.domain.job import State
 from jobledger.ledger.domain.job_commands import ReportProgress
 from jobledger.ledger.errors import JobIsFinalError, NotFoundError, ReleaseDiffersError
@@ -15,7 +16,6 @@ from jobledger.ledger.store.database import Database
 from jobledger.ledger.store.ledger import Ledger
 from jobledger.projections.access import AccessProjection
 from jobledger.projections.jobs import JobsProjection
-
 from tests.auditor import audit
 from tests.world import ALICE, ORG, fail, ids, register, register_running, registration, serving, start, succeed
 
