@@ -7,12 +7,16 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import asyncpg
+import orjson
 from jobledger.ledger.errors import NotFoundError
 from jobledger.ledger.store.database import Database
 from jobledger.ledger.store.statement import statement
 from jobledger.ledger.work.watch import Overdue
+from jobledger.projections.jobs import MEMBERS
 
 PACKAGE = "jobledger.projections"
+# What a job without large members shows of them: every job has the same members.
+NO_MEMBERS = orjson.dumps(dict.fromkeys(MEMBERS)).decode()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +100,4 @@ class JobQuery:
 def shown_job(record: asyncpg.Record) -> bytes:
     """The job's document and its large members as one JSON object."""
     document: str = record["document"]
-    if record["members"] is None:
-        return document.encode()
-    return f"{document[:-1]},{record['members'][1:]}".encode()
+    return f"{document[:-1]},{(record['members'] or NO_MEMBERS)[1:]}".encode()
