@@ -14,6 +14,7 @@ from time import monotonic
 
 from argon2 import PasswordHasher
 from argon2.exceptions import Argon2Error, InvalidHashError
+
 from jobledger.ledger.domain.access import capabilities_of
 from jobledger.ledger.domain.command import Caller
 from jobledger.projections.principal_query import KnownPrincipal, PrincipalQuery

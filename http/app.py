@@ -7,11 +7,12 @@ from dataclasses import replace
 from uuid import uuid4
 
 from aiohttp import web
+
 from jobledger.http.access import Access
+from jobledger.http.context import ACCESS, CALLER, CURSOR_KEY, FETCH_START_TIMEOUT_S, JOBS, LEDGER, REQUEST_ID
 from jobledger.http.cursor import CursorKey
 from jobledger.http.native import command_routes, event_routes, job_routes
 from jobledger.http.problem import answer_to
-from jobledger.http.server import ACCESS, CALLER, CURSOR_KEY, FETCH_START_TIMEOUT_S, JOBS, LEDGER, REQUEST_ID
 from jobledger.ledger.domain.job_commands import FETCH_START_TIMEOUT_S as DEFAULT_FETCH_START_TIMEOUT_S
 from jobledger.ledger.errors import NotFoundError
 from jobledger.ledger.store.ledger import Ledger

@@ -12,6 +12,7 @@ from typing import Any
 
 import orjson
 from aiohttp import web
+
 from jobledger.ledger.errors import InvalidCommandError
 
 LARGEST_BODY_BYTES = 8 * 1024 * 1024

@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 from aiohttp import web
+
 from jobledger.http.document import BodyTooLargeError, UnsupportedMediaTypeError
 from jobledger.ledger.errors import (
     ConflictError,

@@ -17,12 +17,12 @@ from typing import Any
 
 import asyncpg
 import orjson
+
 from jobledger.ledger.domain.access import Org, Principal
 from jobledger.ledger.domain.aggregate import Aggregate
 from jobledger.ledger.domain.event_types import read_event
 from jobledger.ledger.domain.job import Job
 from jobledger.projections.jobs import registered_row
-
 from tests.cluster import session
 
 HEADER_KEYS = ["org", "position", "recorded_at", "stream", "version", "type", "schema", "by", "content"]
@@ -30,10 +30,10 @@ CONTENT_KEYS = ["data", "via", "from", "request", "salt"]
 RECORDED_AT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 JOB_COLUMNS = (
     "id, version, state, type, domain, datastream_id, source, external_id, body_hash, preceding_job_id, scheduled_at,"
-    " started_at, ended_at, due_at, q, document::text, members::text"
+    " started_at, ended_at, due_at, q, registration, course"
 )
 PRINCIPAL_COLUMNS = "id, version, name, roles, home_domain, domains"
-JSON_COLUMNS = (15, 16)  # of a job's: document and members
+JSON_COLUMNS = (15, 16)  # of a job's: registration and course
 
 
 @dataclass

@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
+
 from jobledger.ledger.store.database import Database
 from jobledger.ledger.store.ledger import Ledger
 from jobledger.ledger.store.migration import migrate
-
 from tests.auditor import audit
 from tests.cluster import fresh_database, running_cluster, session, url_of
 from tests.world import ORG, projections

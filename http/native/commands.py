@@ -15,6 +15,8 @@ from typing import Any
 
 import orjson
 from aiohttp import web
+
+from jobledger.http.context import CALLER, FETCH_START_TIMEOUT_S, LEDGER, REQUEST_ID
 from jobledger.http.document import LARGEST_BODY_BYTES, BodyTooLargeError, must_be_json, parse_json
 from jobledger.http.members import job_id as read_job_id
 from jobledger.http.members import read_members
@@ -27,7 +29,6 @@ from jobledger.http.native.job_members import (
 )
 from jobledger.http.native.parameters import checked_key, request_hash
 from jobledger.http.problem import answer_to, problem_of
-from jobledger.http.server import CALLER, FETCH_START_TIMEOUT_S, LEDGER, REQUEST_ID
 from jobledger.ledger.domain.command import Caller, Command, Idempotency, Outcome
 from jobledger.ledger.domain.job_commands import RegisterJobs
 from jobledger.ledger.errors import CorruptLedgerError, InvalidCommandError, LedgerError

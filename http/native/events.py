@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import orjson
 from aiohttp import web
+
+from jobledger.http.context import CALLER, LEDGER
 from jobledger.http.members import integer, text
 from jobledger.http.native.parameters import DEFAULT_LIMIT, limit, read_parameters
-from jobledger.http.server import CALLER, LEDGER
 from jobledger.ledger.domain.event_types import CLASS_BY_TYPE
 from jobledger.ledger.errors import InvalidCommandError, NotAllowedError
 from jobledger.ledger.store.codec import StoredEvent

@@ -6,6 +6,8 @@ from typing import Any
 
 import orjson
 from aiohttp import web
+
+from jobledger.http.context import CALLER, CURSOR_KEY, FETCH_START_TIMEOUT_S, JOBS, LEDGER
 from jobledger.http.document import must_be_json, parse_json, read_body, read_json
 from jobledger.http.members import instant, one_of, read_members, text
 from jobledger.http.native.events import event_page
@@ -17,7 +19,6 @@ from jobledger.http.native.job_members import (
     shown_transition,
 )
 from jobledger.http.native.parameters import DEFAULT_LIMIT, idempotency, limit, read_parameters
-from jobledger.http.server import CALLER, CURSOR_KEY, FETCH_START_TIMEOUT_S, JOBS, LEDGER
 from jobledger.ledger.domain.command import Outcome
 from jobledger.ledger.domain.job import LARGEST_JOB_ID, State, job_stream
 from jobledger.ledger.domain.job_commands import RegisterJobs

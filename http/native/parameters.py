@@ -7,6 +7,7 @@ from hashlib import sha256
 from typing import Any
 
 from aiohttp import web
+
 from jobledger.http.members import Reader, integer, read_members
 from jobledger.ledger.domain.command import Idempotency
 from jobledger.ledger.errors import InvalidCommandError

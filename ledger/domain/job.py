@@ -39,7 +39,7 @@ def job_stream(job_id: int) -> str:
 def job_id_of(stream: str) -> int | None:
     """The id of the job whose stream this is, None for another kind of stream, or an id that no job can have."""
     prefix, _, digits = stream.partition("-")
-    if prefix != "job" or not digits.isdecimal():
+    if prefix != "job" or not (digits.isascii() and digits.isdecimal()) or digits[0] == "0":
         return None
     job_id = int(digits)
     return job_id if job_id <= LARGEST_JOB_ID else None

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any, ClassVar, TypeAlias
 
 import orjson
+
 from jobledger.ledger.domain.command import Caller, Command, Effect, Find, UnitOfWork
 from jobledger.ledger.domain.job import BROKEN_STATES, LARGEST_JOB_ID, Job, State, job_stream
 from jobledger.ledger.errors import InvalidCommandError, JobExistsError, NotAllowedError, NotFoundError

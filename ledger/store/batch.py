@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, cast
 
 import orjson
+
 from jobledger.ledger.domain.aggregate import Aggregate
 from jobledger.ledger.domain.command import AnyAggregate, Command, Effect, Find, Outcome
 from jobledger.ledger.errors import InvalidCommandError
@@ -89,6 +90,8 @@ class Batch:
         self.accepted: dict[str, Aggregate] = {}
         self.outdated: set[tuple[str, Hashable]] = set()
         self.answered: dict[tuple[str, str], tuple[bytes, Outcome]] = {}
+        # Whether the Idempotency-Keys are taken to be new, or were looked up.
+        self.answers_statement = "remember_answers"
         self.rows = Rows(head.size)
         self.first_leaf: bytes | None = None
         self.event_count = 0

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from typing import Any, TypeAlias, TypeVar
 
 import asyncpg
+
 from jobledger.ledger.errors import DatabaseIsAwayError
 
 log = logging.getLogger(__name__)

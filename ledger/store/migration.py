@@ -8,6 +8,7 @@ from importlib import resources
 from uuid import UUID, uuid4
 
 import asyncpg
+
 from jobledger.ledger.store.database import SERVING_ROLE, Connection, connect
 
 # Any constant will do, as long as every release has the same: two migrations at once wait for each other by it.

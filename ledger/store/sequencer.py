@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from time import monotonic
 
 import asyncpg
+
 from jobledger.ledger.domain.command import Command, Outcome
 from jobledger.ledger.errors import (
     CorruptLedgerError,
@@ -178,10 +179,10 @@ class Sequencer:
         decided = len(written.decisions)
         self._queue.extendleft(reversed(waiting[decided:]))
         for one, decision in zip(waiting, written.decisions, strict=False):
-            if decision.outcome is not None:
-                one.accept(decision.outcome)
-            elif decision.refusal is not None:
-                one.refuse(decision.refusal)
+            if isinstance(decision, LedgerError):
+                one.refuse(decision)
+            else:
+                one.accept(decision)
 
     async def _write_apart(self, waiting: list[Waiting], error: Exception) -> None:
         """Write each alone, so that only the command for which *error* was raised fails."""

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+
 from jobledger.ledger.store.embedded import DataFolderInUseError, EmbeddedPostgres, EmbeddedPostgresError, running_url
 from jobledger.ledger.store.postmaster import OWNER, READ_AND_SEARCH, binaries_folder, find_account, find_launcher
 

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from jobledger.ledger.domain.command import Command
 from jobledger.ledger.domain.job import State
 from jobledger.ledger.domain.job_commands import CancelJob, FailJob, JudgeOverdueJob, StartJob
 from jobledger.ledger.store.ledger import Ledger, ledger_itself
-
 from tests.world import (
     ALICE,
     ORG,

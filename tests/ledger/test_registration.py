@@ -8,6 +8,7 @@ from hashlib import sha256
 from typing import Any
 
 import pytest
+
 from jobledger.ledger.domain.job import LARGEST_JOB_ID, State
 from jobledger.ledger.domain.job_commands import JobSpec
 from jobledger.ledger.errors import (
@@ -18,7 +19,6 @@ from jobledger.ledger.errors import (
     NotFoundError,
 )
 from jobledger.ledger.store.ledger import Ledger
-
 from tests.world import (
     AUDITOR,
     CLIENT,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from aiohttp import web
+
 from jobledger.http.access import Access
 from jobledger.http.cursor import CursorKey
 from jobledger.ledger.domain.command import Caller
