@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import binascii
 import hmac
 import os
 import re
@@ -59,7 +58,8 @@ class Access:
     async def _by_password(self, credentials: str, org: str) -> Caller | None:
         try:
             login, colon, password = b64decode(credentials, validate=True).decode().partition(":")
-        except (binascii.Error, UnicodeDecodeError):
+        except ValueError:
+            # Not base64, not ASCII, not UTF-8.
             return None
         if not colon or not login or "\0" in login or len(password.encode()) > LONGEST_PASSWORD_BYTES:
             return None

@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
-from jobledger.ledger.store.ledger import Ledger
 
+from jobledger.ledger.store.ledger import Ledger
 from tests.cluster import session, url_of
 from tests.http.serving import Api, Server, served
 

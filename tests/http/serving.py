@@ -17,11 +17,12 @@ import aiohttp
 import orjson
 from aiohttp import web
 from argon2 import PasswordHasher
-from jobledger.http.app import make_app
-from jobledger.ledger.domain.access import AddPrincipal, IssueToken
-from jobledger.ledger.store.ledger import Ledger, ledger_itself
 from multidict import CIMultiDictProxy
 
+from jobledger.http.app import make_app
+from jobledger.http.connections import make_runner
+from jobledger.ledger.domain.access import AddPrincipal, IssueToken
+from jobledger.ledger.store.ledger import Ledger, ledger_itself
 from tests.world import ORG
 
 CURSOR_KEY = b"the installation's secret"
@@ -174,7 +175,7 @@ class Server:
 async def served(ledger: Ledger, **options: Any) -> AsyncIterator[Server]:
     """The ledger's server on a free port of this machine."""
     app = make_app(ledger, cursor_key=CURSOR_KEY, **options)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
+    runner = make_runner(app, shutdown_timeout=1)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()

@@ -135,7 +135,12 @@ async def test_a_job_in_a_list_is_the_same_document(api: Api) -> None:
         (["start"], "progress", {"progress": 1}, '"RUNNING","version":3,"positions":[5],"recorded_at":"TIME"'),
         (["start"], "heartbeat", None, '"RUNNING","version":2,"positions":[],"recorded_at":null'),
         (["start"], "succeed", {"message": "ok"}, '"SUCCESS","version":3,"positions":[5],"recorded_at":"TIME"'),
-        (["start"], "fail", {"error": "no"}, '"FAILED","version":3,"positions":[5],"recorded_at":"TIME","discarded":[]'),
+        (
+            ["start"],
+            "fail",
+            {"error": "no"},
+            '"FAILED","version":3,"positions":[5],"recorded_at":"TIME","discarded":[]',
+        ),
         ([], "cancel", {"reason": "no"}, '"CANCELLED","version":2,"positions":[4],"recorded_at":"TIME","discarded":[]'),
     ],
 )
