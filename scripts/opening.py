@@ -1,0 +1,47 @@
+"""The ledger as this release's commands open it: here its projections are wired in."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from uuid import uuid4
+
+from jobledger.ledger.domain.command import Caller
+from jobledger.ledger.store.database import Database
+from jobledger.ledger.store.ledger import Ledger
+from jobledger.projections.access import AccessProjection
+from jobledger.projections.jobs import JobsProjection
+from jobledger.scripts.installation import open_installation
+from jobledger.scripts.settings import Settings
+
+CAPABILITIES = frozenset({"orgs.manage", "principals.manage", "tokens.manage", "jobs.register", "jobs.import"})
+
+
+def command_line_caller(org: str) -> Caller:
+    """Whoever may run commands on the server's own machine. One command line is one request."""
+    return Caller(org=org, principal="ledger", capabilities=CAPABILITIES, via="command line", request=str(uuid4()))
+
+
+@asynccontextmanager
+async def ledger_at(url: str, *, readers: int = 8, writers: int = 8) -> AsyncIterator[Ledger]:
+    """The ledger in this database; on leaving, what is queued is answered first. Raises DatabaseIsAwayError."""
+    database = Database(url, readers=readers, writers=writers)
+    await database.open()
+    try:
+        ledger = Ledger(database, [JobsProjection(), AccessProjection()])
+        try:
+            yield ledger
+        finally:
+            await ledger.close()
+    finally:
+        await database.close()
+
+
+@asynccontextmanager
+async def open_ledger(settings: Settings, *, may_begin: bool = False) -> AsyncIterator[Ledger]:
+    """The ledger of the installation that the settings name. See ``open_installation``."""
+    async with (
+        open_installation(settings, may_begin=may_begin) as installation,
+        ledger_at(installation.url, readers=2, writers=2) as ledger,
+    ):
+        yield ledger

@@ -1,0 +1,99 @@
+"""The settings, read from the environment in this one place."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+
+from jobledger.scripts.failure import UsageError
+
+DEFAULT_DATA = Path("jobledger-data")
+DEFAULT_START_TIMEOUT = timedelta(days=2)
+SECRET_KEY_BYTES = 32
+LONGEST_PASSWORD_BYTES = 1024
+PREFIX = "JOBLEDGER_"
+UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the environment says, and ``--data`` over it. An empty variable counts as absent.
+
+    ``database_url`` absent: the embedded Postgres in ``data``. ``admin_password`` and ``secret_key`` absent: files in ``data``.
+    ``start_timeout`` is that of fetches.
+    """
+
+    data: Path = DEFAULT_DATA
+    database_url: str | None = field(default=None, repr=False)
+    admin_password: str | None = field(default=None, repr=False)
+    secret_key: bytes | None = field(default=None, repr=False)
+    start_timeout: timedelta = DEFAULT_START_TIMEOUT
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+
+    @classmethod
+    def read(cls, environment: Mapping[str, str], data: Path | None = None) -> Settings:
+        """The settings. Raises UsageError for one that cannot be used."""
+        values = {
+            name.removeprefix(PREFIX): value for name, value in environment.items() if value and name.startswith(PREFIX)
+        }
+        start_timeout = values.get("START_TIMEOUT")
+        return cls(
+            data=data or Path(values.get("DATA", DEFAULT_DATA)),
+            database_url=_read_url(values.get("DATABASE_URL")),
+            admin_password=_read_password(values.get("ADMIN_PASSWORD")),
+            secret_key=_read_secret_key(values.get("SECRET_KEY")),
+            start_timeout=(
+                DEFAULT_START_TIMEOUT
+                if start_timeout is None
+                else read_duration(start_timeout, "JOBLEDGER_START_TIMEOUT")
+            ),
+            tls_certificate=_read_path(values.get("TLS_CERT")),
+            tls_key=_read_path(values.get("TLS_KEY")),
+        )
+
+
+def read_duration(text: str, name: str) -> timedelta:
+    """A duration like ``90``, ``90s``, ``15m``, ``12h`` or ``2d``: more than nothing. Raises UsageError, naming *name*."""
+    match = re.fullmatch(r"([0-9]{1,9})([smhd]?)", text)
+    seconds = int(match[1]) * UNITS[match[2] or "s"] if match else 0
+    if not 0 < seconds <= 2**31 - 1:
+        raise UsageError(f"{name} is a number of seconds, or one with s, m, h or d after it, like 12h; not {text!r}.")
+    return timedelta(seconds=seconds)
+
+
+def _read_url(text: str | None) -> str | None:
+    # The text itself is never shown: it may hold a password.
+    if text is not None and not text.startswith(("postgres://", "postgresql://")):
+        raise UsageError("JOBLEDGER_DATABASE_URL begins with postgresql://.")
+    return text
+
+
+def _read_password(text: str | None) -> str | None:
+    if text is not None:
+        must_be_password(text, "JOBLEDGER_ADMIN_PASSWORD")
+    return text
+
+
+def must_be_password(text: str, name: str) -> None:
+    """Raise UsageError, naming *name*, unless a principal may have this password."""
+    if not text.isprintable() or not 0 < len(text.encode()) <= LONGEST_PASSWORD_BYTES:
+        raise UsageError(f"{name} is of printable characters, 1 to {LONGEST_PASSWORD_BYTES} bytes long.")
+
+
+def _read_secret_key(text: str | None) -> bytes | None:
+    return None if text is None else decode_secret_key(text, "JOBLEDGER_SECRET_KEY")
+
+
+def decode_secret_key(text: str, name: str) -> bytes:
+    """The key that 64 hex digits stand for. Raises UsageError, naming *name*."""
+    if not re.fullmatch(rf"[0-9A-Fa-f]{{{2 * SECRET_KEY_BYTES}}}", text):
+        raise UsageError(f"{name} is {2 * SECRET_KEY_BYTES} hex digits, as `openssl rand -hex 32` makes them.")
+    return bytes.fromhex(text)
+
+
+def _read_path(text: str | None) -> Path | None:
+    return None if text is None else Path(text)
