@@ -15,11 +15,22 @@ from time import perf_counter
 import uvloop
 from jobledger.scripts.benchmarks.append import measure_append
 from jobledger.scripts.benchmarks.bed import Bed, make_bed, tell
+from jobledger.scripts.benchmarks.growth import measure_growth, measure_list, measure_streams
+from jobledger.scripts.benchmarks.http_commands import measure_commands, measure_memory
 from jobledger.scripts.benchmarks.plan import Plan, quick_plan
+from jobledger.scripts.benchmarks.registration import measure_load, measure_registration
 from jobledger.scripts.benchmarks.table import Row, table
+from jobledger.scripts.serving import OBJECTS_BETWEEN_COLLECTIONS
 
 MEASUREMENTS: Mapping[str, Callable[[Bed], Awaitable[list[Row]]]] = {
     "append": measure_append,
+    "load": measure_load,
+    "register": measure_registration,
+    "commands": measure_commands,
+    "list": measure_list,
+    "growth": measure_growth,
+    "memory": measure_memory,
+    "streams": measure_streams,
 }
 
 
@@ -54,6 +65,9 @@ def _parser() -> argparse.ArgumentParser:
 async def _measure(data: Path, names: Sequence[str], plan: Plan) -> list[Row]:
     rows: list[Row] = []
     async with make_bed(data, plan) as bed:
+        # As a server does.
+        gc.freeze()
+        gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS)
         for name in dict.fromkeys(names):
             began = perf_counter()
             rows += await MEASUREMENTS[name](bed)

@@ -8,7 +8,7 @@ import os
 import sys
 from base64 import urlsafe_b64encode
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -17,14 +17,14 @@ from uuid import uuid4
 
 from jobledger.ledger.domain.access import CAPABILITIES_BY_ROLE, AddPrincipal, IssueToken, capabilities_of
 from jobledger.ledger.domain.command import Caller
-from jobledger.ledger.domain.job_commands import JobSpec, RegisterJobs, StartJob
-from jobledger.ledger.store.database import Database
+from jobledger.ledger.domain.job_commands import FETCH_START_TIMEOUT_S, JobSpec, RegisterJobs, StartJob
 from jobledger.ledger.store.embedded import EmbeddedPostgres
 from jobledger.ledger.store.ledger import Ledger, ledger_itself
 from jobledger.ledger.store.migration import migrate
-from jobledger.projections.access import AccessProjection
-from jobledger.projections.jobs import JobsProjection
+from jobledger.scripts import serving, worker
 from jobledger.scripts.benchmarks.plan import Plan
+from jobledger.scripts.listening import listen
+from jobledger.scripts.opening import ledger_at
 
 # A server's answer of its address comes within this, a client's of what it measured within that.
 START_TIMEOUT_S = 30.0
@@ -35,11 +35,6 @@ def tell(text: str) -> None:
     """Say how far it is, apart from the table."""
     sys.stderr.write(f"{text}\n")
     sys.stderr.flush()
-
-
-def open_ledger(database: Database) -> Ledger:
-    """A ledger as the product puts it together, remembering nothing yet."""
-    return Ledger(database, [JobsProjection(), AccessProjection()])
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +55,13 @@ class Server:
 class Bed:
     """The database and a ledger in this process; servers and clients in others."""
 
-    def __init__(self, postgres: EmbeddedPostgres, database: Database, plan: Plan) -> None:
+    def __init__(self, postgres: EmbeddedPostgres, ledger: Ledger, plan: Plan) -> None:
         self.postgres = postgres
         self.url = postgres.url
-        self.database = database
-        self.ledger = open_ledger(database)
+        self.ledger = ledger
         self.plan = plan
+        # Orgs that several measurements share, by what they are for.
+        self.orgs: dict[str, Caller] = {}
         self._orgs = 0
 
     async def new_org(self, kind: str) -> Caller:
@@ -102,23 +98,29 @@ class Bed:
     @asynccontextmanager
     async def server(self) -> AsyncIterator[Server]:
         """A server of its own process, as the product runs it, for as long as the context lasts."""
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "jobledger.scripts.benchmarks.server",
-            self.url,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-        )
-        assert process.stdin is not None
-        assert process.stdout is not None
-        try:
-            line = await asyncio.wait_for(process.stdout.readline(), START_TIMEOUT_S)
-            yield Server(int(line), process.pid)
-        finally:
-            # The end of its input is what stops it.
-            process.stdin.close()
-            await process.wait()
+        with closing(listen("127.0.0.1", 0)) as listener:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                worker.__name__,
+                str(listener.fileno()),
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                pass_fds=(listener.fileno(),),
+            )
+            assert process.stdin is not None
+            assert process.stdout is not None
+            try:
+                plan = serving.Plan(url=self.url, cursor_key=os.urandom(32), start_timeout_s=FETCH_START_TIMEOUT_S)
+                process.stdin.write(worker.encode_plan(plan))
+                line = await asyncio.wait_for(process.stdout.readline(), START_TIMEOUT_S)
+                if line != worker.READY:
+                    raise RuntimeError("the server did not start")
+                yield Server(listener.getsockname()[1], process.pid)
+            finally:
+                if process.returncode is None:
+                    process.terminate()
+                await process.wait()
 
     async def client(self, work: str, server: Server, **spec: Any) -> Mapping[str, Any]:
         """What a client in a process of its own measured. Raises RuntimeError where it failed."""
@@ -158,11 +160,5 @@ async def make_bed(data: Path, plan: Plan) -> AsyncIterator[Bed]:
     """The bed in an empty folder."""
     async with EmbeddedPostgres(data) as postgres:
         await migrate(postgres.url)
-        database = Database(postgres.url)
-        await database.open()
-        bed = Bed(postgres, database, plan)
-        try:
-            yield bed
-        finally:
-            await bed.ledger.close()
-            await database.close()
+        async with ledger_at(postgres.url) as ledger:
+            yield Bed(postgres, ledger, plan)
