@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 from time import perf_counter
@@ -13,6 +13,7 @@ from jobledger.ledger.domain.command import Caller, Idempotency
 from jobledger.ledger.domain.job_commands import ReportProgress
 from jobledger.ledger.store.ledger import Ledger
 from jobledger.scripts.benchmarks.bed import Bed, tell
+from jobledger.scripts.benchmarks.costs import measured_costs
 from jobledger.scripts.benchmarks.peer import faster_peer
 from jobledger.scripts.benchmarks.table import Row, percentile
 
@@ -72,6 +73,9 @@ async def measure_append(bed: Bed) -> list[Row]:
     ids = await bed.running_jobs(caller, max(MUST_REACH))
     content = await _content_of_one_event(bed, caller, ids[0])
     peer = await asyncio.to_thread(faster_peer, bed.url, content, plan.round_s, tell)
+    if plan.is_profiled:
+        for callers in MUST_REACH:
+            await _tell_costs(bed, caller, callers, ids)
     rates: dict[int, list[float]] = {callers: [] for callers in MUST_REACH}
     peers: dict[int, list[float]] = {callers: [] for callers in MUST_REACH}
     p99_ms: list[float] = []
@@ -102,6 +106,14 @@ async def measure_append(bed: Bed) -> list[Row]:
     rows.append(Row(what=f"append, {LATENCY_CALLERS} callers, p99", unit="ms", ours=p99_ms, most=LONGEST_LATENCY_MS))
     tell(f"append: median p99 {median(p99_ms):.1f} ms")
     return rows
+
+
+async def _tell_costs(bed: Bed, caller: Caller, callers: int, ids: Sequence[int]) -> None:
+    assert bed.postgres.pid is not None
+    with measured_costs(bed.postgres.pid) as costs:
+        done = await append_for(bed.ledger, caller, callers, ids.__getitem__, bed.plan.round_s)
+    tell(f"append, {callers} callers, {done.rate:,.0f} events/s while each step is timed:")
+    tell(costs.text(len(done.latencies_ms)))
 
 
 async def _content_of_one_event(bed: Bed, caller: Caller, job_id: int) -> bytes:
