@@ -160,7 +160,8 @@ class Sequencer:
                 self._refuse_all(waiting, error)
                 return
             except Exception as error:
-                if not is_passing(error):
+                # While a COMMIT is in doubt nothing is written anew, whatever hinders us from finding out.
+                if unsure is None and not is_passing(error):
                     await self._roll_back(connection)
                     await self._write_apart(waiting, error)
                     return
