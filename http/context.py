@@ -18,3 +18,5 @@ FETCH_START_TIMEOUT_S = web.AppKey("fetch_start_timeout_s", int)
 
 CALLER = web.RequestKey("caller", Caller)
 REQUEST_ID = web.RequestKey("request_id", str)
+# The answer, once its status and headers are on their way.
+BEGUN = web.RequestKey("begun", web.StreamResponse)

@@ -12,6 +12,7 @@ from pathlib import Path
 from aiohttp import web
 
 from jobledger.http.app import make_app
+from jobledger.http.connections import make_runner
 from jobledger.ledger.work.watch import Watch
 from jobledger.projections.job_query import JobQuery
 from jobledger.scripts.in_flight import InFlight
@@ -51,7 +52,7 @@ async def serve_app(listener: socket.socket, plan: Plan, stop: Stop, tell_ready:
         app = make_app(ledger, cursor_key=plan.cursor_key, fetch_start_timeout_s=plan.start_timeout_s)
         in_flight = InFlight(app)
         watch = Watch(ledger, JobQuery(ledger.database).overdue)
-        runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=CANCELLING_S)
+        runner = make_runner(app, handle_signals=False, shutdown_timeout=CANCELLING_S)
         await runner.setup()
         try:
             site = web.SockSite(runner, listener, ssl_context=tls, backlog=BACKLOG)

@@ -73,7 +73,8 @@ async def _stream_events(
     end = (await recorder.head(org)).size
     response = web.StreamResponse(headers={"Content-Type": NDJSON})
     await response.prepare(request)
-    while True:
+    # What is written in answer to HEAD would be taken for the next answer.
+    while request.method != "HEAD":
         lines = [shown_event(it) + b"\n" for it in page.events if it.position < end]
         if lines:
             await response.write(b"".join(lines))
