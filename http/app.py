@@ -53,7 +53,7 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
             # The client went away: there is nobody to answer, and nothing to tell.
             return request.get(BEGUN) or web.Response()
         answer = answer_to(error, request[REQUEST_ID])
-        begun = request.get(BEGUN)
+        begun: web.StreamResponse | None = request.get(BEGUN)
         if begun is None:
             return answer
         # A document in the midst of the answer would be taken for a part of it. Only by its breaking off can the client

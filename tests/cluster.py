@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -16,13 +17,20 @@ from uuid import uuid4
 import asyncpg
 
 PROGRAM = Path(__file__).with_name("postgres_server.py")
-SMALL = MappingProxyType({"shared_buffers": "64MB", "max_wal_size": "1GB"})
+SMALL = MappingProxyType({"shared_buffers": "64MB", "max_wal_size": "256MB"})
+MEMORY = Path("/dev/shm")
+NEEDED_BYTES = 1024**3
 
 
 @contextmanager
 def short_folder() -> Iterator[Path]:
-    """A folder that everybody may enter, with a path short enough for a socket below it; removed at the end."""
-    folder = Path(tempfile.mkdtemp(prefix="jobledger-", dir="/tmp"))
+    """A folder that everybody may enter, with a path short enough for a socket below it; removed at the end.
+
+    In memory where there is room: Postgres syncs to disk as ever, and the tests need not wait for it. A process that is
+    killed loses nothing there that it would not lose on a disk.
+    """
+    is_roomy = MEMORY.is_dir() and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > NEEDED_BYTES
+    folder = Path(tempfile.mkdtemp(prefix="jobledger-", dir=MEMORY if is_roomy else "/tmp"))
     folder.chmod(0o755)
     try:
         yield folder

@@ -42,6 +42,7 @@ class Waiting:
 
     command: Command
     outcome: asyncio.Future[Outcome]
+    queued_at: float
 
     def accept(self, outcome: Outcome) -> None:
         """Answer the caller, if it is still there."""
@@ -68,6 +69,8 @@ class Sequencer:
         self._room = asyncio.Event()
         self._room.set()
         self._corruption: CorruptLedgerError | None = None
+        # Since when appends have been tried again and again.
+        self._failing_since: float | None = None
 
     @property
     def waiting(self) -> int:
@@ -85,7 +88,10 @@ class Sequencer:
             await self._wait_for_room()
         if self._corruption is not None:
             raise self._corruption
-        waiting = Waiting(command, asyncio.get_running_loop().create_future())
+        if self._failing_since is not None and monotonic() > self._failing_since + LONGEST_WAIT_FOR_ROOM_S:
+            # What is queued goes on trying; to wait behind it would only be to learn the same later.
+            raise DatabaseIsAwayError("The database cannot take this now.", retry_after_s=2)
+        waiting = Waiting(command, asyncio.get_running_loop().create_future(), monotonic())
         self._queue.append(waiting)
         if len(self._queue) >= MOST_WAITING:
             self._room.clear()
@@ -117,6 +123,8 @@ class Sequencer:
                     await self._write(self._in_hand)
                 self._in_hand = []
         finally:
+            # With nothing left that tries, the next command is let in to find out.
+            self._failing_since = None
             self._refuse_all(self._in_hand, UnavailableError("The server stopped before this was decided."))
             self._in_hand = []
 
@@ -134,7 +142,7 @@ class Sequencer:
 
     async def _write(self, waiting: list[Waiting]) -> None:
         """Append a batch of these, answer it, and put the rest back into the queue."""
-        give_up_at = monotonic() + PATIENCE_S
+        give_up_at = waiting[-1].queued_at + PATIENCE_S
         pause_s = FIRST_PAUSE_S
         unsure: Written | None = None
         while True:
@@ -150,6 +158,7 @@ class Sequencer:
                     unsure = None
                     await self._writer.write(connection, [it.command for it in waiting], written)
                 self._database.give_back_writer(connection)
+                self._failing_since = None
                 self._answer(waiting, written)
                 return
             except (LedgerError, CorruptLedgerError) as error:
@@ -162,13 +171,17 @@ class Sequencer:
             except Exception as error:
                 if not is_passing(error):
                     await self._roll_back(connection)
-                    await self._write_apart(waiting, error)
+                    if unsure is not None:
+                        self._refuse_all(waiting, self._giving_up(error, is_unsure=True))
+                    else:
+                        await self._write_apart(waiting, error)
                     return
                 log.warning("An append to %s is tried again: %s", self._writer.org, type(error).__name__)
                 if connection is not None:
                     self._database.drop_writer(connection)
                 if written.is_commit_sent:
                     unsure = written
+                self._failing_since = self._failing_since or monotonic()
                 if monotonic() >= give_up_at:
                     self._refuse_all(waiting, self._giving_up(error, is_unsure=unsure is not None))
                     return
@@ -179,7 +192,7 @@ class Sequencer:
         decided = len(written.decisions)
         self._queue.extendleft(reversed(waiting[decided:]))
         for one, decision in zip(waiting, written.decisions, strict=False):
-            if isinstance(decision, LedgerError):
+            if isinstance(decision, Exception):
                 one.refuse(decision)
             else:
                 one.accept(decision)

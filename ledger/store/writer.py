@@ -18,7 +18,6 @@ from jobledger.ledger.domain.event_types import must_know
 from jobledger.ledger.errors import (
     CorruptLedgerError,
     IdempotencyKeyReusedError,
-    LedgerError,
     NotFoundError,
     ReleaseDiffersError,
 )
@@ -42,7 +41,7 @@ MOST_EVENTS_A_PART = 1_000
 class Written:
     """A batch that was decided, and perhaps committed: what to answer, and how to recognise it in the store."""
 
-    decisions: list[Outcome | LedgerError] = field(default_factory=list)
+    decisions: list[Outcome | Exception] = field(default_factory=list)
     batch: Batch | None = None
     is_commit_sent: bool = False
 
@@ -223,7 +222,7 @@ class OrgWriter:
         command: Command,
         answers: Mapping[Find, Any],
         remembered: Mapping[tuple[str, str], tuple[bytes, Outcome]],
-    ) -> Outcome | LedgerError:
+    ) -> Outcome | Exception:
         try:
             if command.idempotency is not None:
                 key = (command.caller.principal, command.idempotency.key)
@@ -231,7 +230,8 @@ class OrgWriter:
                 if earlier is not None:
                     return _repeat(command, *earlier)
             return batch.execute(command, answers)
-        except LedgerError as refusal:
+        except Exception as refusal:
+            # Deciding touches nothing but memory, and what fails there leaves no trace: it fails its command alone.
             return refusal
 
     async def _ask_anew(self, writing: Writing, commands: Sequence[Command], answers: dict[Find, Any]) -> None:

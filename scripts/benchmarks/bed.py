@@ -1,0 +1,164 @@
+"""What all measurements run on: one embedded Postgres with the product's settings, and the ledger in it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from base64 import urlsafe_b64encode
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, closing
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from jobledger.ledger.domain.access import CAPABILITIES_BY_ROLE, AddPrincipal, IssueToken, capabilities_of
+from jobledger.ledger.domain.command import Caller
+from jobledger.ledger.domain.job_commands import FETCH_START_TIMEOUT_S, JobSpec, RegisterJobs, StartJob
+from jobledger.ledger.store.embedded import EmbeddedPostgres
+from jobledger.ledger.store.ledger import Ledger, ledger_itself
+from jobledger.ledger.store.migration import migrate
+from jobledger.scripts import serving, worker
+from jobledger.scripts.benchmarks.plan import Plan
+from jobledger.scripts.listening import listen
+from jobledger.scripts.opening import ledger_at
+
+# A server's answer of its address comes within this, a client's of what it measured within that.
+START_TIMEOUT_S = 30.0
+CLIENT_TIMEOUT_S = 1_800.0
+
+
+def tell(text: str) -> None:
+    """Say how far it is, apart from the table."""
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A server in a process of its own."""
+
+    port: int
+    pid: int
+
+    def memory_mib(self, field: str = "VmRSS") -> float:
+        """Its memory as the kernel counts it: resident now, or ``VmHWM``, the most it ever was."""
+        for line in Path(f"/proc/{self.pid}/status").read_text("ascii").splitlines():
+            if line.startswith(f"{field}:"):
+                return int(line.split()[1]) / 1024
+        raise ValueError(field)
+
+
+class Bed:
+    """The database and a ledger in this process; servers and clients in others."""
+
+    def __init__(self, postgres: EmbeddedPostgres, ledger: Ledger, plan: Plan) -> None:
+        self.postgres = postgres
+        self.url = postgres.url
+        self.ledger = ledger
+        self.plan = plan
+        # Orgs that several measurements share, by what they are for.
+        self.orgs: dict[str, Caller] = {}
+        self._orgs = 0
+
+    async def new_org(self, kind: str) -> Caller:
+        """Someone who may do everything in an org that has just begun."""
+        self._orgs += 1
+        org = f"{kind}-{self._orgs}"
+        await self.ledger.create_org(org)
+        return anyone(org)
+
+    async def running_jobs(self, caller: Caller, count: int) -> range:
+        """The ids of so many jobs, registered and started."""
+        first = 0
+        for begin in range(0, count, 10_000):
+            jobs = [JobSpec(type="backup", name="nightly") for _ in range(begin, min(begin + 10_000, count))]
+            registered = await self.ledger.execute(RegisterJobs(caller=caller, jobs=jobs))
+            first = first or registered.result["jobs"][0]["id"]
+        ids = range(first, first + count)
+        for begin in range(0, count, 1_000):
+            started = [StartJob(caller=caller, job_id=job_id) for job_id in ids[begin : begin + 1_000]]
+            await asyncio.gather(*map(self.ledger.execute, started))
+        return ids
+
+    async def new_token(self, org: str) -> str:
+        """A Bearer token of an operator of *org*."""
+        token = f"jl_{org}_{urlsafe_b64encode(os.urandom(32)).decode().rstrip('=')}"
+        itself = ledger_itself(org)
+        name = f"client-{uuid4().hex[:8]}"
+        await self.ledger.execute(AddPrincipal(caller=itself, name=name, roles=("operator",)))
+        digest = sha256(token.encode()).digest()
+        issue = IssueToken(caller=itself, principal_name=name, credential=uuid4(), token_hash=digest)
+        await self.ledger.execute(issue)
+        return token
+
+    @asynccontextmanager
+    async def server(self) -> AsyncIterator[Server]:
+        """A server of its own process, as the product runs it, for as long as the context lasts."""
+        with closing(listen("127.0.0.1", 0)) as listener:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                worker.__name__,
+                str(listener.fileno()),
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                pass_fds=(listener.fileno(),),
+            )
+            assert process.stdin is not None
+            assert process.stdout is not None
+            try:
+                plan = serving.Plan(url=self.url, cursor_key=os.urandom(32), start_timeout_s=FETCH_START_TIMEOUT_S)
+                process.stdin.write(worker.encode_plan(plan))
+                line = await asyncio.wait_for(process.stdout.readline(), START_TIMEOUT_S)
+                if line != worker.READY:
+                    raise RuntimeError("the server did not start")
+                yield Server(listener.getsockname()[1], process.pid)
+            finally:
+                if process.returncode is None:
+                    process.terminate()
+                await process.wait()
+
+    async def client(self, work: str, server: Server, **spec: Any) -> Mapping[str, Any]:
+        """What a client in a process of its own measured. Raises RuntimeError where it failed."""
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "jobledger.scripts.benchmarks.client",
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+        )
+        asked = json.dumps({"work": work, "port": server.port, **spec}).encode()
+        try:
+            answer, _ = await asyncio.wait_for(process.communicate(asked), CLIENT_TIMEOUT_S)
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+        if process.returncode:
+            raise RuntimeError(f"the client of {work} failed")
+        measured: Mapping[str, Any] = json.loads(answer)
+        return measured
+
+
+def anyone(org: str) -> Caller:
+    """A principal of *org* with every role, asking as over HTTP."""
+    return Caller(
+        org=org,
+        principal="principal-1",
+        capabilities=capabilities_of(CAPABILITIES_BY_ROLE),
+        address="127.0.0.1",
+        request=str(uuid4()),
+    )
+
+
+@asynccontextmanager
+async def make_bed(data: Path, plan: Plan) -> AsyncIterator[Bed]:
+    """The bed in an empty folder."""
+    async with EmbeddedPostgres(data) as postgres:
+        await migrate(postgres.url)
+        async with ledger_at(postgres.url) as ledger:
+            yield Bed(postgres, ledger, plan)

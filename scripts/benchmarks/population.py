@@ -1,0 +1,206 @@
+"""Ledgers that have grown: the rows of many jobs, decided by the ledger's own code and written by COPY.
+
+Each job has EVENTS_A_JOB events; which state it is in can be told from its id. Several processes each make a range of jobs:
+``python -m jobledger.scripts.benchmarks.population``, told as JSON on its input which.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from time import perf_counter
+from typing import Any
+
+import orjson
+import uvloop
+
+from jobledger.ledger.domain.command import Caller, Command
+from jobledger.ledger.domain.job import Job, State
+from jobledger.ledger.domain.job_commands import (
+    FailJob,
+    JobSpec,
+    JobTransition,
+    RegisterJobs,
+    ReportProgress,
+    StartJob,
+    SucceedJob,
+)
+from jobledger.ledger.store.batch import Batch
+from jobledger.ledger.store.database import Connection, connect
+from jobledger.ledger.store.head import Head
+from jobledger.projections.jobs import registered_row
+from jobledger.scripts.benchmarks.bed import Bed, anyone, tell
+
+EVENTS_A_JOB = 5
+JOBS_A_BATCH = 2_000
+STATES = (State.SUCCESS,) * 6 + (State.RUNNING,) * 3 + (State.FAILED,)
+EVENT_COLUMNS = ("org", "position", "stream", "version", "type", "recorded_at", "header")
+CONTENT_COLUMNS = ("org", "position", "body")
+JOB_COLUMNS = (
+    *("org", "gen", "id", "version", "state", "type", "domain", "datastream_id", "source", "external_id", "body_hash"),
+    *("preceding_job_id", "scheduled_at", "started_at", "ended_at", "due_at", "q", "document", "members"),
+)
+
+
+def state_of(job_id: int) -> State:
+    """The state that the job of this id is in; states lie among each other as if by chance."""
+    return STATES[(job_id * 2_654_435_761 >> 7) % len(STATES)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """A range of an org's jobs, for one process to make. The events before it were recorded before *recorded_at*."""
+
+    url: str
+    org: str
+    gen: int
+    first_job: int
+    end_job: int
+    first_position: int
+    recorded_at: str
+
+
+async def write_part(part: Part) -> Head:
+    """Write the part's rows; the head that they come to, but for the projections."""
+    caller = anyone(part.org)
+    recorded_at = datetime.fromisoformat(part.recorded_at)
+    head = Head(part.first_position, b"", recorded_at, {"job": part.first_job - 1}, {})
+    connection = await connect(part.url, {}, role=None)
+    try:
+        for first in range(part.first_job, part.end_job, JOBS_A_BATCH):
+            ids = range(first, min(first + JOBS_A_BATCH, part.end_job))
+            recorded_at += timedelta(microseconds=1)
+            batch = Batch(part.org, head, recorded_at, {})
+            for command in _course(caller, ids):
+                batch.execute(command, {})
+            await _copy(connection, batch, part.gen)
+            head = batch.head()
+    finally:
+        await connection.close()
+    return head
+
+
+def _course(caller: Caller, ids: Sequence[int]) -> Iterator[Command]:
+    """What happened to these jobs, all of them step by step."""
+    yield RegisterJobs(caller=caller, jobs=[JobSpec(type="backup", name=f"nightly {job_id}") for job_id in ids])
+    for job_id in ids:
+        yield StartJob(caller=caller, job_id=job_id, stage="copying")
+    for progress in (0.25, 0.5):
+        for job_id in ids:
+            yield ReportProgress(caller=caller, job_id=job_id, progress=progress)
+    for job_id in ids:
+        yield _last_step(caller, job_id)
+
+
+def _last_step(caller: Caller, job_id: int) -> JobTransition:
+    match state_of(job_id):
+        case State.SUCCESS:
+            return SucceedJob(caller=caller, job_id=job_id)
+        case State.FAILED:
+            return _Fail(caller=caller, job_id=job_id, error="the disk is full")
+    return ReportProgress(caller=caller, job_id=job_id, progress=0.75)
+
+
+class _Fail(FailJob):
+    """A failure of a job that is known to have no follow-ups."""
+
+    decide = JobTransition.decide
+
+
+async def _copy(connection: Connection, batch: Batch, gen: int) -> None:
+    rows = batch.take_rows(batch.event_count)
+    org, positions = batch.org, range(rows.first_position, rows.first_position + len(rows.streams))
+    events = zip(positions, rows.streams, rows.versions, rows.types, rows.headers, strict=True)
+    contents = zip(positions, rows.bodies, strict=True)
+    jobs = [change.after for change in rows.changed.values() if isinstance(change.after, Job)]
+    for table, columns, records in (
+        (
+            "event",
+            EVENT_COLUMNS,
+            (
+                (org, position, stream, version, kind, batch.now, header)
+                for position, stream, version, kind, header in events
+            ),
+        ),
+        ("content", CONTENT_COLUMNS, ((org, position, body) for position, body in contents)),
+        ("job", JOB_COLUMNS, ((org, gen, *registered_row(job)) for job in jobs)),
+    ):
+        await connection.copy_records_to_table(table, records=records, columns=columns)
+
+
+async def grown_org(bed: Bed, kind: str, jobs: int) -> Caller:
+    """An org with so many jobs and EVENTS_A_JOB times as many events, its head as if they had been appended."""
+    began = perf_counter()
+    caller = await bed.new_org(kind)
+    head = await bed.ledger.recorder.head(caller.org)
+    processes = os.cpu_count() or 1
+    bounds = [1 + jobs * n // processes for n in range(processes + 1)]
+    parts = [
+        Part(
+            url=bed.url,
+            org=caller.org,
+            gen=head.generation("jobs"),
+            first_job=first,
+            end_job=end,
+            first_position=head.size + (first - 1) * EVENTS_A_JOB,
+            recorded_at=(head.recorded_at + timedelta(seconds=n)).isoformat(),
+        )
+        for n, (first, end) in enumerate(itertools.pairwise(bounds))
+    ]
+    last = (await asyncio.gather(*map(_in_a_process, parts)))[-1]
+    connection = await connect(bed.url, {}, role=None)
+    try:
+        await connection.execute(
+            "UPDATE ledger_head SET size = $2, last_leaf = $3, recorded_at = $4, numbers = $5 WHERE org = $1",
+            caller.org,
+            last["size"],
+            bytes.fromhex(last["last_leaf"]),
+            datetime.fromisoformat(last["recorded_at"]),
+            orjson.dumps({**head.numbers, **last["numbers"]}).decode(),
+        )
+        # As the database itself would by and by.
+        for table in ("event", "content", "job"):
+            await connection.execute(f"VACUUM (ANALYZE) {table}")
+        await connection.execute("CHECKPOINT")
+    finally:
+        await connection.close()
+    # What was remembered of the org's head is older than what was written beside it.
+    tell(f"{caller.org}: {jobs:,} jobs, {jobs * EVENTS_A_JOB:,} events by COPY in {perf_counter() - began:.0f} s")
+    return caller
+
+
+async def _in_a_process(part: Part) -> Mapping[str, Any]:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "jobledger.scripts.benchmarks.population",
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    output, _ = await process.communicate(json.dumps(asdict(part)).encode())
+    if process.returncode:
+        raise RuntimeError("the jobs could not be written")
+    head: Mapping[str, Any] = json.loads(output)
+    return head
+
+
+def main() -> None:
+    """Write one part; its head goes to the output."""
+    head = uvloop.run(write_part(Part(**json.load(sys.stdin))))
+    shown = {
+        "size": head.size,
+        "last_leaf": head.last_leaf.hex(),
+        "recorded_at": head.recorded_at.isoformat(),
+        "numbers": dict(head.numbers),
+    }
+    json.dump(shown, sys.stdout)
+
+
+if __name__ == "__main__":
+    main()
