@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import re
 import secrets
 from collections.abc import AsyncIterator, Iterable
@@ -83,6 +84,10 @@ class Api:
     async def send(self, method: str, url: str, **options: Any) -> Reply:
         """Send a request with the client's own headers, read the answer whole."""
         headers = {**self.headers, **options.pop("headers", {})}
+        if isinstance(options.get("data"), bytes):
+            # aiohttp warns of large bodies given as bytes.
+            headers["Content-Length"] = str(len(options["data"]))
+            options["data"] = io.BytesIO(options["data"])
         async with self.session.request(method, url, headers=headers, **options) as response:
             return Reply(response.status, response.headers, await response.read())
 
