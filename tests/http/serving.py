@@ -157,7 +157,7 @@ class Server:
         """A client with a new principal of these roles."""
         return self.api(await add_principal(self.ledger, roles, org=org, **members), org=org)
 
-    async def raw(self, request: bytes) -> bytes:
+    async def raw(self, request: bytes, *, patience_s: float = 5) -> bytes:
         """All that the server says to these bytes, until it is silent or closes."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
         try:
@@ -165,7 +165,7 @@ class Server:
             await writer.drain()
             said = b""
             try:
-                async with asyncio.timeout(5) as patience:
+                async with asyncio.timeout(patience_s) as patience:
                     while piece := await reader.read(65536):
                         said += piece
                         patience.reschedule(asyncio.get_running_loop().time() + 0.3)
