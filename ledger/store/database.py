@@ -75,6 +75,11 @@ def is_passing(error: BaseException) -> bool:
     )
 
 
+def is_lack(error: BaseException) -> bool:
+    """Whether *error* tells that the database lacks room: disk, memory, connections."""
+    return isinstance(error, asyncpg.PostgresError) and (error.sqlstate or "")[:2] == "53"
+
+
 async def connect(url: str, settings: dict[str, str], *, role: str | None = SERVING_ROLE) -> Connection:
     """A connection with these session settings, in the serving role unless told otherwise."""
     if role is not None:

@@ -22,7 +22,7 @@ from jobledger.ledger.errors import (
 )
 from jobledger.ledger.store.batch import Batch
 from jobledger.ledger.store.codec import leaf_of
-from jobledger.ledger.store.database import Connection, Database, is_lost_connection, is_passing
+from jobledger.ledger.store.database import Connection, Database, is_lack, is_lost_connection, is_passing
 from jobledger.ledger.store.statement import ledger_statement
 from jobledger.ledger.store.writer import OrgWriter, Written
 
@@ -33,6 +33,8 @@ LONGEST_WAIT_FOR_ROOM_S = 2.0
 MOST_CANDIDATES = 1_000
 # How long a queued command outlives the database: longer than a paused writer keeps the head's lock.
 PATIENCE_S = 20.0
+# A full disk or too many connections (SQLSTATE class 53) may last: that is told sooner.
+PATIENCE_WITH_LACK_S = 2.0
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 1.0
 
 
@@ -142,7 +144,6 @@ class Sequencer:
 
     async def _write(self, waiting: list[Waiting]) -> None:
         """Append a batch of these, answer it, and put the rest back into the queue."""
-        give_up_at = waiting[-1].queued_at + PATIENCE_S
         pause_s = FIRST_PAUSE_S
         unsure: Written | None = None
         while True:
@@ -182,7 +183,8 @@ class Sequencer:
                 if written.is_commit_sent:
                     unsure = written
                 self._failing_since = self._failing_since or monotonic()
-                if monotonic() >= give_up_at:
+                patience_s = PATIENCE_WITH_LACK_S if is_lack(error) else PATIENCE_S
+                if monotonic() >= waiting[-1].queued_at + patience_s:
                     self._refuse_all(waiting, self._giving_up(error, is_unsure=unsure is not None))
                     return
                 await asyncio.sleep(pause_s)
