@@ -169,10 +169,10 @@ class OrgWriter:
         """Decide as many of *commands*, from the first, as make a batch, and commit them.
 
         That no Idempotency-Key was answered before is taken for granted, and found out by their being unique when the
-        batch is written; if one was, the batch is rolled back and decided anew with what was answered. *written* is filled
-        as it goes, so that a caller whose connection is lost knows how far it came; each decision in it counts only once
-        this returns. Raises what the database raises, NotFoundError for an unknown org, ReleaseDiffersError,
-        CorruptLedgerError.
+        batch is written; if one was, the batch is rolled back and decided anew with what was answered. Of those refused it
+        is asked. *written* is filled as it goes, so that a caller whose connection is lost knows how far it came; each
+        decision in it counts only once this returns. Raises what the database raises, NotFoundError for an unknown org,
+        ReleaseDiffersError, CorruptLedgerError.
         """
         try:
             await self._write(connection, commands, written, is_key_answered=False)
@@ -210,11 +210,31 @@ class OrgWriter:
                 written.decisions.append(self._decide(batch, command, answers, remembered))
                 if writing.is_worth_a_part:
                     await writing.go_on()
+        if not is_key_answered:
+            await self._recall_refused(connection, commands, written.decisions, batch)
         # If we die after the next line it is for the database to say whether the batch was appended.
         written.is_commit_sent = True
         await connection.execute("COMMIT")
         self.cache.put(batch.accepted.values())
         self.cache.head = batch.head()
+
+    async def _recall_refused(
+        self, connection: Connection, commands: Sequence[Command], decisions: list[Outcome | Exception], batch: Batch
+    ) -> None:
+        """Give the refused whose request was accepted before that answer: it is for what it did that it is refused now.
+
+        A refusal writes no answer, so that none is found out by being there twice.
+        """
+        refused = {
+            number: (commands[number].caller.principal, idempotency.key)
+            for number, decision in enumerate(decisions)
+            if isinstance(decision, Exception) and (idempotency := commands[number].idempotency) is not None
+        }
+        remembered = await self._recall(connection, batch, [commands[number] for number in refused])
+        for number, key in refused.items():
+            # What this batch itself remembers was accepted after the refusal.
+            if key in remembered and key not in batch.answered:
+                decisions[number] = _repeat_or_refuse(commands[number], *remembered[key])
 
     def _decide(
         self,
@@ -390,6 +410,13 @@ def _repeat(command: Command, request_hash: bytes, outcome: Outcome) -> Outcome:
             "This Idempotency-Key was sent with another request.", key=command.idempotency.key
         )
     return outcome._replace(is_repeated=True, events=())
+
+
+def _repeat_or_refuse(command: Command, request_hash: bytes, outcome: Outcome) -> Outcome | Exception:
+    try:
+        return _repeat(command, request_hash, outcome)
+    except IdempotencyKeyReusedError as refusal:
+        return refusal
 
 
 async def load_aggregates(
