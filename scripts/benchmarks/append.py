@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from os import urandom
 from statistics import median
 from time import perf_counter
-from uuid import uuid4
 
 from jobledger.ledger.domain.command import Caller, Idempotency
 from jobledger.ledger.domain.job_commands import ReportProgress
@@ -52,7 +52,7 @@ async def append_for(
             count += 1
             command = ReportProgress(
                 caller=caller,
-                idempotency=Idempotency(uuid4().hex, REQUEST_HASH),
+                idempotency=Idempotency(urandom(16).hex(), REQUEST_HASH),
                 job_id=next_job(number),
                 progress=count % 1000 / 1000,
             )
