@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import binascii
 import hmac
 import os
 import re
@@ -14,6 +13,7 @@ from time import monotonic
 
 from argon2 import PasswordHasher
 from argon2.exceptions import Argon2Error, InvalidHashError
+
 from jobledger.ledger.domain.access import capabilities_of
 from jobledger.ledger.domain.command import Caller
 from jobledger.projections.principal_query import KnownPrincipal, PrincipalQuery
@@ -33,8 +33,6 @@ class Access:
     def __init__(self, principals: PrincipalQuery) -> None:
         self._principals = principals
         self._hasher = PasswordHasher()
-        # What an unknown name is measured against, so that it takes as long as a known one.
-        self._nobodys_hash = self._hasher.hash(os.urandom(16).hex())
         self._hashing = asyncio.Semaphore(HASHING_AT_ONCE)
         self._verified: OrderedDict[bytes, float] = OrderedDict()
         self._verified_key = os.urandom(32)
@@ -60,7 +58,8 @@ class Access:
     async def _by_password(self, credentials: str, org: str) -> Caller | None:
         try:
             login, colon, password = b64decode(credentials, validate=True).decode().partition(":")
-        except (binascii.Error, UnicodeDecodeError):
+        except ValueError:
+            # Not base64, not ASCII, not UTF-8.
             return None
         if not colon or not login or "\0" in login or len(password.encode()) > LONGEST_PASSWORD_BYTES:
             return None
@@ -79,15 +78,19 @@ class Access:
         if self._verified.get(mark, 0.0) > monotonic():
             return True
         async with self._hashing:
-            is_right = await asyncio.to_thread(self._verify, stored or self._nobodys_hash, password)
-        if not is_right or stored is None:
+            is_right = await asyncio.to_thread(self._verify, stored, password)
+        if not is_right:
             return False
         self._verified[mark] = monotonic() + VERIFIED_S
         if len(self._verified) > MOST_VERIFIED:
             self._verified.popitem(last=False)
         return True
 
-    def _verify(self, stored: str, password: str) -> bool:
+    def _verify(self, stored: str | None, password: str) -> bool:
+        if stored is None:
+            # So that an unknown name takes as long as a known one.
+            self._hasher.hash(password)
+            return False
         try:
             return self._hasher.verify(stored, password)
         except (Argon2Error, InvalidHashError):

@@ -7,11 +7,12 @@ from dataclasses import replace
 from uuid import uuid4
 
 from aiohttp import web
+
 from jobledger.http.access import Access
+from jobledger.http.context import ACCESS, BEGUN, CALLER, CURSOR_KEY, FETCH_START_TIMEOUT_S, JOBS, LEDGER, REQUEST_ID
 from jobledger.http.cursor import CursorKey
 from jobledger.http.native import command_routes, event_routes, job_routes
 from jobledger.http.problem import answer_to
-from jobledger.http.server import ACCESS, CALLER, CURSOR_KEY, FETCH_START_TIMEOUT_S, JOBS, LEDGER, REQUEST_ID
 from jobledger.ledger.domain.job_commands import FETCH_START_TIMEOUT_S as DEFAULT_FETCH_START_TIMEOUT_S
 from jobledger.ledger.errors import NotFoundError
 from jobledger.ledger.store.ledger import Ledger
@@ -48,7 +49,18 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
     try:
         return await handler(request)
     except Exception as error:
-        return answer_to(error, request[REQUEST_ID])
+        if request.transport is None and isinstance(error, ConnectionError):
+            # The client went away: there is nobody to answer, and nothing to tell.
+            return request.get(BEGUN) or web.Response()
+        answer = answer_to(error, request[REQUEST_ID])
+        begun: web.StreamResponse | None = request.get(BEGUN)
+        if begun is None:
+            return answer
+        # A document in the midst of the answer would be taken for a part of it. Only by its breaking off can the client
+        # see that it is not whole.
+        if request.transport is not None:
+            request.transport.close()
+        return begun
 
 
 @web.middleware
@@ -70,3 +82,4 @@ async def _add_headers(request: web.Request, response: web.StreamResponse) -> No
     response.headers.update(HEADERS)
     if REQUEST_ID in request:
         response.headers["X-Request-Id"] = request[REQUEST_ID]
+        request[BEGUN] = response

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import AsyncIterator
 from typing import Any
 
 import orjson
 from aiohttp import web
+
 from jobledger.ledger.errors import InvalidCommandError
 
 LARGEST_BODY_BYTES = 8 * 1024 * 1024
@@ -46,15 +48,21 @@ async def read_body(request: web.Request, limit_bytes: int = LARGEST_BODY_BYTES)
         raise BodyTooLargeError(f"A body is at most {limit_bytes} bytes here.", limit_bytes=limit_bytes)
     chunks: list[bytes] = []
     size = 0
+    async for chunk in body_chunks(request):
+        size += len(chunk)
+        if size > limit_bytes:
+            raise BodyTooLargeError(f"A body is at most {limit_bytes} bytes here.", limit_bytes=limit_bytes)
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+async def body_chunks(request: web.Request) -> AsyncIterator[bytes]:
+    """The body as it comes. Raises MalformedDocumentError where it is not encoded as its headers say."""
     try:
         async for chunk in request.content.iter_any():
-            size += len(chunk)
-            if size > limit_bytes:
-                raise BodyTooLargeError(f"A body is at most {limit_bytes} bytes here.", limit_bytes=limit_bytes)
-            chunks.append(chunk)
-    except web.PayloadAccessError as error:
-        raise MalformedDocumentError(f"The body is broken: {error}") from error
-    return b"".join(chunks)
+            yield chunk
+    except web.RequestPayloadError as error:
+        raise MalformedDocumentError("The body is not encoded as its headers say.") from error
 
 
 async def read_json(request: web.Request, limit_bytes: int = LARGEST_BODY_BYTES) -> tuple[Any, bytes]:

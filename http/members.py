@@ -16,6 +16,8 @@ Reader: TypeAlias = Callable[[Any], Any]
 INSTANT = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)")
 EARLIEST, LATEST = datetime(1900, 1, 1, tzinfo=UTC), datetime(9900, 1, 1, tzinfo=UTC)
 LONGEST_TIMEOUT_S = 10 * 366 * 24 * 3600
+# Of a member that is not known; those that are known are shorter.
+LONGEST_NAME_SHOWN = 100
 
 
 def read_members(body: Any, readers: Mapping[str, Reader], *, needed: tuple[str, ...] = ()) -> dict[str, Any]:
@@ -30,7 +32,7 @@ def read_members(body: Any, readers: Mapping[str, Reader], *, needed: tuple[str,
     for name, value in body.items():
         reader = readers.get(name)
         if reader is None:
-            errors.append({"member": name, "problem": "is not known here"})
+            errors.append({"member": name[:LONGEST_NAME_SHOWN], "problem": "is not known here"})
         elif value is not None:
             try:
                 members[name] = reader(value)

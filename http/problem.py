@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 from aiohttp import web
+
 from jobledger.http.document import BodyTooLargeError, UnsupportedMediaTypeError
 from jobledger.ledger.errors import (
     ConflictError,
@@ -55,6 +56,7 @@ def problem_of(error: BaseException, request_id: str) -> dict[str, Any]:
             "detail": error.detail,
             "code": error.code,
             "instance": f"urn:uuid:{request_id}",
+            **({"retry_after_s": error.retry_after_s} if isinstance(error, UnavailableError) else {}),
             **error.facts,
         }
     if isinstance(error, CorruptLedgerError):

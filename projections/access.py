@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Any
 
 import orjson
+
 from jobledger.ledger.domain.access import PRINCIPALS_BY_NAME, Principal
 from jobledger.ledger.domain.aggregate import Aggregate
 from jobledger.ledger.domain.command import Find

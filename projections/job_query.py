@@ -7,10 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import asyncpg
+import orjson
+
 from jobledger.ledger.errors import NotFoundError
 from jobledger.ledger.store.database import Database
 from jobledger.ledger.store.statement import statement
 from jobledger.ledger.work.watch import Overdue
+from jobledger.projections.jobs import shown_job
 
 PACKAGE = "jobledger.projections"
 
@@ -56,7 +59,7 @@ class JobQuery:
         records = await self._database.fetch(statement(PACKAGE, "get_job"), org, job_id, visible)
         if not records:
             raise NotFoundError(f"There is no job {job_id}.", job_id=job_id)
-        return shown_job(records[0])
+        return _shown(records[0])
 
     async def page(
         self, org: str, wanted: JobFilter, domains: frozenset[str] | None, *, after: int = 0, limit: int = 100
@@ -85,7 +88,7 @@ class JobQuery:
             None if wanted.q is None else wanted.q.lower(),
         )
         shown = records[:limit]
-        return JobPage([shown_job(it) for it in shown], shown[-1]["id"] if len(records) > limit else None)
+        return JobPage([_shown(it) for it in shown], shown[-1]["id"] if len(records) > limit else None)
 
     async def overdue(self, limit: int) -> Sequence[Overdue]:
         """Jobs of all orgs that are overdue, the longest first. Raises DatabaseIsAwayError."""
@@ -93,9 +96,5 @@ class JobQuery:
         return [Overdue(it["org"], it["id"], it["allowance"]) for it in records]
 
 
-def shown_job(record: asyncpg.Record) -> bytes:
-    """The job's document and its large members as one JSON object."""
-    document: str = record["document"]
-    if record["members"] is None:
-        return document.encode()
-    return f"{document[:-1]},{record['members'][1:]}".encode()
+def _shown(record: asyncpg.Record) -> bytes:
+    return orjson.dumps(shown_job(record["registration"], record["course"]))

@@ -1,7 +1,4 @@
-"""The projection of jobs: one row a job, rendered from the aggregate after its events.
-
-``document`` is the job as the API shows it, but for ``members``: what is large and seldom changes.
-"""
+"""The projection of jobs: one row a job, rendered from the aggregate after its events."""
 
 from __future__ import annotations
 
@@ -12,6 +9,7 @@ from typing import Any
 
 import asyncpg
 import orjson
+
 from jobledger.ledger.domain.aggregate import Aggregate
 from jobledger.ledger.domain.command import Find
 from jobledger.ledger.domain.job import Job, State, job_id_of, job_stream
@@ -22,8 +20,8 @@ from jobledger.ledger.store.statement import statement
 
 PACKAGE = "jobledger.projections"
 
-# The members of a job's document in their order, as the aggregate calls them, and as the API does.
-DOCUMENT = {
+# The members of a job in the order that the API shows them in, as the aggregate calls them and as the API does.
+SHOWN = {
     "job_id": "id",
     "type": "type",
     "name": "name",
@@ -50,22 +48,32 @@ DOCUMENT = {
     "ended_at": "ended_at",
     "last_report_at": "last_report_at",
     "_modified_on": "updated_at",
+    "backup": "backup",
+    "attributes": "attributes",
 }
-TIMES = ("registered_at", "scheduled_at", "started_at", "ended_at", "last_report_at")
-MEMBERS = ("backup", "attributes")
+# Those that change as a job goes.
+COURSE = {
+    name: SHOWN[name]
+    for name in (
+        *("state", "_version", "stage", "progress", "figures", "message", "reason"),
+        *("started_at", "ended_at", "last_report_at", "_modified_on"),
+    )
+}
+REGISTRATION = {name: shown for name, shown in SHOWN.items() if name not in COURSE}
+TIMES = ("registered_at", "scheduled_at", "started_at", "ended_at", "last_report_at", "updated_at")
 
 
-def document_of(job: Job) -> bytes:
-    """The job as the API shows it, without its large members."""
-    members = job.__dict__
-    return orjson.dumps({shown: members[name] for name, shown in DOCUMENT.items()}, option=orjson.OPT_UTC_Z)
+def render(job: Job, members: Mapping[str, str]) -> str:
+    """Some of the job's members as a JSON object, those that are None left out."""
+    values = job.__dict__
+    shown = {name: value for key, name in members.items() if (value := values[key]) is not None}
+    return orjson.dumps(shown, option=orjson.OPT_UTC_Z).decode()
 
 
-def members_of(job: Job) -> bytes | None:
-    """The job's large members, None where it has none."""
-    if job.backup is None and job.attributes is None:
-        return None
-    return orjson.dumps({name: getattr(job, name) for name in MEMBERS})
+def shown_job(registration: str, course: str) -> dict[str, Any]:
+    """The job as the API shows it, from the two parts of its row."""
+    members = orjson.loads(registration) | orjson.loads(course)
+    return {name: members.get(name) for name in SHOWN.values()}
 
 
 def search_text(job: Job) -> str:
@@ -77,27 +85,20 @@ def search_text(job: Job) -> str:
 
 def job_from_row(row: asyncpg.Record) -> Job:
     """The aggregate that the row was rendered from."""
-    document = orjson.loads(row["document"])
-    members = orjson.loads(row["members"]) if row["members"] is not None else {}
-    job = Job.__new__(Job)
-    updated_at = datetime.fromisoformat(document["updated_at"])
-    job.__base_init__(job_stream(row["id"]), row["version"], updated_at)
-    values: dict[str, Any] = {name: document[shown] for name, shown in DOCUMENT.items() if not name.startswith("_")}
+    shown = shown_job(row["registration"], row["course"])
     for name in TIMES:
-        if values[name] is not None:
-            values[name] = datetime.fromisoformat(values[name])
-    values["state"] = State(values["state"])
-    for name in MEMBERS:
-        values[name] = members.get(name)
-    values["body_hash"] = row["body_hash"]
-    job.__dict__.update(values)
-    job._created_on = job.registered_at
+        if shown[name] is not None:
+            shown[name] = datetime.fromisoformat(shown[name])
+    job = Job.__new__(Job)
+    job.__base_init__(job_stream(row["id"]), row["version"], shown["registered_at"])
+    job.__dict__.update({key: shown[name] for key, name in SHOWN.items()})
+    job.state = State(job.state)
+    job.body_hash = row["body_hash"]
     return job
 
 
 def registered_row(job: Job) -> tuple[Any, ...]:
     """The whole row of a job, in the order of ``register_jobs``."""
-    members = members_of(job)
     return (
         job.job_id,
         job.version,
@@ -114,8 +115,8 @@ def registered_row(job: Job) -> tuple[Any, ...]:
         job.ended_at,
         job.due_at,
         search_text(job),
-        document_of(job).decode(),
-        None if members is None else members.decode(),
+        render(job, REGISTRATION),
+        render(job, COURSE),
     )
 
 
@@ -128,7 +129,7 @@ def updated_row(job: Job) -> tuple[Any, ...]:
         job.started_at,
         job.ended_at,
         job.due_at,
-        document_of(job).decode(),
+        render(job, COURSE),
     )
 
 

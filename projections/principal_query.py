@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import asyncpg
+
 from jobledger.ledger.store.database import Database
 from jobledger.ledger.store.statement import statement
 

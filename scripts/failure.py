@@ -15,6 +15,7 @@ def sentence_of(error: Exception) -> str | None:
     """What to tell of an expected error; None for one that nobody expected, whose traceback is wanted."""
     # Imported here: the command line starts faster without them, and most often needs none.
     import asyncpg
+
     from jobledger.ledger.errors import CorruptLedgerError, LedgerError
     from jobledger.ledger.store.embedded import EmbeddedPostgresError
     from jobledger.ledger.store.migration import SchemaError

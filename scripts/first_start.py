@@ -9,6 +9,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from argon2 import PasswordHasher
+
 from jobledger.ledger.domain.access import AddPrincipal
 from jobledger.ledger.errors import NameIsTakenError
 from jobledger.ledger.store.database import connect

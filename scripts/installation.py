@@ -14,6 +14,7 @@ from types import MappingProxyType
 from uuid import UUID
 
 import asyncpg
+
 from jobledger.ledger.store.database import Connection, connect
 from jobledger.ledger.store.embedded import DataFolderInUseError, EmbeddedPostgres, running_url
 from jobledger.ledger.store.migration import check_schema, migrate

@@ -11,6 +11,7 @@ from typing import Any
 
 import orjson
 from eventsourcing.domain import OriginatorIDError, OriginatorVersionError
+
 from jobledger.ledger.domain.aggregate import Aggregate
 from jobledger.ledger.domain.job import job_stream
 from jobledger.ledger.errors import CorruptLedgerError, NotFoundError

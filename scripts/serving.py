@@ -10,7 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from aiohttp import web
+
 from jobledger.http.app import make_app
+from jobledger.http.connections import make_runner
 from jobledger.ledger.work.watch import Watch
 from jobledger.projections.job_query import JobQuery
 from jobledger.scripts.listening import BACKLOG, tls_context
@@ -47,7 +49,7 @@ async def serve_app(listener: socket.socket, plan: Plan, stop: Stop, tell_ready:
     async with ledger_at(plan.url) as ledger:
         app = make_app(ledger, cursor_key=plan.cursor_key, fetch_start_timeout_s=plan.start_timeout_s)
         watch = Watch(ledger, JobQuery(ledger.database).overdue)
-        runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=SHUTDOWN_S)
+        runner = make_runner(app, handle_signals=False, shutdown_timeout=SHUTDOWN_S)
         await runner.setup()
         try:
             await web.SockSite(runner, listener, ssl_context=tls, backlog=BACKLOG).start()

@@ -15,6 +15,7 @@ import sys
 from pathlib import Path
 
 import uvloop
+
 from jobledger.scripts.failure import sentence_of
 from jobledger.scripts.serving import Plan, serve_app
 from jobledger.scripts.stop import Stop

@@ -15,7 +15,9 @@ from typing import Any
 
 import orjson
 from aiohttp import web
-from jobledger.http.document import LARGEST_BODY_BYTES, BodyTooLargeError, must_be_json, parse_json
+
+from jobledger.http.context import CALLER, FETCH_START_TIMEOUT_S, LEDGER, REQUEST_ID
+from jobledger.http.document import LARGEST_BODY_BYTES, BodyTooLargeError, body_chunks, must_be_json, parse_json
 from jobledger.http.members import job_id as read_job_id
 from jobledger.http.members import read_members
 from jobledger.http.native.job_members import (
@@ -25,9 +27,8 @@ from jobledger.http.native.job_members import (
     shown_registration,
     shown_transition,
 )
-from jobledger.http.native.parameters import checked_key, request_hash
+from jobledger.http.native.parameters import checked_key, header_key, read_parameters, request_hash
 from jobledger.http.problem import answer_to, problem_of
-from jobledger.http.server import CALLER, FETCH_START_TIMEOUT_S, LEDGER, REQUEST_ID
 from jobledger.ledger.domain.command import Caller, Command, Idempotency, Outcome
 from jobledger.ledger.domain.job_commands import RegisterJobs
 from jobledger.ledger.errors import CorruptLedgerError, InvalidCommandError, LedgerError
@@ -76,26 +77,25 @@ class Line:
 async def execute_commands(request: web.Request) -> web.StreamResponse:
     """Execute a stream of commands in order, each a unit of its own."""
     must_be_json(request, NDJSON)
-    if (key := request.headers.get("Idempotency-Key")) is not None:
-        checked_key(key)
+    read_parameters(request, {})
+    reader = CommandReader(request)
     response = web.StreamResponse(headers={"Content-Type": NDJSON})
     await response.prepare(request)
     lines: asyncio.Queue[Line | None] = asyncio.Queue(MOST_UNANSWERED)
-    reading = asyncio.create_task(_read_lines(request, lines))
+    reading = asyncio.create_task(_read_lines(request, reader, lines))
     try:
         await _write_answers(request[REQUEST_ID], response, lines)
         await reading
     finally:
         # A client that went away has had its queued commands decided all the same.
         reading.cancel()
-        await asyncio.wait([reading])
+        await asyncio.gather(reading, return_exceptions=True)
     await response.write_eof()
     return response
 
 
-async def _read_lines(request: web.Request, lines: asyncio.Queue[Line | None]) -> None:
+async def _read_lines(request: web.Request, reader: CommandReader, lines: asyncio.Queue[Line | None]) -> None:
     """Queue each line's command in the ledger, in order, as it comes."""
-    reader = CommandReader(request)
     number = 0
     try:
         async for text in split_lines(request):
@@ -106,11 +106,17 @@ async def _read_lines(request: web.Request, lines: asyncio.Queue[Line | None]) -
             elif text.strip():
                 try:
                     line.outcome = await request.app[LEDGER].enqueue(reader.command(text, line))
-                except (LedgerError, CorruptLedgerError) as error:
+                except Exception as error:
+                    # Whatever it is, it is this line's alone.
                     line.error = error
             else:
                 continue
             await lines.put(line)
+    except LedgerError as error:
+        # The body broke off: told in place of the line that it would have been.
+        line = Line(number + 1)
+        line.error = error
+        await lines.put(line)
     except Exception:
         await lines.put(None)
         raise
@@ -141,7 +147,7 @@ async def split_lines(request: web.Request) -> AsyncIterator[bytes | BodyTooLarg
     """The lines of the body as they come; in place of one that is too long, the error."""
     rest = b""
     is_skipping = False
-    async for chunk in request.content.iter_any():
+    async for chunk in body_chunks(request):
         *whole, rest = (rest + chunk).split(b"\n")
         for text in whole:
             if is_skipping:
@@ -159,12 +165,12 @@ async def split_lines(request: web.Request) -> AsyncIterator[bytes | BodyTooLarg
 
 
 class CommandReader:
-    """Makes commands of the lines of one request."""
+    """Makes commands of the lines of one request. Raises InvalidCommandError for a malformed Idempotency-Key."""
 
     def __init__(self, request: web.Request) -> None:
         self._caller: Caller = request[CALLER]
         self._path = request.path
-        self._key = request.headers.get("Idempotency-Key")
+        self._key = header_key(request)
         self._fetch_start_timeout_s = request.app[FETCH_START_TIMEOUT_S]
 
     def command(self, text: bytes, line: Line) -> Command:

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import orjson
 from aiohttp import web
+
+from jobledger.http.context import CALLER, LEDGER
 from jobledger.http.members import integer, text
 from jobledger.http.native.parameters import DEFAULT_LIMIT, limit, read_parameters
-from jobledger.http.server import CALLER, LEDGER
 from jobledger.ledger.domain.event_types import CLASS_BY_TYPE
 from jobledger.ledger.errors import InvalidCommandError, NotAllowedError
 from jobledger.ledger.store.codec import StoredEvent
@@ -72,7 +73,8 @@ async def _stream_events(
     end = (await recorder.head(org)).size
     response = web.StreamResponse(headers={"Content-Type": NDJSON})
     await response.prepare(request)
-    while True:
+    # What is written in answer to HEAD would be taken for the next answer.
+    while request.method != "HEAD":
         lines = [shown_event(it) + b"\n" for it in page.events if it.position < end]
         if lines:
             await response.write(b"".join(lines))

@@ -6,6 +6,8 @@ from typing import Any
 
 import orjson
 from aiohttp import web
+
+from jobledger.http.context import CALLER, CURSOR_KEY, FETCH_START_TIMEOUT_S, JOBS, LEDGER
 from jobledger.http.document import must_be_json, parse_json, read_body, read_json
 from jobledger.http.members import instant, one_of, read_members, text
 from jobledger.http.native.events import event_page
@@ -17,7 +19,6 @@ from jobledger.http.native.job_members import (
     shown_transition,
 )
 from jobledger.http.native.parameters import DEFAULT_LIMIT, idempotency, limit, read_parameters
-from jobledger.http.server import CALLER, CURSOR_KEY, FETCH_START_TIMEOUT_S, JOBS, LEDGER
 from jobledger.ledger.domain.command import Outcome
 from jobledger.ledger.domain.job import LARGEST_JOB_ID, State, job_stream
 from jobledger.ledger.domain.job_commands import RegisterJobs
@@ -47,8 +48,9 @@ FILTERS = {
 @job_routes.post("/ledger/v1/{org}/jobs")
 async def register(request: web.Request) -> web.Response:
     """Register a job, or a list of them, all or none: 201 with ids and positions, 200 if all were there already."""
-    body = await read_body(request, LARGEST_LIST_BODY_BYTES)
+    read_parameters(request, {})
     must_be_json(request)
+    body = await read_body(request, LARGEST_LIST_BODY_BYTES)
     document = parse_json(body)
     is_list = isinstance(document, list)
     outcome = await request.app[LEDGER].execute(
@@ -94,6 +96,7 @@ async def get_job(request: web.Request) -> web.Response:
     """One job."""
     caller = request[CALLER]
     caller.must(READ_JOBS)
+    read_parameters(request, {})
     job = await request.app[JOBS].job(caller.org, path_job_id(request), caller.domains)
     return web.Response(body=job, content_type="application/json")
 
@@ -111,6 +114,7 @@ async def get_job_events(request: web.Request) -> web.StreamResponse:
 @job_routes.post("/ledger/v1/{org}/jobs/{job_id}/{verb:" + "|".join(TRANSITIONS) + "}")
 async def change_job(request: web.Request) -> web.Response:
     """One transition of a job."""
+    read_parameters(request, {})
     transition = TRANSITIONS[request.match_info["verb"]]
     document, body = await read_json(request)
     command = transition.command(

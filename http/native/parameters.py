@@ -7,6 +7,7 @@ from hashlib import sha256
 from typing import Any
 
 from aiohttp import web
+
 from jobledger.http.members import Reader, integer, read_members
 from jobledger.ledger.domain.command import Idempotency
 from jobledger.ledger.errors import InvalidCommandError
@@ -36,12 +37,16 @@ def read_parameters(
 
 def idempotency(request: web.Request, body: bytes) -> Idempotency | None:
     """The request's Idempotency-Key with its hash, None where it has none. Raises InvalidCommandError."""
+    key = header_key(request)
+    return None if key is None else Idempotency(key, request_hash(request.method, request.path, body))
+
+
+def header_key(request: web.Request) -> str | None:
+    """The request's Idempotency-Key, None where it has none. Raises InvalidCommandError."""
     keys = request.headers.getall("Idempotency-Key", [])
-    if not keys:
-        return None
     if len(keys) > 1:
         raise InvalidCommandError("Idempotency-Key is given more than once.", header="Idempotency-Key")
-    return Idempotency(checked_key(keys[0]), request_hash(request.method, request.path, body))
+    return checked_key(keys[0]) if keys else None
 
 
 def checked_key(key: Any) -> str:

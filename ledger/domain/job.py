@@ -39,7 +39,7 @@ def job_stream(job_id: int) -> str:
 def job_id_of(stream: str) -> int | None:
     """The id of the job whose stream this is, None for another kind of stream, or an id that no job can have."""
     prefix, _, digits = stream.partition("-")
-    if prefix != "job" or not digits.isdecimal():
+    if prefix != "job" or not (digits.isascii() and digits.isdecimal()) or digits[0] == "0":
         return None
     job_id = int(digits)
     return job_id if job_id <= LARGEST_JOB_ID else None
@@ -296,10 +296,14 @@ class Job(Aggregate):
         self.must_not_be_final()
         self.trigger_event(Job.Cancelled, timestamp=at, ended_at=ended_at, reason=reason)
 
-    def discard(self, at: datetime, reason: str, because_of_job_id: int | None = None) -> None:
+    def discard(
+        self, at: datetime, reason: str, because_of_job_id: int | None = None, ended_at: datetime | None = None
+    ) -> None:
         """Never run. Raises JobIsFinalError."""
         self.must_not_be_final()
-        self.trigger_event(Job.Discarded, timestamp=at, reason=reason, because_of_job_id=because_of_job_id)
+        self.trigger_event(
+            Job.Discarded, timestamp=at, reason=reason, because_of_job_id=because_of_job_id, ended_at=ended_at
+        )
 
     def go_stale(self, at: datetime, last_seen_at: datetime) -> None:
         """Be stale: no sign of life since *last_seen_at*. Raises JobIsFinalError, JobIsNotRunningError."""

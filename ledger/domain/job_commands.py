@@ -6,9 +6,10 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeAlias
 
 import orjson
+
 from jobledger.ledger.domain.command import Caller, Command, Effect, Find, UnitOfWork
 from jobledger.ledger.domain.job import BROKEN_STATES, LARGEST_JOB_ID, Job, State, job_stream
 from jobledger.ledger.errors import InvalidCommandError, JobExistsError, NotAllowedError, NotFoundError
@@ -57,18 +58,42 @@ class JobSpec:
         """Whether it tells a past that the ledger did not see."""
         return self.job_id is not None or self.state is not None
 
+    def check(self) -> None:
+        """Raise InvalidCommandError for members that contradict each other."""
+        if self.source is None and (self.external_id is not None or self.preceding_external_id is not None):
+            raise InvalidCommandError("An external id needs the source that gave it.", member="source")
+        if self.preceding_job_id is not None and self.preceding_external_id is not None:
+            raise InvalidCommandError("A job follows one job at most.", member="preceding_external_id")
+        if self.state is None and (self.started_at or self.ended_at or self.reason):
+            raise InvalidCommandError("Only a job registered in a final state has a past.", member="state")
+        if self.state in (State.SUCCESS, State.FAILED) and self.started_at is None:
+            raise InvalidCommandError(f"A job that ended in {self.state} had started.", member="started_at")
+        if self.started_at is not None and self.ended_at is not None and self.ended_at < self.started_at:
+            raise InvalidCommandError("A job does not end before it starts.", member="ended_at")
+
     def body_hash(self) -> str:
-        """SHA-256 (hex) of all members in canonical order."""
-        members = {field.name: getattr(self, field.name) for field in fields(self)}
-        return hashlib.sha256(orjson.dumps(members, option=orjson.OPT_SORT_KEYS)).hexdigest()
+        """SHA-256 (hex) of the members that were given, in canonical order. Raises InvalidCommandError.
+
+        Those not given are left out, so that a release that knows more members computes the same.
+        """
+        members = {field.name: value for field in fields(self) if (value := getattr(self, field.name)) is not None}
+        try:
+            canonical = orjson.dumps(members, option=orjson.OPT_SORT_KEYS)
+        except (TypeError, orjson.JSONEncodeError) as error:
+            raise InvalidCommandError(f"This cannot be written as JSON: {error}") from error
+        return hashlib.sha256(canonical).hexdigest()
+
+
+# By source and external id: the job, its body's hash, and where its registration stands, as the result says it.
+Known: TypeAlias = dict[tuple[str, str], tuple[int, str, dict[str, int]]]
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class RegisterJobs(Command):
     """Register jobs, all or none. The result's ``jobs`` are in the order given.
 
-    Each is ``{"id", "state", "offset"}``, the offset being that of its ``job.registered`` among the command's events; a job that
-    was there already, registered with the same body: ``{"id", "state", "position"}``.
+    Each is ``{"id", "state", "version", "offset"}``, the offset being that of its ``job.registered`` among the command's events; a
+    job that was there before, registered with the same body: ``{"id", "state", "version", "position"}``.
     """
 
     capability: ClassVar[str] = "jobs.register"
@@ -106,14 +131,14 @@ class RegisterJobs(Command):
 
     def decide(self, unit: UnitOfWork) -> dict[str, Any]:
         """Raises JobExistsError, NotFoundError, NotAllowedError, JobIsFinalError."""
-        known: dict[tuple[str, str], tuple[int, str, int | None]] = {}
+        known: Known = {}
         for find in self.finds():
-            known.update(unit.found(find))
+            for name, (job_id, body_hash, position) in unit.found(find).items():
+                known[name] = (job_id, body_hash, {"position": position})
         return {"jobs": [self._register(unit, spec, known) for spec in self.jobs]}
 
-    def _register(
-        self, unit: UnitOfWork, spec: JobSpec, known: dict[tuple[str, str], tuple[int, str, int | None]]
-    ) -> dict[str, Any]:
+    def _register(self, unit: UnitOfWork, spec: JobSpec, known: Known) -> dict[str, Any]:
+        spec.check()
         source = spec.source or ""
         body_hash = None
         if spec.external_id is not None:
@@ -160,7 +185,7 @@ class RegisterJobs(Command):
         )
         assert isinstance(job, Job)
         if spec.external_id is not None:
-            known[source, spec.external_id] = (job_id, body_hash or "", None)
+            known[source, spec.external_id] = (job_id, body_hash or "", {"offset": offset})
             unit.outdate(JOBS_BY_EXTERNAL_ID, (source, spec.external_id))
         if preceding is not None:
             unit.outdate(FOLLOW_UPS)
@@ -170,9 +195,9 @@ class RegisterJobs(Command):
         return {"id": job_id, "state": str(job.state), "version": job.version, "offset": offset}
 
     def _already_there(
-        self, unit: UnitOfWork, spec: JobSpec, there: tuple[int, str, int | None], body_hash: str
+        self, unit: UnitOfWork, spec: JobSpec, there: tuple[int, str, dict[str, int]], body_hash: str
     ) -> dict[str, Any]:
-        job_id, known_hash, position = there
+        job_id, known_hash, place = there
         job = unit.get(Job, job_stream(job_id))
         if known_hash != body_hash or job is None or not self.caller.sees(job.domain):
             raise JobExistsError(
@@ -180,11 +205,9 @@ class RegisterJobs(Command):
                 source=spec.source,
                 external_id=spec.external_id,
             )
-        return {"id": job_id, "state": str(job.state), "version": job.version, "position": position}
+        return {"id": job_id, "state": str(job.state), "version": job.version, **place}
 
-    def _preceding(
-        self, unit: UnitOfWork, spec: JobSpec, known: dict[tuple[str, str], tuple[int, str, int | None]]
-    ) -> Job | None:
+    def _preceding(self, unit: UnitOfWork, spec: JobSpec, known: Known) -> Job | None:
         job_id = spec.preceding_job_id
         if spec.preceding_external_id is not None:
             there = known.get((spec.source or "", spec.preceding_external_id))
@@ -202,6 +225,8 @@ class RegisterJobs(Command):
             if job_id > LARGEST_JOB_ID:
                 raise InvalidCommandError("The org has no job ids left.")
             return job_id
+        if not 1 <= spec.job_id <= LARGEST_JOB_ID:
+            raise InvalidCommandError(f"A job's id is 1 to {LARGEST_JOB_ID}.", job_id=spec.job_id)
         if unit.get(Job, job_stream(spec.job_id)) is not None:
             raise JobExistsError(f"Job {spec.job_id} exists.", job_id=spec.job_id)
         unit.use_number("job", spec.job_id)
@@ -218,7 +243,7 @@ class RegisterJobs(Command):
             case State.CANCELLED:
                 job.cancel(unit.now, ended_at=spec.ended_at, reason=spec.reason)
             case State.DISCARDED:
-                job.discard(unit.now, spec.reason or "discarded before it was imported")
+                job.discard(unit.now, spec.reason or "discarded before it was imported", ended_at=spec.ended_at)
 
 
 def visible_job(unit: UnitOfWork, caller: Caller, job_id: int) -> Job:

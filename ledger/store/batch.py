@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, cast
 
 import orjson
+
 from jobledger.ledger.domain.aggregate import Aggregate
 from jobledger.ledger.domain.command import AnyAggregate, Command, Effect, Find, Outcome
 from jobledger.ledger.errors import InvalidCommandError
@@ -31,6 +32,36 @@ class Rows:
     changed: dict[str, Changed] = field(default_factory=dict)
     effects: dict[str, list[tuple[Any, ...]]] = field(default_factory=dict)
     answers: list[tuple[str, str, bytes, bytes]] = field(default_factory=list)
+
+    @property
+    def end(self) -> int:
+        """The position after the last of these events."""
+        return self.first_position + len(self.streams)
+
+    def split(self, most: int) -> tuple[Rows, Rows]:
+        """The first *most* events with as many changed rows, and the rest; effects and answers go with the last."""
+        changed = list(self.changed.items())
+        first = Rows(
+            self.first_position,
+            self.streams[:most],
+            self.versions[:most],
+            self.types[:most],
+            self.headers[:most],
+            self.bodies[:most],
+            dict(changed[:most]),
+        )
+        rest = Rows(
+            self.first_position + most,
+            self.streams[most:],
+            self.versions[most:],
+            self.types[most:],
+            self.headers[most:],
+            self.bodies[most:],
+            dict(changed[most:]),
+            self.effects,
+            self.answers,
+        )
+        return first, rest
 
     @property
     def is_empty(self) -> bool:
@@ -59,6 +90,8 @@ class Batch:
         self.accepted: dict[str, Aggregate] = {}
         self.outdated: set[tuple[str, Hashable]] = set()
         self.answered: dict[tuple[str, str], tuple[bytes, Outcome]] = {}
+        # Whether the Idempotency-Keys are taken to be new, or were looked up.
+        self.answers_statement = "remember_answers"
         self.rows = Rows(head.size)
         self.first_leaf: bytes | None = None
         self.event_count = 0
@@ -81,10 +114,13 @@ class Batch:
             return False
         return (find.kind, None) in self.outdated or any((find.kind, it) in self.outdated for it in find.subjects)
 
-    def take_rows(self) -> Rows:
-        """What is to be written, and begin anew."""
-        rows, self.rows = self.rows, Rows(self.size)
-        return rows
+    def take_rows(self, most_events: int) -> Rows:
+        """What is to be written next, up to so many events."""
+        if len(self.rows.streams) > most_events:
+            taken, self.rows = self.rows.split(most_events)
+        else:
+            taken, self.rows = self.rows, Rows(self.size)
+        return taken
 
     def execute(self, command: Command, answers: Mapping[Find, Any]) -> Outcome:
         """Decide a command and add what it comes to; a refusal leaves no trace. Raises LedgerError."""

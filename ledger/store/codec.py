@@ -18,6 +18,7 @@ from hashlib import sha256
 from typing import Any
 
 import orjson
+
 from jobledger.ledger.domain.aggregate import Aggregate
 from jobledger.ledger.domain.command import Caller
 from jobledger.ledger.domain.event_types import read_event

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from typing import Any, TypeAlias, TypeVar
 
 import asyncpg
+
 from jobledger.ledger.errors import DatabaseIsAwayError
 
 log = logging.getLogger(__name__)
@@ -72,6 +73,11 @@ def is_passing(error: BaseException) -> bool:
     return is_lost_connection(error) or (
         isinstance(error, asyncpg.PostgresError) and (error.sqlstate or "")[:2] in PASSING_CLASSES
     )
+
+
+def is_lack(error: BaseException) -> bool:
+    """Whether *error* tells that the database lacks room: disk, memory, connections."""
+    return isinstance(error, asyncpg.PostgresError) and (error.sqlstate or "")[:2] == "53"
 
 
 async def connect(url: str, settings: dict[str, str], *, role: str | None = SERVING_ROLE) -> Connection:

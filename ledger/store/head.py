@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 import asyncpg
 import orjson
+
 from jobledger.ledger.store.codec import EMPTY_LEAF
 
 
@@ -28,6 +29,11 @@ class Head:
     def generation(self, projection: str) -> int:
         """The live generation of a projection's rows."""
         return self.projections[projection]["gen"]
+
+    def is_of_fold(self, projection: str, fold_version: int) -> bool:
+        """Whether a projection's rows are those of this version of its fold."""
+        live = self.projections.get(projection)
+        return live is not None and live["fold"] == fold_version
 
 
 # Before anything is recorded: Postgres's -infinity comes as this.

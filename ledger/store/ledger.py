@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from uuid import uuid4
 
 import orjson
+
 from jobledger.ledger.domain.access import CreateOrg, must_be_org_name
 from jobledger.ledger.domain.aggregate import Aggregate
 from jobledger.ledger.domain.command import Caller, Command, Outcome

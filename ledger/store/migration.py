@@ -8,6 +8,7 @@ from importlib import resources
 from uuid import UUID, uuid4
 
 import asyncpg
+
 from jobledger.ledger.store.database import SERVING_ROLE, Connection, connect
 
 # Any constant will do, as long as every release has the same: two migrations at once wait for each other by it.
@@ -108,13 +109,20 @@ async def _ensure_serving_role(connection: Connection) -> None:
         # Another database of this cluster was being migrated just now: roles belong to the cluster.
         pass
     except asyncpg.InsufficientPrivilegeError as error:
-        owner = await connection.fetchval("SELECT quote_ident(current_user)")
-        raise SchemaError(
-            f"The role {SERVING_ROLE} cannot be created by this user. Let a DBA run:\n"
-            f"  CREATE ROLE {SERVING_ROLE} NOLOGIN;\n  GRANT {SERVING_ROLE} TO {owner};\nthen run: jobledger db migrate"
-        ) from error
+        raise await _for_a_dba(connection, "created", f"  CREATE ROLE {SERVING_ROLE} NOLOGIN;\n") from error
     try:
         async with connection.transaction():
             await connection.execute(f"SET LOCAL ROLE {SERVING_ROLE}")
     except asyncpg.InsufficientPrivilegeError:
-        await connection.execute(f"GRANT {SERVING_ROLE} TO CURRENT_USER")
+        try:
+            await connection.execute(f"GRANT {SERVING_ROLE} TO CURRENT_USER")
+        except asyncpg.InsufficientPrivilegeError as error:
+            raise await _for_a_dba(connection, "taken", "") from error
+
+
+async def _for_a_dba(connection: Connection, what: str, first: str) -> SchemaError:
+    owner = await connection.fetchval("SELECT quote_ident(current_user)")
+    return SchemaError(
+        f"The role {SERVING_ROLE} cannot be {what} by this user. Let a DBA run:\n"
+        f"{first}  GRANT {SERVING_ROLE} TO {owner};\nthen run: jobledger db migrate"
+    )

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from time import monotonic
 
 import asyncpg
+
 from jobledger.ledger.domain.command import Command, Outcome
 from jobledger.ledger.errors import (
     CorruptLedgerError,
@@ -21,7 +22,7 @@ from jobledger.ledger.errors import (
 )
 from jobledger.ledger.store.batch import Batch
 from jobledger.ledger.store.codec import leaf_of
-from jobledger.ledger.store.database import Connection, Database, is_lost_connection, is_passing
+from jobledger.ledger.store.database import Connection, Database, is_lack, is_lost_connection, is_passing
 from jobledger.ledger.store.statement import ledger_statement
 from jobledger.ledger.store.writer import OrgWriter, Written
 
@@ -32,6 +33,8 @@ LONGEST_WAIT_FOR_ROOM_S = 2.0
 MOST_CANDIDATES = 1_000
 # How long a queued command outlives the database: longer than a paused writer keeps the head's lock.
 PATIENCE_S = 20.0
+# A full disk or too many connections (SQLSTATE class 53) may last: that is told sooner.
+PATIENCE_WITH_LACK_S = 2.0
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 1.0
 
 
@@ -41,6 +44,7 @@ class Waiting:
 
     command: Command
     outcome: asyncio.Future[Outcome]
+    queued_at: float
 
     def accept(self, outcome: Outcome) -> None:
         """Answer the caller, if it is still there."""
@@ -67,6 +71,8 @@ class Sequencer:
         self._room = asyncio.Event()
         self._room.set()
         self._corruption: CorruptLedgerError | None = None
+        # Since when appends have been tried again and again.
+        self._failing_since: float | None = None
 
     @property
     def waiting(self) -> int:
@@ -84,7 +90,10 @@ class Sequencer:
             await self._wait_for_room()
         if self._corruption is not None:
             raise self._corruption
-        waiting = Waiting(command, asyncio.get_running_loop().create_future())
+        if self._failing_since is not None and monotonic() > self._failing_since + LONGEST_WAIT_FOR_ROOM_S:
+            # What is queued goes on trying; to wait behind it would only be to learn the same later.
+            raise DatabaseIsAwayError("The database cannot take this now.", retry_after_s=2)
+        waiting = Waiting(command, asyncio.get_running_loop().create_future(), monotonic())
         self._queue.append(waiting)
         if len(self._queue) >= MOST_WAITING:
             self._room.clear()
@@ -116,6 +125,8 @@ class Sequencer:
                     await self._write(self._in_hand)
                 self._in_hand = []
         finally:
+            # With nothing left that tries, the next command is let in to find out.
+            self._failing_since = None
             self._refuse_all(self._in_hand, UnavailableError("The server stopped before this was decided."))
             self._in_hand = []
 
@@ -133,7 +144,6 @@ class Sequencer:
 
     async def _write(self, waiting: list[Waiting]) -> None:
         """Append a batch of these, answer it, and put the rest back into the queue."""
-        give_up_at = monotonic() + PATIENCE_S
         pause_s = FIRST_PAUSE_S
         unsure: Written | None = None
         while True:
@@ -149,6 +159,7 @@ class Sequencer:
                     unsure = None
                     await self._writer.write(connection, [it.command for it in waiting], written)
                 self._database.give_back_writer(connection)
+                self._failing_since = None
                 self._answer(waiting, written)
                 return
             except (LedgerError, CorruptLedgerError) as error:
@@ -161,14 +172,19 @@ class Sequencer:
             except Exception as error:
                 if not is_passing(error):
                     await self._roll_back(connection)
-                    await self._write_apart(waiting, error)
+                    if unsure is not None:
+                        self._refuse_all(waiting, self._giving_up(error, is_unsure=True))
+                    else:
+                        await self._write_apart(waiting, error)
                     return
                 log.warning("An append to %s is tried again: %s", self._writer.org, type(error).__name__)
                 if connection is not None:
                     self._database.drop_writer(connection)
                 if written.is_commit_sent:
                     unsure = written
-                if monotonic() >= give_up_at:
+                self._failing_since = self._failing_since or monotonic()
+                patience_s = PATIENCE_WITH_LACK_S if is_lack(error) else PATIENCE_S
+                if monotonic() >= waiting[-1].queued_at + patience_s:
                     self._refuse_all(waiting, self._giving_up(error, is_unsure=unsure is not None))
                     return
                 await asyncio.sleep(pause_s)
@@ -178,10 +194,10 @@ class Sequencer:
         decided = len(written.decisions)
         self._queue.extendleft(reversed(waiting[decided:]))
         for one, decision in zip(waiting, written.decisions, strict=False):
-            if decision.outcome is not None:
-                one.accept(decision.outcome)
-            elif decision.refusal is not None:
-                one.refuse(decision.refusal)
+            if isinstance(decision, Exception):
+                one.refuse(decision)
+            else:
+                one.accept(decision)
 
     async def _write_apart(self, waiting: list[Waiting], error: Exception) -> None:
         """Write each alone, so that only the command for which *error* was raised fails."""

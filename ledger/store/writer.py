@@ -9,14 +9,15 @@ from itertools import groupby
 from time import monotonic
 from typing import Any, Self
 
+import asyncpg
 import orjson
+
 from jobledger.ledger.domain.aggregate import Aggregate
 from jobledger.ledger.domain.command import Command, Find, Outcome
 from jobledger.ledger.domain.event_types import must_know
 from jobledger.ledger.errors import (
     CorruptLedgerError,
     IdempotencyKeyReusedError,
-    LedgerError,
     NotFoundError,
     ReleaseDiffersError,
 )
@@ -32,28 +33,17 @@ from jobledger.ledger.store.statement import ledger_statement, parameter_count, 
 MOST_EVENTS_OF_OTHERS = 5_000
 # From so many decided events on, writing them beside deciding the next outweighs the cost of another statement.
 EVENTS_A_PART = 64
-ANSWERS = "answers"
-
-
-@dataclass(slots=True)
-class Decision:
-    """What became of one command of a batch: an outcome, or the reason it was refused."""
-
-    outcome: Outcome | None = None
-    refusal: LedgerError | None = None
+# The rows of a large request go in several statements: putting one together holds up everybody else in this process.
+MOST_EVENTS_A_PART = 1_000
 
 
 @dataclass(slots=True)
 class Written:
     """A batch that was decided, and perhaps committed: what to answer, and how to recognise it in the store."""
 
-    decisions: list[Decision] = field(default_factory=list)
+    decisions: list[Outcome | Exception] = field(default_factory=list)
     batch: Batch | None = None
     is_commit_sent: bool = False
-
-
-class KeyWasAnsweredError(Exception):
-    """An Idempotency-Key of the batch had been answered before: it must be decided anew, with that answer at hand."""
 
 
 class Appender:
@@ -61,31 +51,26 @@ class Appender:
 
     def __init__(self, projections: Sequence[InlineProjection]) -> None:
         self.projections = projections
-        self._parts = {ANSWERS: ledger_statement("remember_answers")}
+        self._parts = {name: ledger_statement(name) for name in ("remember_answers", "replace_answers")}
         for projection in projections:
             self._parts |= projection.write_statements
         self._statements: dict[tuple[str, ...], str] = {}
 
     async def write(self, connection: Connection, batch: Batch) -> None:
-        """Write what the batch has decided and not yet written. Raises KeyWasAnsweredError."""
-        rows = batch.take_rows()
-        remembered = 0
+        """Write a statement's worth of what is decided and not yet written."""
+        rows = batch.take_rows(MOST_EVENTS_A_PART)
         if rows.streams:
-            remembered = await self._append(connection, batch, rows)
+            await self._append(connection, batch, rows)
         elif rows.answers:
-            arguments = self._answer_arguments(batch, rows)
-            remembered = len(await connection.fetch(self._parts[ANSWERS], *arguments))
-        if remembered < len(rows.answers):
-            raise KeyWasAnsweredError
+            await connection.execute(self._parts[batch.answers_statement], *self._answer_arguments(batch, rows))
         for kind, effects in rows.effects.items():
             await connection.execute(ledger_statement(kind), batch.org, *map(list, zip(*effects, strict=True)))
 
-    async def _append(self, connection: Connection, batch: Batch, rows: Rows) -> int:
-        """Write rows with events; how many answers were remembered."""
+    async def _append(self, connection: Connection, batch: Batch, rows: Rows) -> None:
         arguments: list[Any] = [
             batch.org,
-            batch.size,
-            batch.last_leaf,
+            rows.end,
+            leaf_of(rows.headers[-1]),
             batch.now,
             orjson.dumps(batch.numbers).decode(),
             rows.first_position,
@@ -102,10 +87,9 @@ class Appender:
                 parts.append(name)
                 arguments += [batch.org, batch.projections[projection.name]["gen"], *columns]
         if rows.answers:
-            parts.append(ANSWERS)
+            parts.append(batch.answers_statement)
             arguments += self._answer_arguments(batch, rows)
-        remembered: int = await connection.fetchval(self._statement(tuple(parts)), *arguments)
-        return remembered
+        await connection.execute(self._statement(tuple(parts)), *arguments)
 
     def _answer_arguments(self, batch: Batch, rows: Rows) -> list[Any]:
         return [batch.org, batch.now, *map(list, zip(*rows.answers, strict=True))]
@@ -119,8 +103,7 @@ class Appender:
                 part = self._parts[name]
                 sql += f", {name} AS (\n{shift_parameters(part, used)})"
                 used += parameter_count(part)
-            remembered = "(SELECT count(*) FROM answers)" if ANSWERS in parts else "0"
-            self._statements[parts] = f"{sql}\nSELECT {remembered}"
+            self._statements[parts] = sql + "\nSELECT"
         return self._statements[parts]
 
 
@@ -137,18 +120,23 @@ class Writing:
         self._appender = appender
         self._under_way: asyncio.Task[None] | None = None
 
+    @property
+    def is_worth_a_part(self) -> bool:
+        """Whether enough has been decided for a statement of its own."""
+        return len(self.batch.rows.streams) >= EVENTS_A_PART
+
     async def go_on(self) -> None:
-        """Start writing, if enough has been decided since the last part."""
-        if len(self.batch.rows.streams) >= EVENTS_A_PART:
+        """Start writing what has been decided since the last part."""
+        while self.is_worth_a_part:
             await self._wait()
             self._under_way = asyncio.create_task(self._appender.write(self.connection, self.batch))
             # Let it send before the next command is decided.
             await asyncio.sleep(0)
 
     async def finish(self) -> None:
-        """Write everything decided so far. Raises what the database raises, KeyWasAnsweredError."""
+        """Write everything decided so far. Raises what the database raises."""
         await self._wait()
-        if not self.batch.rows.is_empty:
+        while not self.batch.rows.is_empty:
             await self._appender.write(self.connection, self.batch)
 
     async def _wait(self) -> None:
@@ -188,7 +176,9 @@ class OrgWriter:
         """
         try:
             await self._write(connection, commands, written, is_key_answered=False)
-        except KeyWasAnsweredError:
+        except asyncpg.UniqueViolationError as error:
+            if error.constraint_name != "idempotency_pkey":
+                raise
             await connection.execute("ROLLBACK")
             written.decisions = []
             await self._write(connection, commands, written, is_key_answered=True)
@@ -206,43 +196,52 @@ class OrgWriter:
         batch = written.batch = Batch(self.org, head, max(clock, head.recorded_at), aggregates)
         answers = await self._answer(connection, batch, [find for command in commands for find in command.finds()])
         await self._load_found(connection, batch, commands, answers)
-        remembered = await self._recall(connection, batch, commands) if is_key_answered else {}
+        remembered: dict[tuple[str, str], tuple[bytes, Outcome]] = {}
+        if is_key_answered:
+            remembered = await self._recall(connection, batch, commands)
+            batch.answers_statement = "replace_answers"
         limits = Limits()
         async with Writing(self._appender, connection, batch) as writing:
             for command in commands:
                 if limits.are_reached(batch, command):
                     break
-                written.decisions.append(await self._decide(writing, command, answers, remembered))
-                await writing.go_on()
+                if batch.outdated and any(batch.is_outdated(find) for find in command.finds()):
+                    await self._ask_anew(writing, commands, answers)
+                written.decisions.append(self._decide(batch, command, answers, remembered))
+                if writing.is_worth_a_part:
+                    await writing.go_on()
         # If we die after the next line it is for the database to say whether the batch was appended.
         written.is_commit_sent = True
         await connection.execute("COMMIT")
         self.cache.put(batch.accepted.values())
         self.cache.head = batch.head()
 
-    async def _decide(
+    def _decide(
         self,
-        writing: Writing,
+        batch: Batch,
         command: Command,
-        answers: dict[Find, Any],
+        answers: Mapping[Find, Any],
         remembered: Mapping[tuple[str, str], tuple[bytes, Outcome]],
-    ) -> Decision:
-        batch = writing.batch
+    ) -> Outcome | Exception:
         try:
             if command.idempotency is not None:
                 key = (command.caller.principal, command.idempotency.key)
                 earlier = batch.answered.get(key) or remembered.get(key)
                 if earlier is not None:
-                    return Decision(outcome=_repeat(command, *earlier))
-            if batch.outdated and any(batch.is_outdated(find) for find in command.finds()):
-                # What earlier commands of this batch changed must be seen: write it, same transaction, then ask anew.
-                await writing.finish()
-                batch.outdated.clear()
-                answers.update(await self._answer(writing.connection, batch, list(command.finds())))
-                await self._load_found(writing.connection, batch, [command], answers)
-            return Decision(outcome=batch.execute(command, answers))
-        except LedgerError as refusal:
-            return Decision(refusal=refusal)
+                    return _repeat(command, *earlier)
+            return batch.execute(command, answers)
+        except Exception as refusal:
+            # Deciding touches nothing but memory, and what fails there leaves no trace: it fails its command alone.
+            return refusal
+
+    async def _ask_anew(self, writing: Writing, commands: Sequence[Command], answers: dict[Find, Any]) -> None:
+        """Bring the answers to finds up to date with what the batch has decided: write that, same transaction, and ask."""
+        batch = writing.batch
+        await writing.finish()
+        outdated = [find for find in answers if batch.is_outdated(find)]
+        batch.outdated.clear()
+        answers.update(await self._answer(writing.connection, batch, outdated))
+        await self._load_found(writing.connection, batch, commands, answers)
 
     async def _read_head(self, connection: Connection) -> Head:
         record = await connection.fetchrow(ledger_statement("read_head"), self.org)
@@ -256,8 +255,7 @@ class OrgWriter:
             raise NotFoundError(f"There is no org {self.org}.", org=self.org)
         head = read_head(record)
         for projection in self._projections:
-            live = head.projections.get(projection.name)
-            if live is None or live["fold"] != projection.fold_version:
+            if not head.is_of_fold(projection.name, projection.fold_version):
                 raise ReleaseDiffersError(
                     f"The ledger's projection {projection.name} is of another release than this server.",
                     retry_after_s=30,
@@ -404,7 +402,9 @@ async def load_aggregates(
     """
     aggregates: dict[str, Aggregate] = {}
     for projection in projections:
-        aggregates.update(await projection.load(connection, org, head.generation(projection.name), streams))
+        # Rows of another release's fold may mean something else: the events always mean the same.
+        if head.is_of_fold(projection.name, projection.fold_version):
+            aggregates.update(await projection.load(connection, org, head.generation(projection.name), streams))
     versions = [aggregates[stream].version if stream in aggregates else 0 for stream in streams]
     for record in await connection.fetch(ledger_statement("stream_after"), org, streams, versions):
         event = StoredEvent(*record).event()

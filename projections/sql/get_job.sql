@@ -1,7 +1,7 @@
 -- One job.
 --   $1 org text    $2 id integer    $3 domains text[] or null for all
--- Returns document, members; no row where there is no such job in those domains.
-SELECT document, members
+-- Returns registration, course; no row where there is no such job in those domains.
+SELECT registration, course
   FROM job
  WHERE org = $1::text
    AND gen = (SELECT (projections -> 'jobs' ->> 'gen')::integer FROM ledger_head WHERE org = $1::text)

@@ -12,7 +12,7 @@ SELECT d.org, d.id, d.allowance
                     ON j.org = h.org AND j.gen = (h.projections -> 'jobs' ->> 'gen')::integer
                    AND j.due_at <= clock_timestamp()
                  CROSS JOIN LATERAL (
-                       SELECT make_interval(secs => (j.document ->> CASE j.state WHEN 'SCHEDULED' THEN 'start_timeout'
+                       SELECT make_interval(secs => (j.registration::json ->> CASE j.state WHEN 'SCHEDULED' THEN 'start_timeout'
                                                                                  ELSE 'heartbeat_timeout' END)::integer)
                     ) AS t (timeout)
                   LEFT JOIN heartbeat AS b ON b.org = j.org AND b.job_id = j.id AND j.state = 'RUNNING') AS r) AS d

@@ -13,6 +13,7 @@ from pathlib import Path
 from time import perf_counter
 
 import uvloop
+
 from jobledger.scripts.benchmarks.append import measure_append
 from jobledger.scripts.benchmarks.bed import Bed, make_bed, tell
 from jobledger.scripts.benchmarks.growth import measure_growth, measure_list, measure_streams

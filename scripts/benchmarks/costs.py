@@ -11,6 +11,7 @@ from time import perf_counter, process_time, thread_time
 from typing import Any
 
 import asyncpg
+
 from jobledger.ledger.store import batch, cache, sequencer, writer
 from jobledger.projections import jobs
 

@@ -19,6 +19,7 @@ from typing import Any
 
 import orjson
 import uvloop
+
 from jobledger.ledger.domain.command import Caller, Command
 from jobledger.ledger.domain.job import Job, State
 from jobledger.ledger.domain.job_commands import (
@@ -113,7 +114,7 @@ class _Fail(FailJob):
 
 
 async def _copy(connection: Connection, batch: Batch, gen: int) -> None:
-    rows = batch.take_rows()
+    rows = batch.take_rows(batch.event_count)
     org, positions = batch.org, range(rows.first_position, rows.first_position + len(rows.streams))
     events = zip(positions, rows.streams, rows.versions, rows.types, rows.headers, strict=True)
     contents = zip(positions, rows.bodies, strict=True)

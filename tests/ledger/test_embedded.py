@@ -15,6 +15,7 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+
 from jobledger.ledger.store.embedded import DataFolderInUseError, EmbeddedPostgres, EmbeddedPostgresError, running_url
 from jobledger.ledger.store.postmaster import OWNER, READ_AND_SEARCH, binaries_folder, find_account, find_launcher
 
@@ -203,9 +204,9 @@ async def test_a_postgres_that_dies_is_started_again(postgres: EmbeddedPostgres)
 
     os.kill(killed, signal.SIGKILL)
 
+    await eventually(lambda: postgres.pid not in (None, killed))
     assert await eventually_answers(lambda: query(postgres, "SELECT id FROM survived")) == 1
     assert is_running(postgres.pid)
-    assert killed != postgres.pid
 
 
 async def test_postgres_goes_when_its_server_is_killed(data: Path) -> None:

@@ -96,7 +96,8 @@ CREATE TABLE outage (
   CONSTRAINT outage_ends_after_it_began CHECK (ended_at > began_at)
 );
 
--- Projection "jobs". document is the job as the API shows it, members its large and seldom changing part.
+-- Projection "jobs". registration and course are JSON objects: what was registered, and what changes as the job goes. They
+-- are text, as every change would pay for a check of what we wrote ourselves.
 CREATE TABLE job (
   org text COLLATE "C" NOT NULL,
   gen integer NOT NULL,
@@ -115,14 +116,14 @@ CREATE TABLE job (
   ended_at timestamptz,
   due_at timestamptz,
   q text NOT NULL,
-  document json NOT NULL,
-  members json,
+  registration text NOT NULL,
+  course text NOT NULL,
   CONSTRAINT job_pkey PRIMARY KEY (org, gen, id),
   CONSTRAINT job_state_is_known
     CHECK (state IN ('SCHEDULED', 'RUNNING', 'STALE', 'SUCCESS', 'FAILED', 'CANCELLED', 'DISCARDED')),
   CONSTRAINT job_final_is_ended
     CHECK ((state IN ('SUCCESS', 'FAILED', 'CANCELLED', 'DISCARDED')) = (ended_at IS NOT NULL))
-) WITH (fillfactor = 80);
+) WITH (fillfactor = 70);
 CREATE INDEX job_state ON job (org, gen, state, id);
 CREATE INDEX job_type ON job (org, gen, type, id);
 CREATE INDEX job_datastream ON job (org, gen, datastream_id, id) WHERE datastream_id IS NOT NULL;

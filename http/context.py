@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from aiohttp import web
+
 from jobledger.http.access import Access
 from jobledger.http.cursor import CursorKey
 from jobledger.ledger.domain.command import Caller
@@ -17,3 +18,5 @@ FETCH_START_TIMEOUT_S = web.AppKey("fetch_start_timeout_s", int)
 
 CALLER = web.RequestKey("caller", Caller)
 REQUEST_ID = web.RequestKey("request_id", str)
+# The answer, once its status and headers are on their way.
+BEGUN = web.RequestKey("begun", web.StreamResponse)

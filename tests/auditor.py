@@ -1,0 +1,214 @@
+"""Re-reads everything a database holds and compares it with what must be true of every ledger.
+
+It trusts none of the store's code: bytes are checked against the format as the design writes it, and projections against a
+fold of all events from the first, by aggregates alone, without rows, snapshots or caches.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import Any
+
+import asyncpg
+import orjson
+
+from jobledger.ledger.domain.access import Org, Principal
+from jobledger.ledger.domain.aggregate import Aggregate
+from jobledger.ledger.domain.event_types import read_event
+from jobledger.ledger.domain.job import Job
+from jobledger.projections.jobs import registered_row
+from tests.cluster import session
+
+HEADER_KEYS = ["org", "position", "recorded_at", "stream", "version", "type", "schema", "by", "content"]
+CONTENT_KEYS = ["data", "via", "from", "request", "salt"]
+RECORDED_AT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
+JOB_COLUMNS = (
+    "id, version, state, type, domain, datastream_id, source, external_id, body_hash, preceding_job_id, scheduled_at,"
+    " started_at, ended_at, due_at, q, registration, course"
+)
+PRINCIPAL_COLUMNS = "id, version, name, roles, home_domain, domains"
+JSON_COLUMNS = (15, 16)  # of a job's: registration and course
+
+
+@dataclass
+class Audited:
+    """What one org's ledger comes to."""
+
+    size: int = 0
+    aggregates: dict[str, Aggregate] = field(default_factory=dict)
+    types: list[str] = field(default_factory=list)
+    streams: list[str] = field(default_factory=list)
+    data: list[dict[str, Any]] = field(default_factory=list)
+
+
+async def audit(url: str, *only: str) -> dict[str, Audited]:
+    """Every org, or only those named, read whole. AssertionError where anything is not as it must be."""
+    # One snapshot: writers may go on meanwhile.
+    async with session(url) as connection, connection.transaction(isolation="repeatable_read", readonly=True):
+        heads = await connection.fetch("SELECT * FROM ledger_head ORDER BY org")
+        orgs = {it["org"]: await _audit_org(connection, it) for it in heads if not only or it["org"] in only}
+        if only:
+            return orgs
+        for table in ("event", "content", "idempotency", "credential", "heartbeat", "job", "principal"):
+            known = {it["org"] for it in await connection.fetch(f"SELECT DISTINCT org FROM {table}")}
+            assert known <= orgs.keys(), f"{table} has rows of orgs that have no head"
+        return orgs
+
+
+async def _audit_org(connection: asyncpg.Connection[asyncpg.Record], head: asyncpg.Record) -> Audited:
+    org = head["org"]
+    records = await connection.fetch("SELECT * FROM event WHERE org = $1 ORDER BY position", org)
+    contents: dict[int, bytes] = {
+        record["position"]: record["body"]
+        for record in await connection.fetch("SELECT position, body FROM content WHERE org = $1", org)
+    }
+    audited = Audited(size=len(records))
+    versions: defaultdict[str, int] = defaultdict(int)
+    recorded_at = datetime.min.replace(tzinfo=UTC)
+    for position, record in enumerate(records):
+        assert record["position"] == position, f"{org} has a hole before {record['position']}"
+        versions[record["stream"]] += 1
+        assert record["version"] == versions[record["stream"]], f"{record['stream']} has a gap at {record['version']}"
+        assert record["recorded_at"] >= recorded_at, f"recorded_at falls at {position}"
+        recorded_at = record["recorded_at"]
+        header = _audit_header(record)
+        content = _audit_content(contents.pop(position), header)
+        _fold(audited, header, content["data"], recorded_at)
+    assert not contents, f"{org} has contents of no event: {sorted(contents)}"
+    _audit_head(head, records, audited)
+    await _audit_rows(connection, head, audited)
+    await _audit_answers(connection, org, audited)
+    await _audit_credentials(connection, org, audited)
+    return audited
+
+
+def _audit_header(record: asyncpg.Record) -> dict[str, Any]:
+    raw: bytes = record["header"]
+    header: dict[str, Any] = json.loads(raw)
+    assert list(header) == HEADER_KEYS, header
+    assert json.dumps(header, separators=(",", ":")).encode() == raw, "a header is not compact"
+    assert len(raw) < 4096
+    for name in ("org", "position", "stream", "version", "type"):
+        assert header[name] == record[name], f"{name} of position {record['position']} differs from its header's"
+    assert RECORDED_AT.fullmatch(header["recorded_at"]), header["recorded_at"]
+    assert datetime.fromisoformat(header["recorded_at"]) == record["recorded_at"]
+    assert header["schema"] >= 1
+    assert header["by"] == "ledger" or re.fullmatch(r"principal-[1-9]\d*", header["by"])
+    return header
+
+
+def _audit_content(raw: bytes, header: dict[str, Any]) -> dict[str, Any]:
+    assert len(raw) <= 1024 * 1024
+    assert sha256(raw).hexdigest() == header["content"], f"the content of {header['position']} has another hash"
+    content: dict[str, Any] = json.loads(raw)
+    assert list(content) == CONTENT_KEYS, content
+    assert re.fullmatch(r"[0-9a-f]{32}", content["salt"])
+    assert None not in content["data"].values()
+    assert orjson.dumps(content) == raw, "a content is not compact"
+    return content
+
+
+def _fold(audited: Audited, header: dict[str, Any], data: dict[str, Any], recorded_at: datetime) -> None:
+    stream = header["stream"]
+    event = read_event(header["type"], header["schema"], stream, header["version"], recorded_at, data)
+    after: Any = event.mutate(audited.aggregates.get(stream))
+    assert after.id == stream
+    assert after.version == header["version"]
+    audited.aggregates[stream] = after
+    audited.types.append(header["type"])
+    audited.streams.append(stream)
+    audited.data.append(data)
+
+
+def _audit_head(head: asyncpg.Record, records: Sequence[asyncpg.Record], audited: Audited) -> None:
+    assert head["size"] == len(records), f"{head['org']}'s head says {head['size']}, there are {len(records)} events"
+    if records:
+        assert sha256(b"\x00" + records[-1]["header"]).digest() == head["last_leaf"], "the head has another last leaf"
+        assert head["recorded_at"] == records[-1]["recorded_at"]
+        assert audited.types[0] == "org.created"
+        org = audited.aggregates["org"]
+        assert isinstance(org, Org)
+        assert org.name == head["org"]
+    else:
+        assert head["last_leaf"] == b""
+    numbers = {
+        "job": max((it.job_id for it in audited.aggregates.values() if isinstance(it, Job)), default=None),
+        "principal": max(
+            (it.principal_id for it in audited.aggregates.values() if isinstance(it, Principal)), default=None
+        ),
+    }
+    assert json.loads(head["numbers"]) == {name: number for name, number in numbers.items() if number is not None}
+
+
+async def _audit_rows(connection: asyncpg.Connection[asyncpg.Record], head: asyncpg.Record, audited: Audited) -> None:
+    """The live rows of each projection are those of a fold from the first event: invariant 5."""
+    live = json.loads(head["projections"])
+    jobs = [registered_row(it) for it in audited.aggregates.values() if isinstance(it, Job)]
+    await _compare(connection, "job", JOB_COLUMNS, head["org"], live["jobs"]["gen"], jobs, JSON_COLUMNS)
+    principals = [
+        (it.principal_id, it.version, it.name, it.roles, it.home_domain, it.domains)
+        for it in audited.aggregates.values()
+        if isinstance(it, Principal)
+    ]
+    generation = live["access"]["gen"]
+    await _compare(connection, "principal", PRINCIPAL_COLUMNS, head["org"], generation, principals)
+
+
+async def _compare(
+    connection: asyncpg.Connection[asyncpg.Record],
+    table: str,
+    columns: str,
+    org: str,
+    generation: int,
+    folded: Iterable[Sequence[Any]],
+    json_columns: Sequence[int] = (),
+) -> None:
+    records = await connection.fetch(f"SELECT {columns} FROM {table} WHERE org = $1 AND gen = $2", org, generation)
+    stored = _canonical(map(tuple, records), json_columns)
+    expected = _canonical(folded, json_columns)
+    if _hash(stored) != _hash(expected):
+        differences = [(a, b) for a, b in zip(stored, expected, strict=False) if a != b][:3]
+        raise AssertionError(f"{table} of {org}: {len(stored)} rows, {len(expected)} folded; first: {differences}")
+
+
+def _canonical(rows: Iterable[Sequence[Any]], json_columns: Sequence[int]) -> list[str]:
+    """The rows in order of their ids; instants in UTC, JSON with its members in the order they stand in."""
+    return [
+        json.dumps([json.loads(it) if it and n in json_columns else it for n, it in enumerate(row)], default=_instant)
+        for row in sorted(rows, key=lambda row: row[0])
+    ]
+
+
+def _instant(value: Any) -> str:
+    assert isinstance(value, datetime)
+    return value.astimezone(UTC).isoformat()
+
+
+def _hash(lines: Iterable[str]) -> str:
+    return sha256("\n".join(lines).encode()).hexdigest()
+
+
+async def _audit_answers(connection: asyncpg.Connection[asyncpg.Record], org: str, audited: Audited) -> None:
+    """Remembered answers name events that are there."""
+    for record in await connection.fetch("SELECT * FROM idempotency WHERE org = $1", org):
+        answer = json.loads(record["answer"])
+        assert (answer["first_position"] is None) == (answer["event_count"] == 0)
+        if answer["first_position"] is not None:
+            assert answer["first_position"] + answer["event_count"] <= audited.size
+
+
+async def _audit_credentials(connection: asyncpg.Connection[asyncpg.Record], org: str, audited: Audited) -> None:
+    """Each credential is one that an event of its principal names, and the other way round."""
+    told = {
+        (data["credential"], int(stream.removeprefix("principal-")))
+        for stream, data in zip(audited.streams, audited.data, strict=True)
+        if "credential" in data
+    }
+    records = await connection.fetch("SELECT id, principal_id FROM credential WHERE org = $1", org)
+    assert {(str(record["id"]), record["principal_id"]) for record in records} == told

@@ -1,0 +1,74 @@
+"""One Postgres for the session, a migrated database for each test, and an audit of it when the test is over."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from jobledger.ledger.store.database import Database
+from jobledger.ledger.store.ledger import Ledger
+from jobledger.ledger.store.migration import migrate
+from tests.auditor import audit
+from tests.cluster import fresh_database, running_cluster, session, url_of
+from tests.world import ORG, projections
+
+TEMPLATE = "template_ledger"
+
+# An example may wait for a disk that others use too; examples share a test's database, each in an org of its own.
+settings.register_profile("ledger", deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+settings.load_profile("ledger")
+
+
+@pytest.fixture(scope="session")
+def cluster_url() -> Iterator[str]:
+    """The session's Postgres: of its own process, so that no test's event loop is bound to it."""
+    with running_cluster() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def template(cluster_url: str) -> str:
+    """The name of a migrated database that is copied for each test."""
+
+    async def make() -> None:
+        async with session(cluster_url) as connection:
+            await connection.execute(f"CREATE DATABASE {TEMPLATE}")
+        await migrate(url_of(cluster_url, TEMPLATE))
+
+    asyncio.run(make())
+    return TEMPLATE
+
+
+@pytest.fixture
+async def unaudited_url(cluster_url: str, template: str) -> AsyncIterator[str]:
+    """The URL of a migrated database, as its owner: for tests that tamper with it."""
+    async with fresh_database(cluster_url, template=template) as url:
+        yield url
+
+
+@pytest.fixture
+async def database_url(unaudited_url: str) -> AsyncIterator[str]:
+    """The URL of a migrated database, as its owner; audited when the test is over."""
+    yield unaudited_url
+    await audit(unaudited_url)
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    """The open database."""
+    database = Database(database_url, readers=4, writers=4)
+    await database.open()
+    yield database
+    await database.close()
+
+
+@pytest.fixture
+async def ledger(database: Database) -> AsyncIterator[Ledger]:
+    """A ledger with the org ``acme``."""
+    ledger = Ledger(database, projections())
+    await ledger.create_org(ORG)
+    yield ledger
+    await ledger.close()

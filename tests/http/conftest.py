@@ -1,0 +1,53 @@
+"""A server for each test, on a database that all of them here share and each leaves empty: copying one costs far more."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from jobledger.ledger.store.ledger import Ledger
+from tests.cluster import session, url_of
+from tests.http.serving import Api, Server, served
+
+SHARED = "shared_by_http"
+# What a migration writes, and what stays.
+KEPT = ("installation", "schema_migration")
+
+
+@pytest.fixture(scope="session")
+def shared_url(cluster_url: str, template: str) -> str:
+    """The URL of the database."""
+
+    async def make() -> None:
+        async with session(cluster_url) as connection:
+            await connection.execute(f"CREATE DATABASE {SHARED} TEMPLATE {template}")
+
+    asyncio.run(make())
+    return url_of(cluster_url, SHARED)
+
+
+@pytest.fixture
+async def unaudited_url(shared_url: str) -> AsyncIterator[str]:
+    """The URL of the database, which is emptied when the test is over and was audited."""
+    yield shared_url
+    async with session(shared_url) as connection:
+        tables = await connection.fetch(
+            "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> ALL ($1)", KEPT
+        )
+        await connection.execute("SET lock_timeout = '10s'")
+        await connection.execute(f"TRUNCATE {', '.join(it['tablename'] for it in tables)}")
+
+
+@pytest.fixture
+async def server(ledger: Ledger) -> AsyncIterator[Server]:
+    """A server of the org ``acme``."""
+    async with served(ledger) as server:
+        yield server
+
+
+@pytest.fixture
+async def api(server: Server) -> Api:
+    """A client that may do what operators may."""
+    return await server.client("operator")
