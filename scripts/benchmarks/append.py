@@ -9,6 +9,7 @@ from os import urandom
 from time import perf_counter
 
 from eventsourcing.postgres import PostgresAggregateRecorder, PostgresApplicationRecorder
+
 from jobledger.ledger.domain.command import Caller, Idempotency
 from jobledger.ledger.domain.job_commands import ReportProgress
 from jobledger.ledger.store.ledger import Ledger
