@@ -19,6 +19,7 @@ import orjson
 from aiohttp import web
 from argon2 import PasswordHasher
 from multidict import CIMultiDictProxy
+from yarl import URL
 
 from jobledger.http.app import make_app
 from jobledger.http.connections import make_runner
@@ -81,7 +82,7 @@ class Api:
         """The URL of a path below the org."""
         return f"{self.url}/ledger/v1/{self.org}/{path}"
 
-    async def send(self, method: str, url: str, **options: Any) -> Reply:
+    async def send(self, method: str, url: str | URL, **options: Any) -> Reply:
         """Send a request with the client's own headers, read the answer whole."""
         headers = {**self.headers, **options.pop("headers", {})}
         if isinstance(options.get("data"), bytes):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from base64 import b64encode
 from collections import Counter
 from hashlib import sha256
+from time import monotonic
 
 import pytest
 from argon2 import PasswordHasher
@@ -83,14 +84,14 @@ async def test_a_login_is_a_name_or_a_name_and_an_org(server: Server) -> None:
     }
 
 
-@pytest.mark.parametrize("password", ["a:b::c", "grüße ✓ 日本", " ", "x" * 1024, "p\x01w"])
-async def test_passwords_of_any_characters(server: Server, password: str) -> None:
-    await add_principal(server.ledger, ["client"], name="ann", password=password)
+async def test_passwords_of_any_characters(server: Server) -> None:
+    for number, password in enumerate(("a:b::c", "grüße ✓ 日本", " ", "x" * 1024, "p\x01w")):
+        name = f"ann{number}"
+        await add_principal(server.ledger, ["client"], name=name, password=password)
 
-    assert await get(server, basic("ann", password)) == 200
-    assert await get(server, basic("ann", password + "x")) == 401
-    assert await get(server, basic("ann", password[:-1])) == 401
-    assert await get(server, basic("ann", "")) == 401
+        assert await get(server, basic(name, password)) == 200
+        assert await get(server, basic(name, password + "x")) == 401
+        assert await get(server, basic(name, password[:-1])) == 401
 
 
 async def test_the_scheme_is_known_whatever_its_case(server: Server) -> None:
@@ -153,7 +154,7 @@ async def test_what_was_verified_is_forgotten_after_a_while(
     await add_principal(server.ledger, ["client"], name="ann", password="secret")
     hashed.clear()
     assert await get(server, basic("ann", "secret")) == 200
-    later = access.monotonic() + access.VERIFIED_S + 1
+    later = monotonic() + access.VERIFIED_S + 1
     monkeypatch.setattr(access, "monotonic", lambda: later)
 
     assert await get(server, basic("ann", "secret")) == 200

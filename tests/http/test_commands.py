@@ -284,6 +284,7 @@ async def test_a_client_that_reads_nothing_holds_up_nobody_else(server: Server, 
     writer.transport.abort()
 
 
+@pytest.mark.slow
 async def test_twenty_thousand_commands_on_one_connection(api: Api) -> None:
     registrations = await api.commands(*([REGISTER] * 7_000))
     changes = await api.commands(

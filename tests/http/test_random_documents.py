@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import orjson
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.http.serving import Server
+from tests.http.serving import Api
 from tests.http.targets import DOCUMENT_POSTS, Target
 
 WORDS = ["2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z", "1", "-1", "SUCCESS", "FAILED", "CANCELLED", "DISCARDED"]
@@ -50,30 +51,30 @@ LINES = st.lists(
 )
 
 
-@settings(max_examples=250)
-@given(request=REQUESTS)
-async def test_no_document_is_the_servers_fault(server: Server, request: tuple[Target, Any]) -> None:
-    target, document = request
-    api = await server.client("operator")
-    if not await api.job_ids():
-        await api.register_running()
+@pytest.fixture
+async def running(api: Api) -> Api:
+    """A client, and a job 1 that runs."""
+    await api.register_running()
+    return api
 
-    reply = await api.send(
-        "POST", server.url + target.path, data=orjson.dumps(document), headers={"Content-Type": "application/json"}
+
+@settings(max_examples=120)
+@given(request=REQUESTS)
+async def test_no_document_is_the_servers_fault(running: Api, request: tuple[Target, Any]) -> None:
+    target, document = request
+
+    reply = await running.send(
+        "POST", running.url + target.path, data=orjson.dumps(document), headers={"Content-Type": "application/json"}
     )
 
     assert reply.status < 500, reply.body
     assert reply.status in (200, 201) or reply.headers["Content-Type"] == "application/problem+json"
 
 
-@settings(max_examples=100)
+@settings(max_examples=60)
 @given(commands=LINES)
-async def test_every_line_is_answered_whatever_it_says(server: Server, commands: list[Any]) -> None:
-    api = await server.client("operator")
-    if not await api.job_ids():
-        await api.register_running()
-
-    reply = await api.commands(*commands)
+async def test_every_line_is_answered_whatever_it_says(running: Api, commands: list[Any]) -> None:
+    reply = await running.commands(*commands)
 
     assert [it["line"] for it in reply.lines] == list(range(1, len(commands) + 1))
     assert all(it["status"] < 500 for it in reply.lines), reply.lines

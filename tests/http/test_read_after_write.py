@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from time import perf_counter
 
+import pytest
+
 from tests.http.serving import NDJSON, Api, Server, served
 from tests.world import serving
 
@@ -41,6 +43,7 @@ async def test_outcomes_of_commands_are_seen_while_their_stream_goes_on(api: Api
     assert await api.job_ids({"state": "RUNNING"}) == [it["id"] for it in replies.lines[:100]]
 
 
+@pytest.mark.slow
 async def test_a_command_takes_as_long_on_a_long_stream_as_on_a_short_one(
     server: Server, api: Api, database_url: str
 ) -> None:
