@@ -13,7 +13,8 @@ import orjson
 from jobledger.ledger.domain.aggregate import Aggregate
 from jobledger.ledger.domain.command import Find
 from jobledger.ledger.domain.job import Job, State, job_id_of, job_stream
-from jobledger.ledger.domain.job_commands import FOLLOW_UPS, JOBS_BY_EXTERNAL_ID, LAST_HEARTBEAT
+from jobledger.ledger.domain.job_commands import FOLLOW_UPS, LAST_HEARTBEAT
+from jobledger.ledger.domain.job_registration import JOBS_BY_EXTERNAL_ID
 from jobledger.ledger.store.array_literal import plain_array
 from jobledger.ledger.store.database import Connection
 from jobledger.ledger.store.projection import Changed

@@ -30,7 +30,7 @@ from jobledger.http.native.job_members import (
 from jobledger.http.native.parameters import checked_key, header_key, read_parameters, request_hash
 from jobledger.http.problem import answer_to, problem_of
 from jobledger.ledger.domain.command import Caller, Command, Idempotency, Outcome
-from jobledger.ledger.domain.job_commands import RegisterJobs
+from jobledger.ledger.domain.job_registration import RegisterJobs
 from jobledger.ledger.errors import CorruptLedgerError, InvalidCommandError, LedgerError
 
 NDJSON = "application/x-ndjson"

@@ -12,7 +12,7 @@ from typing import Any
 
 import asyncpg
 
-from jobledger.ledger.store import batch, cache, sequencer, writer
+from jobledger.ledger.store import appender, batch, cache, sequencer, writer
 from jobledger.projections import jobs
 
 # What only the statement that appends has in it.
@@ -150,7 +150,7 @@ def measured_costs(postmaster: int) -> Iterator[Costs]:
     replace(batch.Batch, "_accept", called("  accept into the batch"))
     replace(writer.OrgWriter, "_load", awaited(lambda *_: "load what is not remembered"))
     replace(writer.OrgWriter, "_lock_head", awaited(lambda *_: "lock the head"))
-    replace(writer.Appender, "_append", awaited(lambda *_: "write, all of it"))
+    replace(appender.Appender, "_append", awaited(lambda *_: "write, all of it"))
     replace(jobs.JobsProjection, "writes", called("  render job rows"))
     for name in ("execute", "fetch", "fetchval"):
         replace(asyncpg.Connection, name, awaited(_statement_step))

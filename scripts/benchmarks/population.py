@@ -22,7 +22,7 @@ import uvloop
 
 from jobledger.ledger.domain.command import Caller, Command, UnitOfWork
 from jobledger.ledger.domain.job import Job, State, job_stream
-from jobledger.ledger.domain.job_commands import JobSpec, RegisterJobs
+from jobledger.ledger.domain.job_registration import JobSpec, RegisterJobs
 from jobledger.ledger.store.batch import Batch
 from jobledger.ledger.store.database import Connection, connect
 from jobledger.ledger.store.head import Head

@@ -20,9 +20,9 @@ import pytest
 
 from jobledger.ledger.domain.command import Outcome
 from jobledger.ledger.domain.job_commands import ReportProgress
+from jobledger.ledger.postgres.postmaster import PidFile
 from jobledger.ledger.store.ledger import Ledger
 from jobledger.ledger.store.migration import migrate
-from jobledger.ledger.store.postmaster import PidFile
 from tests.auditor import Audited, audit
 from tests.cluster import running_cluster
 from tests.world import ALICE, ORG, register, register_running, registration, serving
