@@ -9,6 +9,7 @@ from typing import Any
 import asyncpg
 import pytest
 
+from jobledger.ledger.store.array_literal import plain_array
 from jobledger.ledger.store.database import WRITER_SETTINGS, connect
 from jobledger.ledger.store.ledger import Ledger
 from jobledger.ledger.store.statement import ledger_statement, statement
@@ -27,9 +28,7 @@ STATEMENTS: dict[str, tuple[str, list[Any]]] = {
         [
             ORG,
             1,
-            ASKED,
-            [9] * len(ASKED),
-            ["RUNNING"] * len(ASKED),
+            *map(plain_array, (ASKED, [9] * len(ASKED), ["RUNNING"] * len(ASKED))),
             [NOW] * len(ASKED),
             [None] * len(ASKED),
             [None] * len(ASKED),
