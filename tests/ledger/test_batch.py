@@ -20,7 +20,6 @@ from jobledger.ledger.domain.job_commands import (
     FailJob,
     JobTransition,
     ReportProgress,
-    SendHeartbeat,
     StartJob,
     SucceedJob,
 )
@@ -48,7 +47,7 @@ class Poisoned(JobTransition):
     def change(self, unit: UnitOfWork, job: Job) -> None:
         unit.next_number("job")
         unit.outdate(FOLLOW_UPS)
-        job.report_progress(unit.now, message="poisoned")
+        job.report_progress(unit.now, figures={"poisoned": 1}, message="poisoned")
         if job.attributes is not None:
             job.attributes = {**job.attributes, "poisoned": True}
         match self.poison:
@@ -105,6 +104,7 @@ async def at_once(ledger: Ledger, commands: Iterable[Command]) -> list[Any]:
 async def test_a_bad_command_fails_alone(ledger: Ledger, poison: str) -> None:
     """Its neighbours in the batch, before and after, count; of it nothing stays, in no table and no cache."""
     job_id = await register_running(ledger, attributes={"a": 1})
+    await ledger.execute(ReportProgress(caller=ALICE, job_id=job_id, figures={"f": 1}))
     commands: list[Command] = [registration(key="before"), ReportProgress(caller=ALICE, job_id=job_id, message="one")]
     commands += [Poisoned(caller=ALICE, job_id=job_id, poison=poison, idempotency=idempotency("bad"))]
     commands += [ReportProgress(caller=ALICE, job_id=job_id, message="two"), registration(key="after")]
@@ -113,10 +113,10 @@ async def test_a_bad_command_fails_alone(ledger: Ledger, poison: str) -> None:
 
     assert type(results[2]) in (POISONS[poison], *POISONS[poison].__subclasses__())
     assert [ids(results[n])[0] for n in (0, 4)] == [2, 3]
-    assert [results[n].result["version"] for n in (1, 3)] == [3, 4]
+    assert [results[n].result["version"] for n in (1, 3)] == [4, 5]
+    await ledger.execute(ReportProgress(caller=ALICE, job_id=job_id, figures={"g": 2}))
     job = await ledger.job(ORG, job_id)
-    assert (job.version, job.message, job.attributes) == (4, "two", {"a": 1})
-    assert (await ledger.execute(succeed(job_id))).result["version"] == 5
+    assert (job.version, job.message, job.attributes, job.figures) == (6, "two", {"a": 1}, {"f": 1, "g": 2})
 
 
 async def test_a_bad_command_in_a_batch_of_many_fails_alone(ledger: Ledger) -> None:
@@ -194,15 +194,6 @@ async def test_a_job_that_is_registered_and_goes_on_in_one_batch_has_one_row(led
     results = await at_once(ledger, commands)
 
     assert [it.result["state"] for it in results[3::4]] == ["SUCCESS"] * 100
-
-
-async def test_the_last_of_several_heartbeats_counts(ledger: Ledger, database_url: str) -> None:
-    """A heartbeat is no event, unless the job was stale."""
-    job_id = await register_running(ledger)
-    results = await at_once(ledger, [SendHeartbeat(caller=ALICE, job_id=job_id) for _ in range(5)])
-
-    assert [it.event_count for it in results] == [0] * 5
-    assert (await ledger.recorder.head(ORG)).size == 3
 
 
 @dataclass(slots=True, kw_only=True, eq=False)

@@ -24,7 +24,7 @@ TRANSITIONS: dict[str, Transition] = {
     "start": lambda job: job.start(LATER, "copying"),
     "enter_stage": lambda job: job.enter_stage(LATER, "verifying"),
     "enter_same_stage": lambda job: job.enter_stage(LATER, job.stage or ""),
-    "report_progress": lambda job: job.report_progress(LATER, 0.5, {"bytes": 7}, "half"),
+    "report_progress": lambda job: job.report_progress(LATER, 0.5, {f"at {job.version}": 7}, "half"),
     "give_sign_of_life": lambda job: job.give_sign_of_life(LATER),
     "succeed": lambda job: job.succeed(LATER, message="well"),
     "fail": lambda job: job.fail(LATER, error="no route"),

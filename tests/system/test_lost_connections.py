@@ -22,7 +22,7 @@ from jobledger.ledger.store import sequencer as sequencer_module
 from jobledger.ledger.store.ledger import Ledger
 from tests.cluster import short_folder
 from tests.system.wire import Direction, Failure, Fault, Proxy, proxied
-from tests.world import ALICE, ORG, idempotency, register_running, registration, serving
+from tests.world import ALICE, ORG, idempotency, register, register_running, registration, serving
 
 pytestmark = pytest.mark.slow
 
@@ -265,3 +265,26 @@ async def test_a_request_whose_outcome_is_unknown_is_repeated_safely(
 
     assert outcome.is_repeated is (failure is Failure.CUT_AFTER)
     assert len([it async for it in ledger.recorder.scan(ORG) if it.event().data.get("name") == "once"]) == 1
+
+
+@pytest.mark.parametrize("failure", [Failure.CUT_AFTER, Failure.CUT_BEFORE])
+async def test_another_servers_append_is_not_taken_for_a_batch_in_doubt(
+    wire: tuple[Proxy, Journal], ledger: Ledger, failure: Failure
+) -> None:
+    """Where the batch was lost, another may have taken its place before that was found out: it is written behind it."""
+    proxy, journal = wire
+    commit = await message_count(proxy, journal, Direction.FRONTEND)
+    proxy.stays_away = True
+    proxy.arm([Fault(Direction.FRONTEND, commit, failure)])
+    sent = asyncio.ensure_future(journal.send())
+    async with asyncio.timeout(10):
+        while not proxy.happened:
+            await asyncio.sleep(0.01)
+
+    for _ in range(7):
+        await register(ledger, name="another server's")
+    proxy.stays_away = False
+    proxy.arm()
+    await sent
+
+    assert not journal.refused
