@@ -13,7 +13,7 @@ from jobledger.http.context import ACCESS, BEGUN, CALLER, CURSOR_KEY, FETCH_STAR
 from jobledger.http.cursor import CursorKey
 from jobledger.http.native import command_routes, event_routes, job_routes
 from jobledger.http.problem import answer_to
-from jobledger.ledger.domain.job_commands import FETCH_START_TIMEOUT_S as DEFAULT_FETCH_START_TIMEOUT_S
+from jobledger.ledger.domain.job_registration import FETCH_START_TIMEOUT_S as DEFAULT_FETCH_START_TIMEOUT_S
 from jobledger.ledger.errors import NotFoundError
 from jobledger.ledger.store.ledger import Ledger
 from jobledger.projections.job_query import JobQuery

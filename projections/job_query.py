@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -90,9 +90,9 @@ class JobQuery:
         shown = records[:limit]
         return JobPage([_shown(it) for it in shown], shown[-1]["id"] if len(records) > limit else None)
 
-    async def overdue(self, limit: int) -> Sequence[Overdue]:
-        """Jobs of all orgs that are overdue, the longest first. Raises DatabaseIsAwayError."""
-        records = await self._database.fetch(statement(PACKAGE, "overdue_jobs"), limit)
+    async def overdue(self, limit: int, passed_over: Collection[str] = ()) -> Sequence[Overdue]:
+        """Jobs that are overdue, the longest first, of all orgs but those passed over. Raises DatabaseIsAwayError."""
+        records = await self._database.fetch(statement(PACKAGE, "overdue_jobs"), limit, list(passed_over))
         return [Overdue(it["org"], it["id"], it["allowance"]) for it in records]
 
 

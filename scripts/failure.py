@@ -17,7 +17,7 @@ def sentence_of(error: Exception) -> str | None:
     import asyncpg
 
     from jobledger.ledger.errors import CorruptLedgerError, LedgerError
-    from jobledger.ledger.store.embedded import EmbeddedPostgresError
+    from jobledger.ledger.postgres.embedded import EmbeddedPostgresError
     from jobledger.ledger.store.migration import SchemaError
 
     if isinstance(error, (FailedError, UsageError, EmbeddedPostgresError, SchemaError)):

@@ -15,8 +15,8 @@ from uuid import UUID
 
 import asyncpg
 
+from jobledger.ledger.postgres.embedded import DataFolderInUseError, EmbeddedPostgres, running_url
 from jobledger.ledger.store.database import Connection, connect
-from jobledger.ledger.store.embedded import DataFolderInUseError, EmbeddedPostgres, running_url
 from jobledger.ledger.store.migration import check_schema, migrate
 from jobledger.scripts.failure import FailedError
 from jobledger.scripts.kept_file import keep

@@ -7,7 +7,7 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
-from jobledger.ledger.store.data_folder import synchronize
+from jobledger.ledger.postgres.data_folder import synchronize
 
 
 def keep(path: Path, content: str) -> str:

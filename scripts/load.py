@@ -14,7 +14,7 @@ from time import monotonic
 from typing import IO
 
 from jobledger.ledger.domain.command import Outcome
-from jobledger.ledger.domain.job_commands import RegisterJobs
+from jobledger.ledger.domain.job_registration import RegisterJobs
 from jobledger.ledger.errors import LedgerError, OutcomeUnknownError, UnavailableError
 from jobledger.ledger.store.ledger import Ledger
 from jobledger.scripts.failure import FailedError

@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from jobledger.ledger.domain.job import State
-from jobledger.ledger.domain.job_commands import JobSpec
+from jobledger.ledger.domain.job_registration import JobSpec
 from jobledger.scripts.failure import FailedError
 
 JOB_TYPE = "Batch Job"

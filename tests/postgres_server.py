@@ -11,7 +11,7 @@ import json
 import sys
 from pathlib import Path
 
-from jobledger.ledger.store.embedded import EmbeddedPostgres
+from jobledger.ledger.postgres.embedded import EmbeddedPostgres
 
 
 async def serve(data: Path, settings: dict[str, str], binaries: Path | None) -> None:

@@ -10,7 +10,8 @@ from typing import Any
 
 from jobledger.ledger.domain.access import CAPABILITIES_BY_ROLE
 from jobledger.ledger.domain.command import Caller, Idempotency, Outcome
-from jobledger.ledger.domain.job_commands import CancelJob, FailJob, JobSpec, RegisterJobs, StartJob, SucceedJob
+from jobledger.ledger.domain.job_commands import CancelJob, FailJob, StartJob, SucceedJob
+from jobledger.ledger.domain.job_registration import JobSpec, RegisterJobs
 from jobledger.ledger.store.database import Database
 from jobledger.ledger.store.ledger import Ledger
 from jobledger.projections.access import AccessProjection

@@ -30,7 +30,7 @@ from jobledger.http.native.job_members import (
 from jobledger.http.native.parameters import checked_key, header_key, read_parameters, request_hash
 from jobledger.http.problem import answer_to, problem_of
 from jobledger.ledger.domain.command import Caller, Command, Idempotency, Outcome
-from jobledger.ledger.domain.job_commands import RegisterJobs
+from jobledger.ledger.domain.job_registration import RegisterJobs
 from jobledger.ledger.errors import CorruptLedgerError, InvalidCommandError, LedgerError
 
 NDJSON = "application/x-ndjson"
@@ -153,15 +153,17 @@ async def split_lines(request: web.Request) -> AsyncIterator[bytes | BodyTooLarg
             if is_skipping:
                 is_skipping = False
             else:
-                yield text
+                yield text if len(text) <= LONGEST_LINE_BYTES else _too_long()
         if len(rest) > LONGEST_LINE_BYTES:
             if not is_skipping:
-                yield BodyTooLargeError(
-                    f"A line is at most {LONGEST_LINE_BYTES} bytes.", limit_bytes=LONGEST_LINE_BYTES
-                )
+                yield _too_long()
             rest, is_skipping = b"", True
     if rest and not is_skipping:
         yield rest
+
+
+def _too_long() -> BodyTooLargeError:
+    return BodyTooLargeError(f"A line is at most {LONGEST_LINE_BYTES} bytes.", limit_bytes=LONGEST_LINE_BYTES)
 
 
 class CommandReader:

@@ -25,12 +25,12 @@ from jobledger.ledger.domain.job_commands import (
     CancelJob,
     EnterStage,
     FailJob,
-    JobSpec,
     ReportProgress,
     SendHeartbeat,
     StartJob,
     SucceedJob,
 )
+from jobledger.ledger.domain.job_registration import JobSpec
 from jobledger.ledger.errors import InvalidCommandError
 from jobledger.ledger.store.codec import wire_time
 

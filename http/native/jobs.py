@@ -21,7 +21,7 @@ from jobledger.http.native.job_members import (
 from jobledger.http.native.parameters import DEFAULT_LIMIT, idempotency, limit, read_parameters
 from jobledger.ledger.domain.command import Outcome
 from jobledger.ledger.domain.job import LARGEST_JOB_ID, State, job_stream
-from jobledger.ledger.domain.job_commands import RegisterJobs
+from jobledger.ledger.domain.job_registration import RegisterJobs
 from jobledger.ledger.errors import NotFoundError
 from jobledger.projections.job_query import JobFilter
 

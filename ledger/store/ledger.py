@@ -13,13 +13,15 @@ from jobledger.ledger.domain.aggregate import Aggregate
 from jobledger.ledger.domain.command import Caller, Command, Outcome
 from jobledger.ledger.domain.job import Job, job_stream
 from jobledger.ledger.errors import NotFoundError, UnavailableError
+from jobledger.ledger.store.appender import Appender
 from jobledger.ledger.store.cache import Cache, Memory
 from jobledger.ledger.store.database import Database
+from jobledger.ledger.store.loading import load_aggregates
 from jobledger.ledger.store.projection import InlineProjection
 from jobledger.ledger.store.recorder import Recorder
 from jobledger.ledger.store.sequencer import Sequencer
 from jobledger.ledger.store.statement import ledger_statement
-from jobledger.ledger.store.writer import Appender, OrgWriter, load_aggregates
+from jobledger.ledger.store.writer import OrgWriter
 
 # What all orgs' remembered aggregates may take together.
 MEMORY_BYTES = 64 * 1024 * 1024

@@ -2,39 +2,33 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from time import monotonic
-from typing import Any, Self
+from typing import Any
 
 import asyncpg
-import orjson
 
 from jobledger.ledger.domain.aggregate import Aggregate
 from jobledger.ledger.domain.command import Command, Find, Outcome
 from jobledger.ledger.domain.event_types import must_know
 from jobledger.ledger.errors import (
-    CorruptLedgerError,
     IdempotencyKeyReusedError,
     NotFoundError,
     ReleaseDiffersError,
 )
-from jobledger.ledger.store.batch import Batch, Rows, decode_answer
+from jobledger.ledger.store.appender import Appender, Writing
+from jobledger.ledger.store.batch import Batch, decode_answer
 from jobledger.ledger.store.cache import Cache
 from jobledger.ledger.store.codec import StoredEvent, leaf_of
 from jobledger.ledger.store.database import Connection
 from jobledger.ledger.store.head import Head, read_head
-from jobledger.ledger.store.projection import InlineProjection
-from jobledger.ledger.store.statement import ledger_statement, parameter_count, shift_parameters
+from jobledger.ledger.store.loading import load_aggregates
+from jobledger.ledger.store.statement import ledger_statement
 
 # Beyond so many events of others it is cheaper to forget what was remembered than to bring it up to date.
 MOST_EVENTS_OF_OTHERS = 5_000
-# From so many decided events on, writing them beside deciding the next outweighs the cost of another statement.
-EVENTS_A_PART = 64
-# The rows of a large request go in several statements: putting one together holds up everybody else in this process.
-MOST_EVENTS_A_PART = 1_000
 
 
 @dataclass(slots=True)
@@ -44,116 +38,6 @@ class Written:
     decisions: list[Outcome | Exception] = field(default_factory=list)
     batch: Batch | None = None
     is_commit_sent: bool = False
-
-
-class Appender:
-    """Puts together and runs the one statement that writes a batch."""
-
-    def __init__(self, projections: Sequence[InlineProjection]) -> None:
-        self.projections = projections
-        self._parts = {name: ledger_statement(name) for name in ("remember_answers", "replace_answers")}
-        for projection in projections:
-            self._parts |= projection.write_statements
-        self._statements: dict[tuple[str, ...], str] = {}
-
-    async def write(self, connection: Connection, batch: Batch) -> None:
-        """Write a statement's worth of what is decided and not yet written."""
-        rows = batch.take_rows(MOST_EVENTS_A_PART)
-        if rows.streams:
-            await self._append(connection, batch, rows)
-        elif rows.answers:
-            await connection.execute(self._parts[batch.answers_statement], *self._answer_arguments(batch, rows))
-        for kind, effects in rows.effects.items():
-            await connection.execute(ledger_statement(kind), batch.org, *map(list, zip(*effects, strict=True)))
-
-    async def _append(self, connection: Connection, batch: Batch, rows: Rows) -> None:
-        arguments: list[Any] = [
-            batch.org,
-            rows.end,
-            leaf_of(rows.headers[-1]),
-            batch.now,
-            orjson.dumps(batch.numbers).decode(),
-            rows.first_position,
-            rows.streams,
-            rows.versions,
-            rows.types,
-            rows.headers,
-            rows.bodies,
-        ]
-        parts: list[str] = []
-        for projection in self.projections:
-            changes = [it for it in rows.changed.values() if type(it.after) is projection.aggregate_class]
-            for name, columns in projection.writes(changes) if changes else ():
-                parts.append(name)
-                arguments += [batch.org, batch.projections[projection.name]["gen"], *columns]
-        if rows.answers:
-            parts.append(batch.answers_statement)
-            arguments += self._answer_arguments(batch, rows)
-        await connection.execute(self._statement(tuple(parts)), *arguments)
-
-    def _answer_arguments(self, batch: Batch, rows: Rows) -> list[Any]:
-        return [batch.org, batch.now, *map(list, zip(*rows.answers, strict=True))]
-
-    def _statement(self, parts: tuple[str, ...]) -> str:
-        """The append, joined by those statements of the projections, and of the answers, that have rows."""
-        if parts not in self._statements:
-            sql = ledger_statement("append").rstrip()
-            used = parameter_count(sql)
-            for name in parts:
-                part = self._parts[name]
-                sql += f", {name} AS (\n{shift_parameters(part, used)})"
-                used += parameter_count(part)
-            self._statements[parts] = sql + "\nSELECT"
-        return self._statements[parts]
-
-
-class Writing:
-    """A batch being written while it is being decided: Postgres works on one part as the next is made.
-
-    ``go_on`` sends what has become enough for a statement of its own, ``finish`` all there is; on leaving it is finished, or,
-    after an error, the statement under way is waited for.
-    """
-
-    def __init__(self, appender: Appender, connection: Connection, batch: Batch) -> None:
-        self.connection = connection
-        self.batch = batch
-        self._appender = appender
-        self._under_way: asyncio.Task[None] | None = None
-
-    @property
-    def is_worth_a_part(self) -> bool:
-        """Whether enough has been decided for a statement of its own."""
-        return len(self.batch.rows.streams) >= EVENTS_A_PART
-
-    async def go_on(self) -> None:
-        """Start writing what has been decided since the last part."""
-        while self.is_worth_a_part:
-            await self._wait()
-            self._under_way = asyncio.create_task(self._appender.write(self.connection, self.batch))
-            # Let it send before the next command is decided.
-            await asyncio.sleep(0)
-
-    async def finish(self) -> None:
-        """Write everything decided so far. Raises what the database raises."""
-        await self._wait()
-        while not self.batch.rows.is_empty:
-            await self._appender.write(self.connection, self.batch)
-
-    async def _wait(self) -> None:
-        if self._under_way is not None:
-            under_way, self._under_way = self._under_way, None
-            await under_way
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is None:
-            await self.finish()
-        elif self._under_way is not None:
-            # The error that is being raised is the one to tell; the connection must be quiet for the rollback.
-            await asyncio.wait([self._under_way])
-            self._under_way.exception()
 
 
 class OrgWriter:
@@ -169,10 +53,10 @@ class OrgWriter:
         """Decide as many of *commands*, from the first, as make a batch, and commit them.
 
         That no Idempotency-Key was answered before is taken for granted, and found out by their being unique when the
-        batch is written; if one was, the batch is rolled back and decided anew with what was answered. *written* is filled
-        as it goes, so that a caller whose connection is lost knows how far it came; each decision in it counts only once
-        this returns. Raises what the database raises, NotFoundError for an unknown org, ReleaseDiffersError,
-        CorruptLedgerError.
+        batch is written; if one was, the batch is rolled back and decided anew with what was answered. Of those refused it
+        is asked. *written* is filled as it goes, so that a caller whose connection is lost knows how far it came; each
+        decision in it counts only once this returns. Raises what the database raises, NotFoundError for an unknown org,
+        ReleaseDiffersError, CorruptLedgerError.
         """
         try:
             await self._write(connection, commands, written, is_key_answered=False)
@@ -210,11 +94,31 @@ class OrgWriter:
                 written.decisions.append(self._decide(batch, command, answers, remembered))
                 if writing.is_worth_a_part:
                     await writing.go_on()
+        if not is_key_answered:
+            await self._recall_refused(connection, commands, written.decisions, batch)
         # If we die after the next line it is for the database to say whether the batch was appended.
         written.is_commit_sent = True
         await connection.execute("COMMIT")
         self.cache.put(batch.accepted.values())
         self.cache.head = batch.head()
+
+    async def _recall_refused(
+        self, connection: Connection, commands: Sequence[Command], decisions: list[Outcome | Exception], batch: Batch
+    ) -> None:
+        """Give the refused whose request was accepted before that answer: it is for what it did that it is refused now.
+
+        A refusal writes no answer, so that none is found out by being there twice.
+        """
+        refused = {
+            number: (commands[number].caller.principal, idempotency.key)
+            for number, decision in enumerate(decisions)
+            if isinstance(decision, Exception) and (idempotency := commands[number].idempotency) is not None
+        }
+        remembered = await self._recall(connection, batch, [commands[number] for number in refused])
+        for number, key in refused.items():
+            # What this batch itself remembers was accepted after the refusal.
+            if key in remembered and key not in batch.answered:
+                decisions[number] = _repeat_or_refuse(commands[number], *remembered[key])
 
     def _decide(
         self,
@@ -392,25 +296,8 @@ def _repeat(command: Command, request_hash: bytes, outcome: Outcome) -> Outcome:
     return outcome._replace(is_repeated=True, events=())
 
 
-async def load_aggregates(
-    connection: Connection, org: str, head: Head, projections: Sequence[InlineProjection], streams: Sequence[str]
-) -> dict[str, Aggregate]:
-    """The aggregates of *streams* as of now: from a projection's row where there is one, then the events beyond it.
-
-    A row spares reading a long stream; the events after its version are read all the same, so that what is decided on is
-    always the newest, and nothing that this code does not know is passed over. Raises CorruptLedgerError.
-    """
-    aggregates: dict[str, Aggregate] = {}
-    for projection in projections:
-        # Rows of another release's fold may mean something else: the events always mean the same.
-        if head.is_of_fold(projection.name, projection.fold_version):
-            aggregates.update(await projection.load(connection, org, head.generation(projection.name), streams))
-    versions = [aggregates[stream].version if stream in aggregates else 0 for stream in streams]
-    for record in await connection.fetch(ledger_statement("stream_after"), org, streams, versions):
-        event = StoredEvent(*record).event()
-        before = aggregates.get(event.originator_id)
-        after = event.mutate(before)
-        if after is None:
-            raise CorruptLedgerError(f"{event.originator_id} does not begin as it should.")
-        aggregates[event.originator_id] = after
-    return aggregates
+def _repeat_or_refuse(command: Command, request_hash: bytes, outcome: Outcome) -> Outcome | Exception:
+    try:
+        return _repeat(command, request_hash, outcome)
+    except IdempotencyKeyReusedError as refusal:
+        return refusal

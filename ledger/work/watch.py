@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from time import monotonic
@@ -37,11 +37,14 @@ class Overdue:
     allowance: timedelta
 
 
-FindOverdue = Callable[[int], Awaitable[Sequence[Overdue]]]
+FindOverdue = Callable[[int, Collection[str]], Awaitable[Sequence[Overdue]]]
 
 
 class Watch:
-    """Judges overdue jobs while it holds the lease of the watch. ``find_overdue(limit)`` names them, the longest first."""
+    """Judges overdue jobs while it holds the lease of the watch.
+
+    ``find_overdue(limit, passed_over)`` names them, the longest first, but for those of the orgs passed over.
+    """
 
     def __init__(self, ledger: Ledger, find_overdue: FindOverdue) -> None:
         self._ledger = ledger
@@ -49,6 +52,7 @@ class Watch:
         self._lease = Lease("watch", LEASE_LASTS_S)
         self._task: asyncio.Task[None] | None = None
         self._forget_at = monotonic()
+        self._passed_over: frozenset[str] = frozenset()
 
     async def start(self) -> None:
         """Begin to watch."""
@@ -91,13 +95,18 @@ class Watch:
         return gap
 
     async def _judge(self) -> None:
-        overdue = await self._find_overdue(MOST_OVERDUE)
+        overdue = await self._find_overdue(MOST_OVERDUE, self._passed_over)
         judged = await asyncio.gather(*(self._judge_one(it) for it in overdue), return_exceptions=True)
-        for one, outcome in zip(overdue, judged, strict=True):
-            if isinstance(outcome, BaseException) and not isinstance(outcome, LedgerError | CorruptLedgerError):
-                raise outcome
-            if isinstance(outcome, BaseException):
-                log.warning("Job %d of %s was not judged: %s", one.job_id, one.org, outcome)
+        failed = {
+            one.org: outcome for one, outcome in zip(overdue, judged, strict=True) if isinstance(outcome, BaseException)
+        }
+        # Those that cannot be judged stay the longest overdue. Every other round goes without them, so that they never fill
+        # all of them and keep the other orgs from their turn.
+        self._passed_over = frozenset(failed)
+        for org, error in failed.items():
+            if not isinstance(error, LedgerError | CorruptLedgerError):
+                raise error
+            log.warning("Overdue jobs of %s were not judged: %s", org, error)
 
     async def _judge_one(self, overdue: Overdue) -> None:
         await self._ledger.execute(

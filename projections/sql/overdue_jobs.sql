@@ -1,6 +1,6 @@
 -- Jobs that have not started, or given a sign of life, for longer than they may; the longest overdue first. Time in which no
 -- server watched counts for none of them.
---   $1 limit integer
+--   $1 limit integer    $2 orgs passed over text[]
 -- Returns org, id, and the time that did not count (interval).
 SELECT d.org, d.id, d.allowance
   FROM (SELECT r.org, r.id, r.since, r.timeout,
@@ -11,6 +11,7 @@ SELECT d.org, d.id, d.allowance
                   JOIN job AS j
                     ON j.org = h.org AND j.gen = (h.projections -> 'jobs' ->> 'gen')::integer
                    AND j.due_at <= clock_timestamp()
+                   AND h.org <> ALL ($2::text[])
                  CROSS JOIN LATERAL (
                        SELECT make_interval(secs => (j.registration::json ->> CASE j.state WHEN 'SCHEDULED' THEN 'start_timeout'
                                                                                  ELSE 'heartbeat_timeout' END)::integer)

@@ -17,8 +17,9 @@ from uuid import uuid4
 
 from jobledger.ledger.domain.access import CAPABILITIES_BY_ROLE, AddPrincipal, IssueToken, capabilities_of
 from jobledger.ledger.domain.command import Caller
-from jobledger.ledger.domain.job_commands import FETCH_START_TIMEOUT_S, JobSpec, RegisterJobs, StartJob
-from jobledger.ledger.store.embedded import EmbeddedPostgres
+from jobledger.ledger.domain.job_commands import StartJob
+from jobledger.ledger.domain.job_registration import FETCH_START_TIMEOUT_S, JobSpec, RegisterJobs
+from jobledger.ledger.postgres.embedded import EmbeddedPostgres
 from jobledger.ledger.store.ledger import Ledger, ledger_itself
 from jobledger.ledger.store.migration import migrate
 from jobledger.scripts import serving, worker

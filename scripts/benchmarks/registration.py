@@ -8,7 +8,7 @@ from random import Random
 from time import perf_counter
 
 from jobledger.ledger.domain.command import Caller
-from jobledger.ledger.domain.job_commands import JobSpec, RegisterJobs
+from jobledger.ledger.domain.job_registration import JobSpec, RegisterJobs
 from jobledger.ledger.store.database import Connection, connect
 from jobledger.scripts.benchmarks.bed import Bed, tell
 from jobledger.scripts.benchmarks.table import Row

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import re
 import secrets
 from collections.abc import AsyncIterator, Iterable
@@ -18,6 +19,7 @@ import orjson
 from aiohttp import web
 from argon2 import PasswordHasher
 from multidict import CIMultiDictProxy
+from yarl import URL
 
 from jobledger.http.app import make_app
 from jobledger.http.connections import make_runner
@@ -80,9 +82,13 @@ class Api:
         """The URL of a path below the org."""
         return f"{self.url}/ledger/v1/{self.org}/{path}"
 
-    async def send(self, method: str, url: str, **options: Any) -> Reply:
+    async def send(self, method: str, url: str | URL, **options: Any) -> Reply:
         """Send a request with the client's own headers, read the answer whole."""
         headers = {**self.headers, **options.pop("headers", {})}
+        if isinstance(options.get("data"), bytes):
+            # aiohttp warns of large bodies given as bytes.
+            headers["Content-Length"] = str(len(options["data"]))
+            options["data"] = io.BytesIO(options["data"])
         async with self.session.request(method, url, headers=headers, **options) as response:
             return Reply(response.status, response.headers, await response.read())
 
@@ -152,7 +158,7 @@ class Server:
         """A client with a new principal of these roles."""
         return self.api(await add_principal(self.ledger, roles, org=org, **members), org=org)
 
-    async def raw(self, request: bytes) -> bytes:
+    async def raw(self, request: bytes, *, patience_s: float = 5) -> bytes:
         """All that the server says to these bytes, until it is silent or closes."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
         try:
@@ -160,7 +166,7 @@ class Server:
             await writer.drain()
             said = b""
             try:
-                async with asyncio.timeout(5) as patience:
+                async with asyncio.timeout(patience_s) as patience:
                     while piece := await reader.read(65536):
                         said += piece
                         patience.reschedule(asyncio.get_running_loop().time() + 0.3)

@@ -29,8 +29,8 @@ from jobledger.ledger.errors import (
     NotAllowedError,
     NotFoundError,
 )
+from jobledger.ledger.postgres.postmaster import binaries_folder
 from jobledger.ledger.store.ledger import Ledger
-from jobledger.ledger.store.postmaster import binaries_folder
 from tests.cluster import session
 from tests.world import ALICE, CLIENT, ORG, idempotency
 

@@ -12,10 +12,10 @@ import asyncpg
 import pytest
 
 from jobledger.ledger.errors import DatabaseIsAwayError
+from jobledger.ledger.store.appender import Appender
 from jobledger.ledger.store.database import Connection, Database
 from jobledger.ledger.store.ledger import Ledger
 from jobledger.ledger.store.statement import parameter_count, shift_parameters, statement
-from jobledger.ledger.store.writer import Appender
 from tests.cluster import session
 from tests.world import projections, register_running
 

@@ -16,8 +16,13 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from jobledger.ledger.store.embedded import DataFolderInUseError, EmbeddedPostgres, EmbeddedPostgresError, running_url
-from jobledger.ledger.store.postmaster import OWNER, READ_AND_SEARCH, binaries_folder, find_account, find_launcher
+from jobledger.ledger.postgres.embedded import (
+    DataFolderInUseError,
+    EmbeddedPostgres,
+    EmbeddedPostgresError,
+    running_url,
+)
+from jobledger.ledger.postgres.postmaster import OWNER, READ_AND_SEARCH, binaries_folder, find_account, find_launcher
 
 SMALL = {"shared_buffers": "16MB", "max_wal_size": "64MB"}
 DEADLINE_S = 10.0
@@ -28,7 +33,7 @@ as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to be two us
 SERVER = f"""
 import asyncio, sys
 from pathlib import Path
-from jobledger.ledger.store.embedded import EmbeddedPostgres
+from jobledger.ledger.postgres.embedded import EmbeddedPostgres
 async def main():
     postgres = EmbeddedPostgres(Path(sys.argv[1]), settings={SMALL!r})
     await postgres.start()

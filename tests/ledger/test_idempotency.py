@@ -7,8 +7,9 @@ from dataclasses import replace
 
 import pytest
 
+from jobledger.ledger.domain.command import Outcome
 from jobledger.ledger.domain.job_commands import StartJob
-from jobledger.ledger.errors import IdempotencyKeyReusedError, JobExistsError, NotFoundError
+from jobledger.ledger.errors import IdempotencyKeyReusedError, JobExistsError, JobIsFinalError, NotFoundError
 from jobledger.ledger.store.ledger import Ledger
 from tests.cluster import session
 from tests.world import (
@@ -18,10 +19,12 @@ from tests.world import (
     idempotency,
     ids,
     register,
+    register_running,
     registration,
     serving,
     spec,
     start,
+    succeed,
 )
 
 
@@ -158,3 +161,32 @@ async def test_an_answer_is_kept_for_a_day(ledger: Ledger, database_url: str, ag
 
     assert outcome.is_repeated is is_repeated
     assert (again.result, again.is_repeated) == (outcome.result, True)
+
+
+async def test_what_can_be_done_only_once_is_answered_again(ledger: Ledger) -> None:
+    """A worker whose connection broke repeats that its job ended, which the job's state now forbids."""
+    job_id = await register_running(ledger)
+    first = await ledger.execute(succeed(job_id, idempotency=idempotency("k")))
+
+    again, other, unkeyed = await asyncio.gather(
+        ledger.execute(succeed(job_id, idempotency=idempotency("k"))),
+        ledger.execute(succeed(job_id, idempotency=idempotency("k", "another request"))),
+        ledger.execute(succeed(job_id)),
+        return_exceptions=True,
+    )
+
+    assert again == first._replace(is_repeated=True, events=())
+    assert isinstance(other, IdempotencyKeyReusedError)
+    assert isinstance(unkeyed, JobIsFinalError)
+
+
+async def test_a_refusal_before_its_acceptance_in_one_batch_stays_one(ledger: Ledger) -> None:
+    command = start(1, idempotency=idempotency("k"))
+
+    results = await asyncio.gather(
+        ledger.execute(command), ledger.execute(registration()), ledger.execute(command), return_exceptions=True
+    )
+
+    assert isinstance(results[0], NotFoundError)
+    assert isinstance(results[2], Outcome)
+    assert not results[2].is_repeated

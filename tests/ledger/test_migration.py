@@ -15,10 +15,10 @@ import asyncpg
 import pytest
 
 from jobledger.ledger.domain.job import State
+from jobledger.ledger.postgres.postmaster import binaries_folder
 from jobledger.ledger.store import migration
 from jobledger.ledger.store.database import Connection, connect
 from jobledger.ledger.store.migration import Migration, SchemaError, check_schema, known_migrations, migrate
-from jobledger.ledger.store.postmaster import binaries_folder
 from tests.auditor import audit
 from tests.cluster import fresh_database, running_cluster, session, url_of
 from tests.world import ORG, fail, register_chain, serving

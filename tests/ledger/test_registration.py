@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from jobledger.ledger.domain.job import LARGEST_JOB_ID, State
-from jobledger.ledger.domain.job_commands import JobSpec
+from jobledger.ledger.domain.job_registration import JobSpec
 from jobledger.ledger.errors import (
     ContentTooLargeError,
     InvalidCommandError,

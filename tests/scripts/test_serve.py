@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from jobledger.ledger.store.embedded import running_url
+from jobledger.ledger.postgres.embedded import running_url
 from tests.auditor import audit
 from tests.scripts.place import Place, children, eventually, is_running
 

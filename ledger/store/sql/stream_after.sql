@@ -1,8 +1,13 @@
 -- Events of some streams beyond a version of each, in the order of stream and version.
 --   $1 org text    $2 streams text[]    $3 versions integer[]
 -- Returns position, header, body; body is null where it was purged.
+-- LATERAL with OFFSET 0 keeps the order: one lookup for each, also where the planner knows nothing yet of the table.
 SELECT e.position, e.header, c.body
   FROM unnest($2::text[], $3::integer[]) AS s (stream, version)
-  JOIN event AS e ON e.org = $1::text AND e.stream = s.stream AND e.version > s.version
-  LEFT JOIN content AS c ON c.org = e.org AND c.position = e.position
+ CROSS JOIN LATERAL (
+       SELECT stream, version, position, header
+         FROM event
+        WHERE org = $1::text AND stream = s.stream AND version > s.version
+       OFFSET 0) AS e
+  LEFT JOIN LATERAL (SELECT body FROM content WHERE org = $1::text AND position = e.position OFFSET 0) AS c ON TRUE
  ORDER BY e.stream, e.version;

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Self
 
-from jobledger.ledger.store.data_folder import (
+from jobledger.ledger.postgres.data_folder import (
     SOCKET_NAME,
     DataFolder,
     DataFolderInUseError,
@@ -19,7 +19,7 @@ from jobledger.ledger.store.data_folder import (
     running_url,
     synchronize,
 )
-from jobledger.ledger.store.postmaster import (
+from jobledger.ledger.postgres.postmaster import (
     OWNER,
     POLL_S,
     Account,

@@ -19,7 +19,7 @@ import sys
 from pathlib import Path
 from urllib.parse import quote
 
-from jobledger.ledger.store.postmaster import OWNER, POLL_S, Account, EmbeddedPostgresError, PidFile
+from jobledger.ledger.postgres.postmaster import OWNER, POLL_S, Account, EmbeddedPostgresError, PidFile
 
 SOCKET_NAME = ".s.PGSQL.5432"
 LONGEST_SOCKET_PATH = 107 if sys.platform == "linux" else 103  # bytes: sun_path without its final zero

@@ -1,0 +1,1 @@
+"""The embedded Postgres: its data folder, its process, its life."""

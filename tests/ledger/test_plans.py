@@ -1,0 +1,79 @@
+"""How statements find their rows in tables that nobody has analysed yet, as those of a new installation are."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from typing import Any
+
+import asyncpg
+import pytest
+
+from jobledger.ledger.store.database import WRITER_SETTINGS, connect
+from jobledger.ledger.store.ledger import Ledger
+from jobledger.ledger.store.statement import ledger_statement, statement
+from tests.cluster import session
+from tests.world import ORG, ids, registration, spec
+
+JOBS = 2_000
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+ASKED = list(range(1, 61))
+STREAMS = [f"job-{it}" for it in ASKED]
+NAMES = [str(it) for it in ASKED]
+
+STATEMENTS: dict[str, tuple[str, list[Any]]] = {
+    "update_jobs": (
+        "jobledger.projections",
+        [
+            ORG,
+            1,
+            ASKED,
+            [9] * len(ASKED),
+            ["RUNNING"] * len(ASKED),
+            [NOW] * len(ASKED),
+            [None] * len(ASKED),
+            [None] * len(ASKED),
+            ["{}"] * len(ASKED),
+        ],
+    ),
+    "load_jobs": ("jobledger.projections", [ORG, 1, ASKED]),
+    "jobs_by_external_id": ("jobledger.projections", [ORG, 1, ["cron"] * len(ASKED), NAMES]),
+    "follow_ups": ("jobledger.projections", [ORG, 1, ASKED]),
+    "last_heartbeats": ("jobledger.projections", [ORG, ASKED]),
+    "stream_after": ("jobledger.ledger.store", [ORG, STREAMS, [0] * len(ASKED)]),
+    "recall_answers": ("jobledger.ledger.store", [ORG, NOW, ["principal-1"] * len(ASKED), NAMES]),
+}
+
+
+@pytest.fixture
+async def writer(ledger: Ledger, database_url: str) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
+    """A writer's connection that knew the tables when they were empty."""
+    async with session(database_url) as owner:
+        await owner.execute("ALTER TABLE job SET (autovacuum_enabled = off)")
+        await owner.execute("ALTER TABLE event SET (autovacuum_enabled = off)")
+    writer = await connect(database_url, WRITER_SETTINGS)
+    yield writer
+    await writer.close()
+
+
+@pytest.mark.parametrize("name", STATEMENTS)
+async def test_a_lookup_by_keys_reads_no_more_than_it_gives(
+    ledger: Ledger, writer: asyncpg.Connection[asyncpg.Record], name: str
+) -> None:
+    """Its cost is that of the keys asked for, not of all that the org has: no row is read to be thrown away."""
+    package, arguments = STATEMENTS[name]
+    sql = ledger_statement(name) if package == "jobledger.ledger.store" else statement(package, name)
+    explain = f"EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, BUFFERS OFF) {sql}"
+    for job_id in range(1, JOBS + 1):
+        behind = job_id - 1 if job_id > 1 else None
+        command = registration(spec(source="cron", external_id=str(job_id), preceding_job_id=behind), key=str(job_id))
+        outcome = await ledger.enqueue(command)
+    assert ids(await outcome) == [JOBS]
+
+    transaction = writer.transaction()
+    await transaction.start()
+    plan = "\n".join(record[0] for record in await writer.fetch(explain, *arguments))
+    await transaction.rollback()
+
+    assert "Removed by Join Filter" not in plan, plan
+    assert "Seq Scan" not in plan, plan
