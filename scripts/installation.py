@@ -121,11 +121,22 @@ async def check_installation(settings: Settings, url: str) -> Installation:
             f"The data folder {data} belongs to installation {kept}, and the database is installation {installation}: "
             "choose this database's data folder (--data or JOBLEDGER_DATA), or the other database."
         )
-    if settings.secret_key is not None:
-        return Installation(installation, data, url, settings.secret_key)
-    path = data / "secret-key"
-    secret_key = decode_secret_key(keep(path, os.urandom(SECRET_KEY_BYTES).hex()), str(path))
-    return Installation(installation, data, url, secret_key)
+    return Installation(installation, data, url, _secret_key(settings))
+
+
+def _secret_key(settings: Settings) -> bytes:
+    """The key that all servers of the installation have, made at the first start. Raises FailedError for another."""
+    secret_key = settings.secret_key
+    if secret_key is None:
+        path = settings.data / "secret-key"
+        secret_key = decode_secret_key(keep(path, os.urandom(SECRET_KEY_BYTES).hex()), str(path))
+    mark = hmac.digest(secret_key, b"mark", "sha256").hex()
+    if keep(settings.data / "secret-key-mark", mark) != mark:
+        raise FailedError(
+            f"The secret key is not the one that the servers of {settings.data} have had until now. Give it back to them; "
+            f"or, if it was changed on purpose, remove {settings.data / 'secret-key-mark'} while none of them runs."
+        )
+    return secret_key
 
 
 async def migrate_installation(settings: Settings) -> list[str]:

@@ -22,9 +22,10 @@ from jobledger.scripts.opening import command_line_caller, open_ledger
 from jobledger.scripts.settings import Settings
 from jobledger.scripts.swf import LoggedJob, MalformedLineError, SwfLog, open_log, source_of
 
-# Small enough that one is written while the next is decided, and enough of them to fill a batch and have the next at hand.
-JOBS_A_REQUEST = 50
-REQUESTS_IN_FLIGHT = 16
+# Three events a job: a request is nearly a batch, the next is at hand when it is written, and another is read meanwhile.
+# Smaller ones cost more time each than they save by being written while the next is decided.
+JOBS_A_REQUEST = 300
+REQUESTS_IN_FLIGHT = 3
 
 
 @dataclass(slots=True)

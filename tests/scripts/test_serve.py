@@ -261,6 +261,20 @@ def test_a_data_folder_of_another_installation_is_refused(shared: Place, place: 
     assert f"The data folder {place.data} belongs to installation" in said
 
 
+def test_another_secret_key_is_refused(shared: Place) -> None:
+    """All servers of a data folder have the same, whether it comes from the environment or from its file."""
+    with shared.serving():
+        pass
+    shared.environment["JOBLEDGER_SECRET_KEY"] = "ab" * 32
+    said = shared.fail("serve", "--port", "0")
+    shared.environment["JOBLEDGER_SECRET_KEY"] = (shared.data / "secret-key").read_text().strip()
+
+    assert "The secret key is not the one" in said
+    assert "ab" * 32 not in said
+    with shared.serving():
+        pass
+
+
 def test_a_data_path_too_long_for_a_socket_is_refused(parent: Path) -> None:
     """With the limit."""
     said = Place(parent / ("d" * 120)).fail("serve", "--port", "0")
