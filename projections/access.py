@@ -27,7 +27,7 @@ class AccessProjection:
     write_statements = MappingProxyType({"write_principals": statement(PACKAGE, "write_principals")})
     finds = frozenset({PRINCIPALS_BY_NAME})
 
-    def writes(self, changes: Sequence[Changed]) -> Sequence[tuple[str, Sequence[Sequence[Any]]]]:
+    def writes(self, changes: Sequence[Changed]) -> Sequence[tuple[str, Sequence[Any]]]:
         """See ``InlineProjection``."""
         return [("write_principals", list(zip(*map(self._row, changes), strict=True)))]
 

@@ -14,6 +14,7 @@ from jobledger.ledger.domain.aggregate import Aggregate
 from jobledger.ledger.domain.command import Find
 from jobledger.ledger.domain.job import Job, State, job_id_of, job_stream
 from jobledger.ledger.domain.job_commands import FOLLOW_UPS, JOBS_BY_EXTERNAL_ID, LAST_HEARTBEAT
+from jobledger.ledger.store.array_literal import plain_array
 from jobledger.ledger.store.database import Connection
 from jobledger.ledger.store.projection import Changed
 from jobledger.ledger.store.statement import statement
@@ -142,15 +143,17 @@ class JobsProjection:
     write_statements = MappingProxyType({name: statement(PACKAGE, name) for name in ("register_jobs", "update_jobs")})
     finds = frozenset({JOBS_BY_EXTERNAL_ID, FOLLOW_UPS, LAST_HEARTBEAT})
 
-    def writes(self, changes: Sequence[Changed]) -> Sequence[tuple[str, Sequence[Sequence[Any]]]]:
+    def writes(self, changes: Sequence[Changed]) -> Sequence[tuple[str, Sequence[Any]]]:
         """See ``InlineProjection``. Most changes touch the few columns that a job's course changes."""
         registered = [registered_row(it.after) for it in changes if it.before is None and isinstance(it.after, Job)]
         updated = [updated_row(it.after) for it in changes if it.before is not None and isinstance(it.after, Job)]
-        return [
-            (name, list(zip(*rows, strict=True)))
-            for name, rows in (("register_jobs", registered), ("update_jobs", updated))
-            if rows
-        ]
+        writes: list[tuple[str, Sequence[Any]]] = []
+        if registered:
+            writes.append(("register_jobs", list(zip(*registered, strict=True))))
+        if updated:
+            job_ids, versions, states, *others = zip(*updated, strict=True)
+            writes.append(("update_jobs", [*map(plain_array, (job_ids, versions, states)), *others]))
+        return writes
 
     async def answer(
         self, connection: Connection, org: str, generation: int, kind: str, finds: Sequence[Find]

@@ -15,12 +15,14 @@ from jobledger.http.app import make_app
 from jobledger.http.connections import make_runner
 from jobledger.ledger.work.watch import Watch
 from jobledger.projections.job_query import JobQuery
+from jobledger.scripts.in_flight import InFlight
 from jobledger.scripts.listening import BACKLOG, tls_context
 from jobledger.scripts.opening import ledger_at
 from jobledger.scripts.stop import Stop, unless
 
-# How long requests in flight are answered after a stop was requested.
+# How long requests in flight are answered after a stop was requested, and how long those that were not take to be cancelled.
 SHUTDOWN_S = 10.0
+CANCELLING_S = 1.0
 # How long what is queued may take to be decided when there is no time any more.
 HURRIED_DRAIN_S = 2.0
 # Each append makes a few thousand objects that are gone with it: looking for cycles among them pays seldom.
@@ -48,19 +50,25 @@ async def serve_app(listener: socket.socket, plan: Plan, stop: Stop, tell_ready:
         tls = tls_context(plan.tls_certificate, plan.tls_key)
     async with ledger_at(plan.url) as ledger:
         app = make_app(ledger, cursor_key=plan.cursor_key, fetch_start_timeout_s=plan.start_timeout_s)
+        in_flight = InFlight(app)
         watch = Watch(ledger, JobQuery(ledger.database).overdue)
-        runner = make_runner(app, handle_signals=False, shutdown_timeout=SHUTDOWN_S)
+        runner = make_runner(app, handle_signals=False, shutdown_timeout=CANCELLING_S)
         await runner.setup()
         try:
-            await web.SockSite(runner, listener, ssl_context=tls, backlog=BACKLOG).start()
+            site = web.SockSite(runner, listener, ssl_context=tls, backlog=BACKLOG)
+            await site.start()
             await watch.start()
             _settle_memory()
             tell_ready()
             await stop.requested.wait()
+            # If we die from here on, clients learn it by their connection: what was not answered may or may not have
+            # been recorded, as ever.
+            await site.stop()
+            # Streams that would never end are told to by the application's on_shutdown; cleanup tells them again.
+            await runner.shutdown()
+            await unless(stop.hurried, in_flight.end(SHUTDOWN_S))
         finally:
-            # The socket is closed first. If we die from here on, clients learn it by their connection: what was not
-            # answered may or may not have been recorded, as ever.
-            await unless(stop.hurried, runner.cleanup())
+            await runner.cleanup()
             await watch.stop()
             await unless(stop.hurried, ledger.close())
             if stop.hurried.is_set():

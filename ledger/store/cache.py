@@ -27,10 +27,11 @@ class Memory:
 
     def put(self, key: tuple[object, str], aggregate: Aggregate) -> None:
         """Remember it, and forget the least recently used beyond the limit."""
-        previous = self._entries.pop(key, None)
         weight = aggregate.weight_bytes
-        self._weight_bytes += weight - (previous[1] if previous else 0)
+        previous = self._entries.get(key)
+        self._weight_bytes += weight - (0 if previous is None else previous[1])
         self._entries[key] = (aggregate, weight)
+        self._entries.move_to_end(key)
         while self._weight_bytes > self._limit_bytes:
             _key, (_aggregate, weight) = self._entries.popitem(last=False)
             self._weight_bytes -= weight

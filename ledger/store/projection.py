@@ -42,7 +42,7 @@ class InlineProjection(Protocol):
     def write_statements(self) -> Mapping[str, str]:
         """Data-modifying statements over unnested arrays, by name: ``$1`` org, ``$2`` generation, then the columns."""
 
-    def writes(self, changes: Sequence[Changed]) -> Sequence[tuple[str, Sequence[Sequence[Any]]]]:
+    def writes(self, changes: Sequence[Changed]) -> Sequence[tuple[str, Sequence[Any]]]:
         """Which statements bring the rows of these changes up to date, with their columns; no row in two of them."""
 
     @property

@@ -170,7 +170,8 @@ class Sequencer:
                 self._refuse_all(waiting, error)
                 return
             except Exception as error:
-                if not is_passing(error):
+                # While a COMMIT is in doubt nothing is written anew, whatever hinders us from finding out.
+                if unsure is None and not is_passing(error):
                     await self._roll_back(connection)
                     if unsure is not None:
                         self._refuse_all(waiting, self._giving_up(error, is_unsure=True))

@@ -21,6 +21,7 @@ from jobledger.ledger.errors import (
     NotFoundError,
     ReleaseDiffersError,
 )
+from jobledger.ledger.store.array_literal import plain_array
 from jobledger.ledger.store.batch import Batch, Rows, decode_answer
 from jobledger.ledger.store.cache import Cache
 from jobledger.ledger.store.codec import StoredEvent, leaf_of
@@ -74,9 +75,9 @@ class Appender:
             batch.now,
             orjson.dumps(batch.numbers).decode(),
             rows.first_position,
-            rows.streams,
-            rows.versions,
-            rows.types,
+            plain_array(rows.streams),
+            plain_array(rows.versions),
+            plain_array(rows.types),
             rows.headers,
             rows.bodies,
         ]

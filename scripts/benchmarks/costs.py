@@ -15,6 +15,8 @@ import asyncpg
 from jobledger.ledger.store import batch, cache, sequencer, writer
 from jobledger.projections import jobs
 
+# What only the statement that appends has in it.
+APPEND = "INSERT INTO event"
 TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 
 
@@ -89,6 +91,12 @@ def _throwing(steps: Generator[Any, Any, Any], error: BaseException) -> Callable
     return lambda: steps.throw(error)
 
 
+def _statement_step(_connection: Any, sql: str, *_arguments: Any) -> str | None:
+    if sql in ("BEGIN", "COMMIT"):
+        return sql
+    return "  statement: encode, send, wait" if APPEND in sql else None
+
+
 @contextmanager
 def measured_costs(postmaster: int) -> Iterator[Costs]:
     """The costs of what is done within."""
@@ -144,8 +152,8 @@ def measured_costs(postmaster: int) -> Iterator[Costs]:
     replace(writer.OrgWriter, "_lock_head", awaited(lambda *_: "lock the head"))
     replace(writer.Appender, "_append", awaited(lambda *_: "write, all of it"))
     replace(jobs.JobsProjection, "writes", called("  render job rows"))
-    replace(asyncpg.Connection, "fetchval", awaited(lambda *_: "  statement: encode, send, wait"))
-    replace(asyncpg.Connection, "execute", awaited(lambda _, sql, *__: sql if sql in ("BEGIN", "COMMIT") else None))
+    for name in ("execute", "fetch", "fetchval"):
+        replace(asyncpg.Connection, name, awaited(_statement_step))
     replace(cache.Cache, "put", called("remember"))
     replace(sequencer.Sequencer, "_answer", called("answer the callers"))
     began, process_began, postgres_began = perf_counter(), process_time(), children_s(postmaster)

@@ -1,15 +1,18 @@
-"""The peer: the ``eventsourcing`` package's own recorders, each call an event and a transaction, from threads."""
+"""The peer: the ``eventsourcing`` package's own recorders, each call an event and a transaction, from threads.
+
+``PostgresApplicationRecorder`` is the one that does what ours does: it numbers events in commit order, under a lock of its table.
+``PostgresAggregateRecorder`` only keeps streams, without any order among them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from time import perf_counter
 from typing import Any
 from uuid import uuid4
 
 from eventsourcing.persistence import StoredEvent
-from eventsourcing.postgres import PostgresAggregateRecorder, PostgresApplicationRecorder, PostgresDatastore
+from eventsourcing.postgres import PostgresAggregateRecorder, PostgresDatastore
 from psycopg.conninfo import conninfo_to_dict
 
 THREADS = 16
@@ -57,15 +60,3 @@ class Peer:
     def close(self) -> None:
         """Close its connections."""
         self._datastore.close()
-
-
-def faster_peer(url: str, content: bytes, seconds: float, told: Callable[[str], None]) -> Peer:
-    """The faster of the package's two recorders that insert events alone."""
-    peers = [Peer(url, recorder) for recorder in (PostgresApplicationRecorder, PostgresAggregateRecorder)]
-    rates = [peer.append(content, seconds) for peer in peers]
-    told("peers: " + ", ".join(f"{peer.name} {rate:,.0f} events/s" for peer, rate in zip(peers, rates, strict=True)))
-    chosen = peers[rates.index(max(rates))]
-    for peer in peers:
-        if peer is not chosen:
-            peer.close()
-    return chosen

@@ -1,4 +1,4 @@
-"""Ledgers that have grown: the rows of many jobs, decided by the ledger's own code and written by COPY.
+"""Ledgers that have grown: the rows of many jobs, decided by the ledger's own code, the events written by COPY.
 
 Each job has EVENTS_A_JOB events; which state it is in can be told from its id. Several processes each make a range of jobs:
 ``python -m jobledger.scripts.benchmarks.population``, told as JSON on its input which.
@@ -11,30 +11,22 @@ import itertools
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from time import perf_counter
-from typing import Any
+from typing import Any, ClassVar
 
 import orjson
 import uvloop
 
-from jobledger.ledger.domain.command import Caller, Command
-from jobledger.ledger.domain.job import Job, State
-from jobledger.ledger.domain.job_commands import (
-    FailJob,
-    JobSpec,
-    JobTransition,
-    RegisterJobs,
-    ReportProgress,
-    StartJob,
-    SucceedJob,
-)
+from jobledger.ledger.domain.command import Caller, Command, UnitOfWork
+from jobledger.ledger.domain.job import Job, State, job_stream
+from jobledger.ledger.domain.job_commands import JobSpec, RegisterJobs
 from jobledger.ledger.store.batch import Batch
 from jobledger.ledger.store.database import Connection, connect
 from jobledger.ledger.store.head import Head
-from jobledger.projections.jobs import registered_row
+from jobledger.projections.jobs import JobsProjection
 from jobledger.scripts.benchmarks.bed import Bed, anyone, tell
 
 EVENTS_A_JOB = 5
@@ -42,10 +34,6 @@ JOBS_A_BATCH = 2_000
 STATES = (State.SUCCESS,) * 6 + (State.RUNNING,) * 3 + (State.FAILED,)
 EVENT_COLUMNS = ("org", "position", "stream", "version", "type", "recorded_at", "header")
 CONTENT_COLUMNS = ("org", "position", "body")
-JOB_COLUMNS = (
-    *("org", "gen", "id", "version", "state", "type", "domain", "datastream_id", "source", "external_id", "body_hash"),
-    *("preceding_job_id", "scheduled_at", "started_at", "ended_at", "due_at", "q", "document", "members"),
-)
 
 
 def state_of(job_id: int) -> State:
@@ -77,48 +65,46 @@ async def write_part(part: Part) -> Head:
             ids = range(first, min(first + JOBS_A_BATCH, part.end_job))
             recorded_at += timedelta(microseconds=1)
             batch = Batch(part.org, head, recorded_at, {})
-            for command in _course(caller, ids):
-                batch.execute(command, {})
-            await _copy(connection, batch, part.gen)
+            batch.execute(LiveJobs(caller=caller, ids=ids), {})
+            await _write_rows(connection, batch, part.gen)
             head = batch.head()
     finally:
         await connection.close()
     return head
 
 
-def _course(caller: Caller, ids: Sequence[int]) -> Iterator[Command]:
-    """What happened to these jobs, all of them step by step."""
-    yield RegisterJobs(caller=caller, jobs=[JobSpec(type="backup", name=f"nightly {job_id}") for job_id in ids])
-    for job_id in ids:
-        yield StartJob(caller=caller, job_id=job_id, stage="copying")
-    for progress in (0.25, 0.5):
-        for job_id in ids:
-            yield ReportProgress(caller=caller, job_id=job_id, progress=progress)
-    for job_id in ids:
-        yield _last_step(caller, job_id)
+@dataclass(slots=True, kw_only=True, eq=False)
+class LiveJobs(Command):
+    """Register the jobs of these ids, the org's next, and let them live until they are in their state."""
+
+    capability: ClassVar[str] = "jobs.register"
+    ids: Sequence[int]
+
+    def decide(self, unit: UnitOfWork) -> dict[str, Any]:
+        """Decide EVENTS_A_JOB events for each."""
+        jobs = [JobSpec(type="backup", name=f"nightly {job_id}") for job_id in self.ids]
+        RegisterJobs(caller=self.caller, jobs=jobs).decide(unit)
+        for job_id in self.ids:
+            job = unit.get(Job, job_stream(job_id))
+            assert job is not None
+            job.start(unit.now, stage="copying")
+            job.report_progress(unit.now, 0.25)
+            job.report_progress(unit.now, 0.5)
+            match state_of(job_id):
+                case State.SUCCESS:
+                    job.succeed(unit.now)
+                case State.FAILED:
+                    job.fail(unit.now, error="the disk is full")
+                case _:
+                    job.report_progress(unit.now, 0.75)
+        return {}
 
 
-def _last_step(caller: Caller, job_id: int) -> JobTransition:
-    match state_of(job_id):
-        case State.SUCCESS:
-            return SucceedJob(caller=caller, job_id=job_id)
-        case State.FAILED:
-            return _Fail(caller=caller, job_id=job_id, error="the disk is full")
-    return ReportProgress(caller=caller, job_id=job_id, progress=0.75)
-
-
-class _Fail(FailJob):
-    """A failure of a job that is known to have no follow-ups."""
-
-    decide = JobTransition.decide
-
-
-async def _copy(connection: Connection, batch: Batch, gen: int) -> None:
+async def _write_rows(connection: Connection, batch: Batch, gen: int) -> None:
     rows = batch.take_rows(batch.event_count)
     org, positions = batch.org, range(rows.first_position, rows.first_position + len(rows.streams))
     events = zip(positions, rows.streams, rows.versions, rows.types, rows.headers, strict=True)
     contents = zip(positions, rows.bodies, strict=True)
-    jobs = [change.after for change in rows.changed.values() if isinstance(change.after, Job)]
     for table, columns, records in (
         (
             "event",
@@ -129,9 +115,11 @@ async def _copy(connection: Connection, batch: Batch, gen: int) -> None:
             ),
         ),
         ("content", CONTENT_COLUMNS, ((org, position, body) for position, body in contents)),
-        ("job", JOB_COLUMNS, ((org, gen, *registered_row(job)) for job in jobs)),
     ):
         await connection.copy_records_to_table(table, records=records, columns=columns)
+    projection = JobsProjection()
+    for name, written in projection.writes(list(rows.changed.values())):
+        await connection.execute(projection.write_statements[name], org, gen, *written)
 
 
 async def grown_org(bed: Bed, kind: str, jobs: int) -> Caller:
@@ -170,7 +158,6 @@ async def grown_org(bed: Bed, kind: str, jobs: int) -> Caller:
         await connection.execute("CHECKPOINT")
     finally:
         await connection.close()
-    # What was remembered of the org's head is older than what was written beside it.
     tell(f"{caller.org}: {jobs:,} jobs, {jobs * EVENTS_A_JOB:,} events by COPY in {perf_counter() - began:.0f} s")
     return caller
 

@@ -1,0 +1,53 @@
+"""What the environment says."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from jobledger.scripts.failure import UsageError
+from jobledger.scripts.settings import Settings, read_duration
+
+
+def test_without_an_environment_everything_is_in_the_data_folder() -> None:
+    """The defaults, which an empty variable has too."""
+    settings = Settings.read({"JOBLEDGER_DATABASE_URL": "", "JOBLEDGER_DATA": ""})
+
+    assert settings == Settings(data=Path("jobledger-data"), start_timeout=timedelta(days=2))
+
+
+def test_the_command_line_goes_over_the_environment() -> None:
+    """``--data`` wins."""
+    environment = {"JOBLEDGER_DATA": "/from/environment", "JOBLEDGER_START_TIMEOUT": "90m"}
+
+    assert Settings.read(environment).data == Path("/from/environment")
+    assert Settings.read(environment, Path("given")).data == Path("given")
+    assert Settings.read(environment).start_timeout == timedelta(minutes=90)
+
+
+def test_secrets_are_in_no_representation() -> None:
+    """Settings may come into a log or an error."""
+    settings = Settings.read(
+        {
+            "JOBLEDGER_DATABASE_URL": "postgresql://me:hidden@db/ledger",
+            "JOBLEDGER_ADMIN_PASSWORD": "hidden",
+            "JOBLEDGER_SECRET_KEY": "ab" * 32,
+        }
+    )
+
+    assert settings.secret_key == b"\xab" * 32
+    assert "hidden" not in repr(settings)
+    assert "xab" not in repr(settings)
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("90", 90), ("1s", 1), ("15m", 900), ("12h", 43200), ("2d", 172800)])
+def test_a_duration_has_a_unit_or_is_in_seconds(text: str, seconds: int) -> None:
+    assert read_duration(text, "it").total_seconds() == seconds
+
+
+@pytest.mark.parametrize("text", ["", "0", "-1", "1.5h", "1w", "h", "1 h", "٣h", "9" * 30])
+def test_what_is_no_duration_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="it is a number of seconds"):
+        read_duration(text, "it")
