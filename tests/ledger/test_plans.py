@@ -9,6 +9,7 @@ from typing import Any
 import asyncpg
 import pytest
 
+from jobledger.ledger.store.array_literal import plain_array
 from jobledger.ledger.store.database import WRITER_SETTINGS, connect
 from jobledger.ledger.store.ledger import Ledger
 from jobledger.ledger.store.statement import ledger_statement, statement
@@ -25,15 +26,8 @@ STATEMENTS: dict[str, tuple[str, list[Any]]] = {
     "update_jobs": (
         "jobledger.projections",
         [
-            ORG,
-            1,
-            ASKED,
-            [9] * len(ASKED),
-            ["RUNNING"] * len(ASKED),
-            [NOW] * len(ASKED),
-            [None] * len(ASKED),
-            [None] * len(ASKED),
-            ["{}"] * len(ASKED),
+            *(ORG, 1, plain_array(ASKED), plain_array([9] * len(ASKED)), plain_array(["RUNNING"] * len(ASKED))),
+            *([NOW] * len(ASKED), [None] * len(ASKED), [None] * len(ASKED), ["{}"] * len(ASKED)),
         ],
     ),
     "load_jobs": ("jobledger.projections", [ORG, 1, ASKED]),
