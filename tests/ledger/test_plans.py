@@ -26,13 +26,8 @@ STATEMENTS: dict[str, tuple[str, list[Any]]] = {
     "update_jobs": (
         "jobledger.projections",
         [
-            ORG,
-            1,
-            *map(plain_array, (ASKED, [9] * len(ASKED), ["RUNNING"] * len(ASKED))),
-            [NOW] * len(ASKED),
-            [None] * len(ASKED),
-            [None] * len(ASKED),
-            ["{}"] * len(ASKED),
+            *(ORG, 1, plain_array(ASKED), plain_array([9] * len(ASKED)), plain_array(["RUNNING"] * len(ASKED))),
+            *([NOW] * len(ASKED), [None] * len(ASKED), [None] * len(ASKED), ["{}"] * len(ASKED)),
         ],
     ),
     "load_jobs": ("jobledger.projections", [ORG, 1, ASKED]),
