@@ -22,7 +22,12 @@ from jobledger.projections.principal_query import PrincipalQuery
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 NATIVE_PREFIX = "/ledger/v1/"
-HEADERS = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer", "X-Content-Type-Options": "nosniff"}
+HEADERS = {
+    "Server": "Job Ledger",
+    "Cache-Control": "no-store",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
 
 
 def make_app(

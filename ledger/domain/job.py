@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any, ClassVar
 
 from jobledger.ledger.domain.aggregate import ENVELOPE, Aggregate
-from jobledger.ledger.errors import JobIsFinalError, JobIsNotRunningError
+from jobledger.ledger.errors import InvalidCommandError, JobIsFinalError, JobIsNotRunningError
 
 # Job ids lie within int32: clients of every dialect hold them so.
 LARGEST_JOB_ID = 2**31 - 1
@@ -271,7 +271,9 @@ class Job(Aggregate):
         figures: dict[str, int | float] | None = None,
         message: str | None = None,
     ) -> None:
-        """Report how far the job is. Raises JobIsFinalError, JobIsNotRunningError."""
+        """Report how far the job is. Raises InvalidCommandError for a report of nothing, JobIsFinalError, JobIsNotRunningError."""
+        if progress is None and not figures and message is None:
+            raise InvalidCommandError("A report tells a progress, figures or a message.")
         self.give_sign_of_life(at)
         self.trigger_event(Job.Progressed, timestamp=at, progress=progress, figures=figures, message=message)
 
