@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any, ClassVar
 
 from jobledger.ledger.domain.aggregate import ENVELOPE, Aggregate
-from jobledger.ledger.errors import InvalidCommandError, JobIsFinalError, JobIsNotRunningError
+from jobledger.ledger.errors import JobIsFinalError, JobIsNotRunningError
 
 # Job ids lie within int32: clients of every dialect hold them so.
 LARGEST_JOB_ID = 2**31 - 1
@@ -110,9 +110,10 @@ class Job(Aggregate):
 
         def apply(self, aggregate: Job) -> None:
             """Begin in SCHEDULED."""
-            for name, value in self.__dict__.items():
-                if name not in ENVELOPE:
-                    aggregate.__dict__[name] = value
+            members = aggregate.__dict__
+            members.update(self.__dict__)
+            for name in ENVELOPE:
+                del members[name]
             aggregate.job_id = int(self.originator_id[4:])
             aggregate.registered_at = self.timestamp
             aggregate.state = State.SCHEDULED
@@ -271,9 +272,7 @@ class Job(Aggregate):
         figures: dict[str, int | float] | None = None,
         message: str | None = None,
     ) -> None:
-        """Report how far the job is. Raises InvalidCommandError for a report of nothing, JobIsFinalError, JobIsNotRunningError."""
-        if progress is None and not figures and message is None:
-            raise InvalidCommandError("A report tells a progress, figures or a message.")
+        """Report how far the job is; an empty report is a sign of life. Raises JobIsFinalError, JobIsNotRunningError."""
         self.give_sign_of_life(at)
         self.trigger_event(Job.Progressed, timestamp=at, progress=progress, figures=figures, message=message)
 

@@ -75,7 +75,7 @@ class JobSpec:
 
         Those not given are left out, so that a release that knows more members computes the same.
         """
-        members = {field.name: value for field in fields(self) if (value := getattr(self, field.name)) is not None}
+        members = {name: value for name in MEMBERS if (value := getattr(self, name)) is not None}
         try:
             canonical = orjson.dumps(members, option=orjson.OPT_SORT_KEYS)
         except (TypeError, orjson.JSONEncodeError) as error:
@@ -85,6 +85,9 @@ class JobSpec:
 
 # By source and external id: the job, its body's hash, and where its registration stands, as the result says it.
 Known: TypeAlias = dict[tuple[str, str], tuple[int, str, dict[str, int]]]
+
+
+MEMBERS = tuple(field.name for field in fields(JobSpec))
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
