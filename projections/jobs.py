@@ -150,7 +150,8 @@ class JobsProjection:
         updated = [updated_row(it.after) for it in changes if it.before is not None and isinstance(it.after, Job)]
         writes: list[tuple[str, Sequence[Any]]] = []
         if registered:
-            writes.append(("register_jobs", list(zip(*registered, strict=True))))
+            job_ids, versions, states, *others = zip(*registered, strict=True)
+            writes.append(("register_jobs", [*map(plain_array, (job_ids, versions, states)), *others]))
         if updated:
             job_ids, versions, states, *others = zip(*updated, strict=True)
             writes.append(("update_jobs", [*map(plain_array, (job_ids, versions, states)), *others]))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Any, Self, TypeAlias
 
 import orjson
 
@@ -21,8 +21,12 @@ EVENTS_A_PART = 64
 MOST_EVENTS_A_PART = 1_000
 
 
+# SQL with its arguments.
+Statement: TypeAlias = tuple[str, list[Any]]
+
+
 class Appender:
-    """Puts together and runs the one statement that writes a batch."""
+    """Puts together the one statement that writes a batch, or a part of one."""
 
     def __init__(self, projections: Sequence[InlineProjection]) -> None:
         self.projections = projections
@@ -31,17 +35,19 @@ class Appender:
             self._parts |= projection.write_statements
         self._statements: dict[tuple[str, ...], str] = {}
 
-    async def write(self, connection: Connection, batch: Batch) -> None:
-        """Write a statement's worth of what is decided and not yet written."""
+    def prepare(self, batch: Batch) -> list[Statement]:
+        """The statements that write the next part of what the batch has decided and not yet written."""
         rows = batch.take_rows(MOST_EVENTS_A_PART)
+        statements: list[Statement] = []
         if rows.streams:
-            await self._append(connection, batch, rows)
+            statements.append(self._append(batch, rows))
         elif rows.answers:
-            await connection.execute(self._parts[batch.answers_statement], *self._answer_arguments(batch, rows))
+            statements.append((self._parts[batch.answers_statement], self._answer_arguments(batch, rows)))
         for kind, effects in rows.effects.items():
-            await connection.execute(ledger_statement(kind), batch.org, *map(list, zip(*effects, strict=True)))
+            statements.append((ledger_statement(kind), [batch.org, *map(list, zip(*effects, strict=True))]))
+        return statements
 
-    async def _append(self, connection: Connection, batch: Batch, rows: Rows) -> None:
+    def _append(self, batch: Batch, rows: Rows) -> Statement:
         arguments: list[Any] = [
             batch.org,
             rows.end,
@@ -64,7 +70,7 @@ class Appender:
         if rows.answers:
             parts.append(batch.answers_statement)
             arguments += self._answer_arguments(batch, rows)
-        await connection.execute(self._statement(tuple(parts)), *arguments)
+        return self._statement(tuple(parts)), arguments
 
     def _answer_arguments(self, batch: Batch, rows: Rows) -> list[Any]:
         return [batch.org, batch.now, *map(list, zip(*rows.answers, strict=True))]
@@ -103,16 +109,28 @@ class Writing:
     async def go_on(self) -> None:
         """Start writing what has been decided since the last part."""
         while self.is_worth_a_part:
-            await self._wait()
-            self._under_way = asyncio.create_task(self._appender.write(self.connection, self.batch))
-            # Let it send before the next command is decided.
-            await asyncio.sleep(0)
+            await self._start(self._appender.prepare(self.batch))
 
     async def finish(self) -> None:
         """Write everything decided so far. Raises what the database raises."""
-        await self._wait()
         while not self.batch.rows.is_empty:
-            await self._appender.write(self.connection, self.batch)
+            statements = self._appender.prepare(self.batch)
+            if self.batch.rows.is_empty:
+                await self._wait()
+                await self._execute(statements)
+            else:
+                await self._start(statements)
+        await self._wait()
+
+    async def _start(self, statements: list[Statement]) -> None:
+        await self._wait()
+        self._under_way = asyncio.create_task(self._execute(statements))
+        # Let it send before the next is decided, or prepared.
+        await asyncio.sleep(0)
+
+    async def _execute(self, statements: list[Statement]) -> None:
+        for sql, arguments in statements:
+            await self.connection.execute(sql, *arguments)
 
     async def _wait(self) -> None:
         if self._under_way is not None:

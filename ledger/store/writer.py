@@ -91,7 +91,9 @@ class OrgWriter:
                     break
                 if batch.outdated and any(batch.is_outdated(find) for find in command.finds()):
                     await self._ask_anew(writing, commands, answers)
+                began_at = monotonic()
                 written.decisions.append(self._decide(batch, command, answers, remembered))
+                limits.decided_s += monotonic() - began_at
                 if writing.is_worth_a_part:
                     await writing.go_on()
         if not is_key_answered:
@@ -267,14 +269,15 @@ class OrgWriter:
         return {(r["principal"], r["key"]): (r["request_hash"], decode_answer(r["answer"])) for r in records}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Limits:
     """How large a batch grows; one command alone may be larger."""
 
     events: int = 1_000
     size_bytes: int = 4 * 1024 * 1024
     deciding_s: float = 0.020
-    began_at: float = field(default_factory=monotonic)
+    # Time spent deciding, without that in which parts of the batch were being written.
+    decided_s: float = 0.0
 
     def are_reached(self, batch: Batch, command: Command) -> bool:
         """Whether *command* must wait for the next batch."""
@@ -283,7 +286,7 @@ class Limits:
         return (
             batch.event_count + command.least_events > self.events
             or batch.size_bytes >= self.size_bytes
-            or monotonic() - self.began_at > self.deciding_s
+            or self.decided_s > self.deciding_s
         )
 
 
