@@ -28,7 +28,9 @@ STATEMENTS: dict[str, tuple[str, list[Any]]] = {
         [
             ORG,
             1,
-            *map(plain_array, (ASKED, [9] * len(ASKED), ["RUNNING"] * len(ASKED))),
+            plain_array(ASKED),
+            plain_array([9] * len(ASKED)),
+            plain_array(["RUNNING"] * len(ASKED)),
             [NOW] * len(ASKED),
             [None] * len(ASKED),
             [None] * len(ASKED),
