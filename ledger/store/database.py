@@ -80,14 +80,16 @@ def is_lack(error: BaseException) -> bool:
     return isinstance(error, asyncpg.PostgresError) and (error.sqlstate or "")[:2] == "53"
 
 
-async def connect(url: str, settings: dict[str, str], *, role: str | None = SERVING_ROLE) -> Connection:
-    """A connection with these session settings, in the serving role unless told otherwise."""
+async def connect(
+    url: str, settings: dict[str, str], *, role: str | None = SERVING_ROLE, reply_timeout_s: float | None = None
+) -> Connection:
+    """A connection with these session settings, in the serving role and with the usual timeout unless told otherwise."""
     if role is not None:
         settings = {**settings, "role": role}
     return await asyncpg.connect(
         url,
         timeout=CONNECT_TIMEOUT_S,
-        command_timeout=REPLY_TIMEOUT_S,
+        command_timeout=REPLY_TIMEOUT_S if reply_timeout_s is None else reply_timeout_s,
         server_settings={"application_name": "jobledger", "timezone": "UTC", **settings},
     )
 

@@ -14,6 +14,7 @@ from jobledger.ledger.store.database import SERVING_ROLE, Connection, connect
 # Any constant will do, as long as every release has the same: two migrations at once wait for each other by it.
 ADVISORY_LOCK = 5_320_861_907_225_941_617
 OLDEST_POSTGRES = 150000
+LONGEST_MIGRATION_S = 7 * 24 * 3600.0
 
 
 class SchemaError(Exception):
@@ -45,7 +46,8 @@ async def migrate(url: str) -> list[str]:
 
     Two at once apply each once: they wait for each other by an advisory lock.
     """
-    connection = await connect(url, {"statement_timeout": "0"}, role=None)
+    # A migration takes as long as it takes, and so does waiting for another's.
+    connection = await connect(url, {"statement_timeout": "0"}, role=None, reply_timeout_s=LONGEST_MIGRATION_S)
     try:
         if connection.get_server_version().major * 10000 < OLDEST_POSTGRES:
             raise SchemaError(f"Postgres 15 or later is needed; this is {connection.get_server_version().major}.")

@@ -16,7 +16,7 @@ import pytest
 
 from jobledger.ledger.domain.job import State
 from jobledger.ledger.postgres.postmaster import binaries_folder
-from jobledger.ledger.store import migration
+from jobledger.ledger.store import database, migration
 from jobledger.ledger.store.database import Connection, connect
 from jobledger.ledger.store.migration import Migration, SchemaError, check_schema, known_migrations, migrate
 from tests.auditor import audit
@@ -66,6 +66,20 @@ async def test_migrations_at_once_are_applied_once(empty_url: str) -> None:
     assert sorted(applied) == [[], [], [], [it.name for it in known_migrations()]]
     async with session(empty_url) as connection:
         assert await connection.fetchval("SELECT count(*) FROM installation") == 1
+
+
+async def test_a_migration_waits_for_another_however_long_it_takes(
+    empty_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Longer than a server waits for the answer to a statement."""
+    monkeypatch.setattr(database, "REPLY_TIMEOUT_S", 0.1)
+    async with session(empty_url) as other:
+        await other.execute("SELECT pg_advisory_lock($1)", migration.ADVISORY_LOCK)
+        waiting = asyncio.ensure_future(migrate(empty_url))
+        done, _ = await asyncio.wait([waiting], timeout=0.5)
+        assert not done
+
+    assert await waiting == [it.name for it in known_migrations()]
 
 
 async def test_an_empty_database_is_refused_with_what_to_do(cluster_url: str) -> None:
