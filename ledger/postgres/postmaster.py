@@ -63,10 +63,17 @@ def binaries_folder() -> Path:
 async def output_of(command: Sequence[str | Path], stdin: bytes = b"") -> tuple[int, str]:
     """Run *command* to its end; return its exit code and what it wrote to both outputs."""
     process = await asyncio.create_subprocess_exec(
-        *command, stdin=PIPE, stdout=PIPE, stderr=STDOUT, cwd="/", env=environment(), start_new_session=True
+        *command,
+        # No pipe for nothing: uvloop refuses to write even that to a process that has ended already.
+        stdin=PIPE if stdin else DEVNULL,
+        stdout=PIPE,
+        stderr=STDOUT,
+        cwd="/",
+        env=environment(),
+        start_new_session=True,
     )
     try:
-        output, _ = await process.communicate(stdin)
+        output, _ = await process.communicate(stdin or None)
     except asyncio.CancelledError:
         process.kill()
         await process.wait()

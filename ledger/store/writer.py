@@ -100,7 +100,9 @@ class OrgWriter:
             await self._recall_refused(connection, commands, written.decisions, batch)
         # If we die after the next line it is for the database to say whether the batch was appended.
         written.is_commit_sent = True
-        await connection.execute("COMMIT")
+        if await connection.execute("COMMIT") != "COMMIT":
+            # Postgres answers so, without an error, to the COMMIT of a transaction that had failed.
+            raise asyncpg.TransactionRollbackError("The batch was rolled back.")
         self.cache.put(batch.accepted.values())
         self.cache.head = batch.head()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 import os
 import signal
@@ -23,6 +24,10 @@ from tests.scripts.place import Place, children, eventually, is_running
 pytestmark = pytest.mark.slow
 
 JOB = {"type": "copy", "name": "nightly"}
+
+
+def none_runs(pids: list[int]) -> bool:
+    return not any(map(is_running, pids))
 
 
 def audit_server(place: Place) -> None:
@@ -164,7 +169,7 @@ def test_a_killed_server_loses_nothing_and_is_started_again(place: Place, worker
             others = children(server.process.pid)
             server.process.kill()
             server.process.wait()
-        eventually(lambda others=others: not any(map(is_running, others)), 10)
+        eventually(functools.partial(none_runs, others), 10)
 
     with place.serving() as server:
         found = {job["id"] for job in server.ask("GET", "/default/jobs?limit=1000")[1]["jobs"]}
