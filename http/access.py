@@ -18,7 +18,8 @@ from jobledger.ledger.domain.access import capabilities_of
 from jobledger.ledger.domain.command import Caller
 from jobledger.projections.principal_query import KnownPrincipal, PrincipalQuery
 
-TOKEN = re.compile(r"jl_([a-z][a-z0-9-]{0,40})_[A-Za-z0-9_-]{43}")
+ORG_NAME = re.compile(r"[a-z][a-z0-9-]{0,40}")
+TOKEN = re.compile(rf"jl_({ORG_NAME.pattern})_[A-Za-z0-9_-]{{43}}")
 DEFAULT_ORG = "default"
 LONGEST_PASSWORD_BYTES = 1024
 # A password that was verified is good for so long without being hashed again, unless its stored hash changes.
@@ -67,6 +68,8 @@ class Access:
         orgs = (named_org,) if at else (org, DEFAULT_ORG)
         found, principal = "", None
         for found in orgs:
+            if not ORG_NAME.fullmatch(found):
+                continue
             principal = await self._principals.by_name(found, name if at else login)
             if principal is not None:
                 break

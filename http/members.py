@@ -45,8 +45,8 @@ def read_members(body: Any, readers: Mapping[str, Reader], *, needed: tuple[str,
     return members
 
 
-def text(longest: int, *, shortest: int = 1) -> Reader:
-    """A string of so many characters."""
+def text(longest: int, *, shortest: int = 1, most_bytes: int | None = None) -> Reader:
+    """A string of so many characters, and in UTF-8 so many bytes."""
 
     def read(value: Any) -> str:
         if not isinstance(value, str):
@@ -55,6 +55,8 @@ def text(longest: int, *, shortest: int = 1) -> Reader:
             raise ValueError(f"is not {shortest} to {longest} characters long")
         if "\0" in value:
             raise ValueError("holds a NUL character")
+        if most_bytes is not None and len(value.encode()) > most_bytes:
+            raise ValueError(f"is longer than {most_bytes} bytes")
         return value
 
     return read

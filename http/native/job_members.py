@@ -35,6 +35,8 @@ from jobledger.ledger.errors import InvalidCommandError
 from jobledger.ledger.store.codec import wire_time
 
 MOST_JOBS = 10_000
+# Both stand in one index, whose rows Postgres limits to about 2,700 bytes.
+SOURCE_BYTES, EXTERNAL_ID_BYTES = 600, 1500
 
 REGISTRATION: dict[str, Reader] = {
     "type": text(200),
@@ -44,11 +46,11 @@ REGISTRATION: dict[str, Reader] = {
     "datastream": datastream,
     "stage": text(200),
     "preceding_job_id": job_id,
-    "preceding_external_id": text(500),
+    "preceding_external_id": text(500, most_bytes=EXTERNAL_ID_BYTES),
     "required_job_ids": list_of(job_id, 10_000),
     "retry_of_job_id": job_id,
-    "source": text(200),
-    "external_id": text(500),
+    "source": text(200, most_bytes=SOURCE_BYTES),
+    "external_id": text(500, most_bytes=EXTERNAL_ID_BYTES),
     "scheduled_at": instant,
     "heartbeat_timeout": timeout,
     "start_timeout": timeout,
@@ -101,6 +103,8 @@ def read_jobs(body: Any) -> list[JobSpec]:
             jobs.append(read_job(one))
         except InvalidCommandError as error:
             raise InvalidCommandError(f"Job {index} of the list: {error.detail}", index=index, **error.facts) from None
+    if sum(len(job.required_job_ids or ()) for job in jobs) > MOST_JOBS:
+        raise InvalidCommandError(f"A list requires at most {MOST_JOBS} jobs in all.", limit=MOST_JOBS)
     return jobs
 
 

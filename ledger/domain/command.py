@@ -107,6 +107,9 @@ class Command(ABC):
     idempotency: Idempotency | None = field(default=None)
 
     capability: ClassVar[str]
+    # Whether its events are counted against the most of a request. What follows by the ledger's own rules is not: a job must
+    # be able to end however many wait for it.
+    is_counted: ClassVar[bool] = True
 
     @property
     def least_events(self) -> int:

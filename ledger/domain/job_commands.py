@@ -110,7 +110,12 @@ class SucceedJob(JobTransition):
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class BreakJob(JobTransition):
-    """Base of what ends a job so that its follow-ups are discarded in the same append."""
+    """Base of what ends a job so that its follow-ups are discarded in the same append.
+
+    The result's ``discarded`` are the ids of those that the caller may see.
+    """
+
+    is_counted: ClassVar[bool] = False
 
     def finds(self) -> Iterable[Find]:
         """Its follow-ups, theirs, and so on."""
@@ -125,12 +130,13 @@ class BreakJob(JobTransition):
         result = super(BreakJob, self).decide(unit)
         job = unit.get(Job, job_stream(self.job_id))
         if job is not None and job.state in BROKEN_STATES:
-            result["discarded"] = discard_follow_ups(unit, job)
+            discarded = discard_follow_ups(unit, job)
+            result["discarded"] = [it.job_id for it in discarded if self.caller.sees(it.domain)]
         return result
 
 
-def discard_follow_ups(unit: UnitOfWork, broken: Job) -> list[int]:
-    """Discard the scheduled jobs behind *broken*, nearest first; their ids."""
+def discard_follow_ups(unit: UnitOfWork, broken: Job) -> list[Job]:
+    """Discard the scheduled jobs behind *broken*, nearest first; those jobs."""
     broken_by_id = {broken.job_id: broken}
     for job_id, preceding_id in unit.found(Find(FOLLOW_UPS, (broken.job_id,))):
         follow_up = unit.get(Job, job_stream(job_id))
@@ -138,7 +144,7 @@ def discard_follow_ups(unit: UnitOfWork, broken: Job) -> list[int]:
         if preceding is not None and follow_up is not None and follow_up.state is State.SCHEDULED:
             follow_up.discard_after(unit.now, preceding)
             broken_by_id[job_id] = follow_up
-    return list(broken_by_id)[1:]
+    return list(broken_by_id.values())[1:]
 
 
 @dataclass(slots=True, kw_only=True, eq=False)

@@ -213,12 +213,13 @@ class RegisterJobs(Command):
         job_id = spec.preceding_job_id
         if spec.preceding_external_id is not None:
             there = known.get((spec.source or "", spec.preceding_external_id))
-            if there is None:
+            job = None if there is None else unit.get(Job, job_stream(there[0]))
+            if job is None or not self.caller.sees(job.domain):
                 raise NotFoundError(
                     f"There is no job {spec.preceding_external_id} of {spec.source} to follow.",
                     preceding_external_id=spec.preceding_external_id,
                 )
-            job_id = there[0]
+            return job
         return None if job_id is None else visible_job(unit, self.caller, job_id)
 
     def _take_id(self, unit: UnitOfWork, spec: JobSpec) -> int:

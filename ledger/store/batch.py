@@ -127,7 +127,7 @@ class Batch:
         unit = Unit(self, answers)
         result = command.decide(unit)
         events = unit.events
-        if len(events) > LARGEST_COMMAND_EVENTS:
+        if len(events) > LARGEST_COMMAND_EVENTS and command.is_counted:
             raise InvalidCommandError(
                 f"One request makes at most {LARGEST_COMMAND_EVENTS} events.", limit=LARGEST_COMMAND_EVENTS
             )

@@ -59,7 +59,8 @@ LOST_CONNECTION_ERRORS = (
     asyncio.TimeoutError,
 )
 # 40 serialization and deadlock, 53 resources, 55 lock not to be had, 57 operator: worth another try as it was.
-PASSING_CLASSES = frozenset({"40", "53", "55", "57"})
+# 25 a node that became read-only, 58 a system that fails: so too, on another connection.
+PASSING_CLASSES = frozenset({"25", "40", "53", "55", "57", "58"})
 
 
 def is_lost_connection(error: BaseException) -> bool:

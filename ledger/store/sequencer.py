@@ -71,6 +71,8 @@ class Sequencer:
         self._room = asyncio.Event()
         self._room.set()
         self._corruption: CorruptLedgerError | None = None
+        # The batch at hand: while its COMMIT is out, it is not known what became of it.
+        self._written = Written()
         # Since when appends have been tried again and again.
         self._failing_since: float | None = None
 
@@ -109,6 +111,7 @@ class Sequencer:
     async def _wait_for_room(self) -> None:
         give_up_at = monotonic() + LONGEST_WAIT_FOR_ROOM_S
         while len(self._queue) >= MOST_WAITING:
+            self._room.clear()
             try:
                 await asyncio.wait_for(self._room.wait(), give_up_at - monotonic())
             except TimeoutError:
@@ -127,7 +130,7 @@ class Sequencer:
         finally:
             # With nothing left that tries, the next command is let in to find out.
             self._failing_since = None
-            self._refuse_all(self._in_hand, UnavailableError("The server stopped before this was decided."))
+            self._refuse_all(self._in_hand, self._stopping())
             self._in_hand = []
 
     def _take_candidates(self) -> list[Waiting]:
@@ -157,6 +160,7 @@ class Sequencer:
                     written = unsure
                 else:
                     unsure = None
+                    self._written = written
                     await self._writer.write(connection, [it.command for it in waiting], written)
                 self._database.give_back_writer(connection)
                 self._failing_since = None
@@ -171,12 +175,11 @@ class Sequencer:
                 return
             except Exception as error:
                 # While a COMMIT is in doubt nothing is written anew, whatever hinders us from finding out.
-                if unsure is None and not is_passing(error):
+                # A statement that takes too long may do so for one command of the batch.
+                is_too_long = isinstance(error, asyncpg.QueryCanceledError) and not written.is_commit_sent
+                if unsure is None and (is_too_long or not is_passing(error)):
                     await self._roll_back(connection)
-                    if unsure is not None:
-                        self._refuse_all(waiting, self._giving_up(error, is_unsure=True))
-                    else:
-                        await self._write_apart(waiting, error)
+                    await self._write_apart(waiting, error)
                     return
                 log.warning("An append to %s is tried again: %s", self._writer.org, type(error).__name__)
                 if connection is not None:
@@ -203,6 +206,8 @@ class Sequencer:
     async def _write_apart(self, waiting: list[Waiting], error: Exception) -> None:
         """Write each alone, so that only the command for which *error* was raised fails."""
         if len(waiting) == 1:
+            if isinstance(error, asyncpg.QueryCanceledError):
+                error = UnavailableError("The database took too long.", retry_after_s=5)
             self._refuse_all(waiting, error)
             return
         for one in waiting:
@@ -229,6 +234,11 @@ class Sequencer:
             await connection.fetchrow(ledger_statement("lock_head"), batch.org)
             header = await connection.fetchval(ledger_statement("header_at"), batch.org, batch.first_position)
         return header is not None and leaf_of(header) == batch.first_leaf
+
+    def _stopping(self) -> LedgerError:
+        if self._written.is_commit_sent:
+            return OutcomeUnknownError("The server stopped while this was being committed.")
+        return UnavailableError("The server stopped before this was decided.")
 
     def _giving_up(self, error: BaseException, *, is_unsure: bool) -> LedgerError:
         if is_unsure:

@@ -192,3 +192,13 @@ def _expected(preceding: list[int | None], running: list[bool], breaking: list[t
                 states[n] = State.DISCARDED
                 fallen.add(n)
     return states
+
+
+async def test_a_job_ends_however_many_wait_for_it(ledger: Ledger) -> None:
+    """What follows by the ledger's own rules is not counted against the most events of a request."""
+    first = await register_running(ledger)
+    await ledger.execute(registration(*(spec(preceding_job_id=first) for _ in range(10_000))))
+
+    outcome = await ledger.execute(fail(first))
+
+    assert outcome.event_count == 10_001

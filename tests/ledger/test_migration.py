@@ -18,10 +18,11 @@ from jobledger.ledger.domain.job import State
 from jobledger.ledger.postgres.postmaster import binaries_folder
 from jobledger.ledger.store import database, migration
 from jobledger.ledger.store.database import Connection, connect
+from jobledger.ledger.store.ledger import Ledger
 from jobledger.ledger.store.migration import Migration, SchemaError, check_schema, known_migrations, migrate
 from tests.auditor import audit
 from tests.cluster import fresh_database, running_cluster, session, url_of
-from tests.world import ORG, fail, register_chain, serving
+from tests.world import ORG, fail, register, register_chain, serving
 
 SYSTEM_BINARIES = Path("/usr/lib/postgresql/15/bin")
 BINARIES = {18: binaries_folder(), 16: binaries_folder().parents[1] / "pginstall" / "bin", 15: SYSTEM_BINARIES}
@@ -243,3 +244,18 @@ async def dba_helps(url: str, *expected: str) -> None:
 
     await migrate(owner_url)
     await smoke(owner_url)
+
+
+async def test_first_statistics_leave_what_is_recorded_alone(ledger: Ledger, database_url: str) -> None:
+    """A database that was in use before that migration keeps every row."""
+    await register(ledger, source="cron", external_id="1")
+    sql = next(it.sql for it in known_migrations() if it.name == "0003_first_statistics")
+    count = "SELECT (SELECT count(*) FROM event), (SELECT count(*) FROM job), (SELECT count(*) FROM content)"
+    async with session(database_url) as connection:
+        before = await connection.fetchrow(count)
+
+        await connection.execute(sql)
+
+        assert before == await connection.fetchrow(count)
+        assert before is not None
+        assert before[0] > 0
