@@ -14,11 +14,10 @@ from time import monotonic
 from argon2 import PasswordHasher
 from argon2.exceptions import Argon2Error, InvalidHashError
 
-from jobledger.ledger.domain.access import capabilities_of
+from jobledger.ledger.domain.access import ORG_NAME, capabilities_of
 from jobledger.ledger.domain.command import Caller
 from jobledger.projections.principal_query import KnownPrincipal, PrincipalQuery
 
-ORG_NAME = re.compile(r"[a-z][a-z0-9-]{0,40}")
 TOKEN = re.compile(rf"jl_({ORG_NAME.pattern})_[A-Za-z0-9_-]{{43}}")
 DEFAULT_ORG = "default"
 LONGEST_PASSWORD_BYTES = 1024

@@ -19,6 +19,7 @@ RESERVED_ORG_NAMES = frozenset(
     {"api", "ledger", "aggregates", "webconsole", "commandcenter", "console", "healthz", "readyz", "metrics", "docs"}
     | {"workflow", "info", "rest", "sharing", "mainui", "static"}
 )
+ORG_NAME = re.compile(r"[a-z][a-z0-9-]{0,40}")
 ORG_STREAM = "org"
 PRINCIPALS_BY_NAME = "principals_by_name"
 
@@ -46,7 +47,7 @@ def capabilities_of(roles: Iterable[str]) -> frozenset[str]:
 
 def must_be_org_name(name: str) -> None:
     """Raise InvalidCommandError unless an org may be named so."""
-    if not re.fullmatch(r"[a-z][a-z0-9-]{0,40}", name) or name in RESERVED_ORG_NAMES:
+    if not ORG_NAME.fullmatch(name) or name in RESERVED_ORG_NAMES:
         raise InvalidCommandError(
             "An org's name is 1 to 41 of a-z, 0-9 and -, begins with a letter, and is not a reserved word.", name=name
         )

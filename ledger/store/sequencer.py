@@ -76,11 +76,6 @@ class Sequencer:
         # Since when appends have been tried again and again.
         self._failing_since: float | None = None
 
-    @property
-    def waiting(self) -> int:
-        """How many commands are queued or being decided."""
-        return len(self._queue) + len(self._in_hand)
-
     async def enqueue(self, command: Command) -> asyncio.Future[Outcome]:
         """Queue *command*; the future tells what becomes of it. A caller's commands are decided in the order it queued them.
 
