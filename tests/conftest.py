@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, settings
 from jobledger.ledger.store.database import Database
 from jobledger.ledger.store.ledger import Ledger
 from jobledger.ledger.store.migration import migrate
+from jobledger.ledger.store.pipeline import Pipeline
 from tests.auditor import audit
 from tests.cluster import fresh_database, running_cluster, session, url_of
 from tests.world import ORG, projections
@@ -72,3 +73,17 @@ async def ledger(database: Database) -> AsyncIterator[Ledger]:
     await ledger.create_org(ORG)
     yield ledger
     await ledger.close()
+
+
+@pytest.fixture
+def under_lock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is decided ahead of the head's lock: what waits together is one batch."""
+    monkeypatch.setattr(Pipeline, "is_worth_trying", False)
+
+
+@pytest.fixture(params=["ahead", "under_lock"])
+def either_way(request: pytest.FixtureRequest) -> str:
+    """Whether batches are decided ahead of the head's lock, where they can be, or always under it."""
+    if request.param == "under_lock":
+        request.getfixturevalue("under_lock")
+    return str(request.param)

@@ -16,6 +16,7 @@ from jobledger.ledger.store.database import Database
 from jobledger.ledger.store.ledger import Ledger
 from jobledger.projections.access import AccessProjection
 from jobledger.projections.jobs import JobsProjection
+from tests.cluster import session
 
 ORG = "acme"
 EVERYTHING = frozenset().union(*CAPABILITIES_BY_ROLE.values()) | {"ledger.watch"}
@@ -49,6 +50,14 @@ async def serving(url: str) -> AsyncIterator[Ledger]:
         await ledger.close()
     finally:
         await database.close()
+
+
+@asynccontextmanager
+async def held_head(url: str) -> AsyncIterator[None]:
+    """The org's head, locked as by another server's batch."""
+    async with session(url) as connection, connection.transaction():
+        await connection.execute("SELECT 1 FROM ledger_head WHERE org = $1 FOR UPDATE", ORG)
+        yield
 
 
 def spec(**members: Any) -> JobSpec:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Self, TypeAlias
 
 import orjson
@@ -21,8 +21,16 @@ EVENTS_A_PART = 64
 MOST_EVENTS_A_PART = 1_000
 
 
-# SQL with its arguments.
+# The SQLSTATE by which a batch decided ahead of the head's lock learns that it does not count.
+HEAD_HAS_MOVED = "JL001"
+STORE_PARTS = (
+    *("write_head", "move_head", "insert_headers", "insert_contents"),
+    *("remember_answers", "replace_answers", "credential", "heartbeat"),
+)
+
+# SQL with its arguments; and a part of such: its name instead of the SQL.
 Statement: TypeAlias = tuple[str, list[Any]]
+Part: TypeAlias = tuple[str, list[Any]]
 
 
 class Appender:
@@ -30,7 +38,7 @@ class Appender:
 
     def __init__(self, projections: Sequence[InlineProjection]) -> None:
         self.projections = projections
-        self._parts = {name: ledger_statement(name) for name in ("remember_answers", "replace_answers")}
+        self._parts = {name: ledger_statement(name).rstrip().rstrip(";") for name in STORE_PARTS}
         for projection in projections:
             self._parts |= projection.write_statements
         self._statements: dict[tuple[str, ...], str] = {}
@@ -39,53 +47,67 @@ class Appender:
         """The statements that write the next part of what the batch has decided and not yet written."""
         rows = batch.take_rows(MOST_EVENTS_A_PART)
         statements: list[Statement] = []
+        answers = self._answers(batch, rows)
         if rows.streams:
-            statements.append(self._append(batch, rows))
-        elif rows.answers:
-            statements.append((self._parts[batch.answers_statement], self._answer_arguments(batch, rows)))
-        for kind, effects in rows.effects.items():
-            statements.append((ledger_statement(kind), [batch.org, *map(list, zip(*effects, strict=True))]))
+            head = [batch.org, rows.end, leaf_of(rows.headers[-1]), batch.now, _json(batch.numbers)]
+            parts = [("write_head", head), *self._events(batch, rows), *answers]
+            statements.append(self._joined(parts, "SELECT"))
+        elif answers:
+            ((name, arguments),) = answers
+            statements.append((self._parts[name], arguments))
+        for kind, arguments in self._effects(batch, rows):
+            statements.append((ledger_statement(kind), arguments))
         return statements
 
-    def _append(self, batch: Batch, rows: Rows) -> Statement:
-        arguments: list[Any] = [
-            batch.org,
-            rows.end,
-            leaf_of(rows.headers[-1]),
-            batch.now,
-            orjson.dumps(batch.numbers).decode(),
-            rows.first_position,
-            plain_array(rows.streams),
-            plain_array(rows.versions),
-            plain_array(rows.types),
-            rows.headers,
-            rows.bodies,
-        ]
-        parts: list[str] = []
+    def prepare_ahead(self, batch: Batch) -> Statement:
+        """The one statement that writes all the batch has decided if the head is still the one it was decided on.
+
+        It returns the database's clock, or fails with HEAD_HAS_MOVED. The batch goes on as if nothing had been prepared.
+        """
+        rows, before, after = batch.rows, batch.first_head, batch.head()
+        move = [batch.org, after.size, after.last_leaf, after.recorded_at, _json(after.numbers)]
+        move += [before.size, before.last_leaf, _json(before.projections)]
+        parts = [("move_head", move), *self._events(batch, rows), *self._answers(batch, rows)]
+        parts += self._effects(batch, rows)
+        # The head before all else, so that nothing is locked by who does not hold it.
+        return self._joined(parts, "SELECT coalesce((SELECT clock FROM move_head), head_has_moved())")
+
+    def _events(self, batch: Batch, rows: Rows) -> Iterator[Part]:
+        """Headers, contents and the rows of the projections."""
+        if not rows.streams:
+            return
+        org, first = batch.org, rows.first_position
+        columns = [plain_array(rows.streams), plain_array(rows.versions), plain_array(rows.types), rows.headers]
+        yield "insert_headers", [org, first, batch.now, *columns]
+        yield "insert_contents", [org, first, rows.bodies]
         for projection in self.projections:
             changes = [it for it in rows.changed.values() if type(it.after) is projection.aggregate_class]
-            for name, columns in projection.writes(changes) if changes else ():
-                parts.append(name)
-                arguments += [batch.org, batch.projections[projection.name]["gen"], *columns]
-        if rows.answers:
-            parts.append(batch.answers_statement)
-            arguments += self._answer_arguments(batch, rows)
-        return self._statement(tuple(parts)), arguments
+            for name, written in projection.writes(changes) if changes else ():
+                yield name, [org, batch.projections[projection.name]["gen"], *written]
 
-    def _answer_arguments(self, batch: Batch, rows: Rows) -> list[Any]:
-        return [batch.org, batch.now, *map(list, zip(*rows.answers, strict=True))]
+    def _answers(self, batch: Batch, rows: Rows) -> list[Part]:
+        if not rows.answers:
+            return []
+        return [(batch.answers_statement, [batch.org, batch.now, *map(list, zip(*rows.answers, strict=True))])]
 
-    def _statement(self, parts: tuple[str, ...]) -> str:
-        """The append, joined by those statements of the projections, and of the answers, that have rows."""
-        if parts not in self._statements:
-            sql = ledger_statement("append").rstrip()
-            used = parameter_count(sql)
-            for name in parts:
-                part = self._parts[name]
-                sql += f", {name} AS (\n{shift_parameters(part, used)})"
-                used += parameter_count(part)
-            self._statements[parts] = sql + "\nSELECT"
-        return self._statements[parts]
+    def _effects(self, batch: Batch, rows: Rows) -> list[Part]:
+        return [(kind, [batch.org, *map(list, zip(*effects, strict=True))]) for kind, effects in rows.effects.items()]
+
+    def _joined(self, parts: Sequence[Part], result: str) -> Statement:
+        """The parts as one statement, each a data-modifying query of its own, and what it returns."""
+        names = tuple(name for name, _ in parts)
+        if names not in self._statements:
+            used = 0
+            queries = []
+            for name in names:
+                queries.append(f"{name} AS (\n{shift_parameters(self._parts[name], used)}\n)")
+                used += parameter_count(self._parts[name])
+            self._statements[names] = f"WITH {', '.join(queries)}\n{result}"
+        return self._statements[names], [argument for _, arguments in parts for argument in arguments]
+
+
+def _json(value: Mapping[str, Any]) -> str:
+    return orjson.dumps(value).decode()
 
 
 class Writing:

@@ -78,7 +78,7 @@ class Batch:
 
     def __init__(self, org: str, head: Head, now: datetime, aggregates: dict[str, Aggregate | None]) -> None:
         self.org = org
-        self._first_head = head
+        self.first_head = head
         self.now = now
         self.recorded_at = wire_time(now)
         self.first_position = head.size
@@ -100,12 +100,12 @@ class Batch:
     @property
     def last_leaf(self) -> bytes:
         """The leaf of the last event, of this batch or before it."""
-        return self._first_head.last_leaf if self.last_header is None else leaf_of(self.last_header)
+        return self.first_head.last_leaf if self.last_header is None else leaf_of(self.last_header)
 
     def head(self) -> Head:
         """The head as it stands with what was accepted."""
         if not self.event_count:
-            return self._first_head
+            return self.first_head
         return Head(self.size, self.last_leaf, self.now, dict(self.numbers), self.projections)
 
     def is_outdated(self, find: Find) -> bool:

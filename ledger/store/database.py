@@ -106,6 +106,7 @@ class Database:
         self._readers = readers
         self._pool: asyncpg.Pool[asyncpg.Record] | None = None
         self._writers_free = asyncio.Semaphore(writers)
+        self._writers_asked_for = 0
         self._idle_writers: list[Connection] = []
 
     async def open(self) -> None:
@@ -154,9 +155,18 @@ class Database:
         async with self.reader() as connection:
             return await connection.fetch(sql, *arguments)
 
+    @property
+    def are_writers_wanted(self) -> bool:
+        """Whether somebody waits for a writer's connection."""
+        return self._writers_asked_for > 0
+
     async def take_writer(self) -> Connection:
         """A writer's connection; give it back, or drop it. Raises what connecting raises."""
-        await self._writers_free.acquire()
+        self._writers_asked_for += 1
+        try:
+            await self._writers_free.acquire()
+        finally:
+            self._writers_asked_for -= 1
         try:
             while self._idle_writers:
                 connection = self._idle_writers.pop()

@@ -15,6 +15,7 @@ from jobledger.ledger.domain.job import Job, job_stream
 from jobledger.ledger.errors import NotFoundError, UnavailableError
 from jobledger.ledger.store.appender import Appender
 from jobledger.ledger.store.cache import Cache, Memory
+from jobledger.ledger.store.clock import DatabaseClock
 from jobledger.ledger.store.database import Database
 from jobledger.ledger.store.loading import load_aggregates
 from jobledger.ledger.store.projection import InlineProjection
@@ -46,6 +47,7 @@ class Ledger:
         self.recorder = Recorder(database)
         self.projections = projections
         self._appender = Appender(projections)
+        self._clock = DatabaseClock()
         self._memory = Memory(MEMORY_BYTES)
         self._sequencers: dict[str, Sequencer] = {}
         self._is_closing = False
@@ -96,6 +98,6 @@ class Ledger:
     def _sequencer(self, org: str) -> Sequencer:
         sequencer = self._sequencers.get(org)
         if sequencer is None:
-            writer = OrgWriter(org, self._appender, Cache(self._memory))
+            writer = OrgWriter(org, self._appender, Cache(self._memory), self._clock)
             sequencer = self._sequencers[org] = Sequencer(writer, self.database)
         return sequencer

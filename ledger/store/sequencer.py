@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
 from time import monotonic
 
 import asyncpg
@@ -17,19 +15,26 @@ from jobledger.ledger.errors import (
     DatabaseIsAwayError,
     LedgerError,
     OutcomeUnknownError,
-    QueueIsFullError,
     UnavailableError,
 )
 from jobledger.ledger.store.batch import Batch
 from jobledger.ledger.store.codec import leaf_of
-from jobledger.ledger.store.database import Connection, Database, is_lack, is_lost_connection, is_passing
+from jobledger.ledger.store.database import (
+    LOST_CONNECTION_ERRORS,
+    Connection,
+    Database,
+    is_lack,
+    is_lost_connection,
+    is_passing,
+)
+from jobledger.ledger.store.deciding import Written
+from jobledger.ledger.store.pipeline import Left, Pipeline
+from jobledger.ledger.store.queue import LONGEST_WAIT_FOR_ROOM_S, CommandQueue, Waiting, refuse_all
 from jobledger.ledger.store.statement import ledger_statement
-from jobledger.ledger.store.writer import OrgWriter, Written
+from jobledger.ledger.store.writer import OrgWriter
 
 log = logging.getLogger(__name__)
 
-MOST_WAITING = 4_096
-LONGEST_WAIT_FOR_ROOM_S = 2.0
 MOST_CANDIDATES = 1_000
 # How long a queued command outlives the database: longer than a paused writer keeps the head's lock.
 PATIENCE_S = 20.0
@@ -38,38 +43,16 @@ PATIENCE_WITH_LACK_S = 2.0
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 1.0
 
 
-@dataclass(slots=True)
-class Waiting:
-    """A queued command and who waits for what becomes of it."""
-
-    command: Command
-    outcome: asyncio.Future[Outcome]
-    queued_at: float
-
-    def accept(self, outcome: Outcome) -> None:
-        """Answer the caller, if it is still there."""
-        if not self.outcome.done():
-            self.outcome.set_result(outcome)
-
-    def refuse(self, error: BaseException) -> None:
-        """Answer the caller with why not, if it is still there."""
-        if not self.outcome.done():
-            self.outcome.set_exception(error)
-            # A caller that went away asks nobody: its refusal is no unseen error.
-            self.outcome.exception()
-
-
 class Sequencer:
     """Appends one org's commands in order of arrival."""
 
     def __init__(self, writer: OrgWriter, database: Database) -> None:
         self._writer = writer
         self._database = database
-        self._queue: deque[Waiting] = deque()
+        self._queue = CommandQueue()
+        self._pipeline = Pipeline(writer, database, self._queue)
         self._in_hand: list[Waiting] = []
         self._task: asyncio.Task[None] | None = None
-        self._room = asyncio.Event()
-        self._room.set()
         self._corruption: CorruptLedgerError | None = None
         # The batch at hand: while its COMMIT is out, it is not known what became of it.
         self._written = Written()
@@ -83,67 +66,67 @@ class Sequencer:
         appended; OutcomeUnknownError. Or CorruptLedgerError, where an operator must act first. Once queued a command is
         decided, whether or not its caller still waits.
         """
-        if len(self._queue) >= MOST_WAITING:
-            await self._wait_for_room()
+        await self._queue.wait_for_room()
         if self._corruption is not None:
             raise self._corruption
         if self._failing_since is not None and monotonic() > self._failing_since + LONGEST_WAIT_FOR_ROOM_S:
             # What is queued goes on trying; to wait behind it would only be to learn the same later.
             raise DatabaseIsAwayError("The database cannot take this now.", retry_after_s=2)
-        waiting = Waiting(command, asyncio.get_running_loop().create_future(), monotonic())
-        self._queue.append(waiting)
-        if len(self._queue) >= MOST_WAITING:
-            self._room.clear()
+        outcome = self._queue.put(command)
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._run(), name=f"sequencer of {self._writer.org}")
-        return waiting.outcome
+        return outcome
 
     async def drain(self) -> None:
         """Wait until all that is queued has been answered."""
         while self._task is not None and not self._task.done():
             await asyncio.wait([self._task])
 
-    async def _wait_for_room(self) -> None:
-        give_up_at = monotonic() + LONGEST_WAIT_FOR_ROOM_S
-        while len(self._queue) >= MOST_WAITING:
-            self._room.clear()
-            try:
-                await asyncio.wait_for(self._room.wait(), give_up_at - monotonic())
-            except TimeoutError:
-                raise QueueIsFullError("Too many requests are waiting.", retry_after_s=2) from None
-
     async def _run(self) -> None:
         """Write batches until nothing is queued."""
         try:
             while self._queue:
-                self._in_hand = self._take_candidates()
+                left = await self._go_ahead()
+                self._in_hand = left.waiting
                 if self._corruption is not None:
-                    self._refuse_all(self._in_hand, self._corruption)
-                else:
-                    await self._write(self._in_hand)
+                    refuse_all(left.waiting, self._corruption)
+                elif left.waiting:
+                    await self._write(left.waiting, left.unsure, is_key_answered=left.is_key_answered)
                 self._in_hand = []
         finally:
             # With nothing left that tries, the next command is let in to find out.
             self._failing_since = None
-            self._refuse_all(self._in_hand, self._stopping())
+            refuse_all(self._in_hand, self._stopping())
             self._in_hand = []
+
+    async def _go_ahead(self) -> Left:
+        """Append what needs no lock; what is to be decided under it next."""
+        if self._corruption is None and self._pipeline.is_worth_trying:
+            try:
+                return await self._pipeline.run()
+            except (*LOST_CONNECTION_ERRORS, asyncpg.PostgresError):
+                # No connection: under the lock one is tried for again and again.
+                pass
+        return Left(self._take_candidates())
 
     def _take_candidates(self) -> list[Waiting]:
         candidates: list[Waiting] = []
         events = 0
         while self._queue and len(candidates) < MOST_CANDIDATES:
-            events += self._queue[0].command.least_events
+            events += self._queue.next_command.least_events
             if candidates and events > MOST_CANDIDATES:
                 break
-            candidates.append(self._queue.popleft())
-        if len(self._queue) < MOST_WAITING:
-            self._room.set()
+            candidates.append(self._queue.take())
         return candidates
 
-    async def _write(self, waiting: list[Waiting]) -> None:
-        """Append a batch of these, answer it, and put the rest back into the queue."""
+    async def _write(
+        self, waiting: list[Waiting], unsure: Written | None = None, *, is_key_answered: bool = False
+    ) -> None:
+        """Append a batch of these, answer it, and put the rest back into the queue.
+
+        *unsure* is one of the first of them of which it is not known whether it was appended.
+        """
         pause_s = FIRST_PAUSE_S
-        unsure: Written | None = None
         while True:
             connection: Connection | None = None
             written = Written()
@@ -156,7 +139,8 @@ class Sequencer:
                 else:
                     unsure = None
                     self._written = written
-                    await self._writer.write(connection, [it.command for it in waiting], written)
+                    commands = [it.command for it in waiting]
+                    await self._writer.write(connection, commands, written, is_key_answered=is_key_answered)
                 self._database.give_back_writer(connection)
                 self._failing_since = None
                 self._answer(waiting, written)
@@ -166,7 +150,7 @@ class Sequencer:
                 if isinstance(error, CorruptLedgerError):
                     log.critical("The ledger of %s cannot be written: %s", self._writer.org, error)
                     self._corruption = error
-                self._refuse_all(waiting, error)
+                refuse_all(waiting, error)
                 return
             except Exception as error:
                 # While a COMMIT is in doubt nothing is written anew, whatever hinders us from finding out.
@@ -184,26 +168,22 @@ class Sequencer:
                 self._failing_since = self._failing_since or monotonic()
                 patience_s = PATIENCE_WITH_LACK_S if is_lack(error) else PATIENCE_S
                 if monotonic() >= waiting[-1].queued_at + patience_s:
-                    self._refuse_all(waiting, self._giving_up(error, is_unsure=unsure is not None))
+                    self._give_up(waiting, error, unsure)
                     return
                 await asyncio.sleep(pause_s)
                 pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
 
     def _answer(self, waiting: list[Waiting], written: Written) -> None:
-        decided = len(written.decisions)
-        self._queue.extendleft(reversed(waiting[decided:]))
+        self._queue.put_back(waiting[len(written.decisions) :])
         for one, decision in zip(waiting, written.decisions, strict=False):
-            if isinstance(decision, Exception):
-                one.refuse(decision)
-            else:
-                one.accept(decision)
+            one.answer(decision)
 
     async def _write_apart(self, waiting: list[Waiting], error: Exception) -> None:
         """Write each alone, so that only the command for which *error* was raised fails."""
         if len(waiting) == 1:
             if isinstance(error, asyncpg.QueryCanceledError):
                 error = UnavailableError("The database took too long.", retry_after_s=5)
-            self._refuse_all(waiting, error)
+            refuse_all(waiting, error)
             return
         for one in waiting:
             await self._write([one])
@@ -235,15 +215,17 @@ class Sequencer:
             return OutcomeUnknownError("The server stopped while this was being committed.")
         return UnavailableError("The server stopped before this was decided.")
 
-    def _giving_up(self, error: BaseException, *, is_unsure: bool) -> LedgerError:
-        if is_unsure:
-            return OutcomeUnknownError(
+    def _give_up(self, waiting: Sequence[Waiting], error: BaseException, unsure: Written | None) -> None:
+        """Refuse them; of those in a batch whose COMMIT is in doubt it is not known what became."""
+        sent = 0 if unsure is None else len(unsure.decisions)
+        refuse_all(
+            waiting[:sent],
+            OutcomeUnknownError(
                 "The database was lost while this was being committed. Repeat with the same Idempotency-Key."
-            )
+            ),
+        )
         if is_lost_connection(error):
-            return DatabaseIsAwayError("The database does not answer.", retry_after_s=5)
-        return UnavailableError("The database cannot take this now.", retry_after_s=5)
-
-    def _refuse_all(self, waiting: Sequence[Waiting], error: BaseException) -> None:
-        for one in waiting:
-            one.refuse(error)
+            refusal: LedgerError = DatabaseIsAwayError("The database does not answer.", retry_after_s=5)
+        else:
+            refusal = UnavailableError("The database cannot take this now.", retry_after_s=5)
+        refuse_all(waiting[sent:], refusal)

@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from itertools import groupby
+from math import inf
 from time import monotonic
 from typing import Any
 
 import asyncpg
 
 from jobledger.ledger.domain.aggregate import Aggregate
-from jobledger.ledger.domain.command import Command, Find, Outcome
+from jobledger.ledger.domain.command import Command, Find
 from jobledger.ledger.domain.event_types import must_know
-from jobledger.ledger.errors import (
-    IdempotencyKeyReusedError,
-    NotFoundError,
-    ReleaseDiffersError,
-)
+from jobledger.ledger.errors import NotFoundError, ReleaseDiffersError
 from jobledger.ledger.store.appender import Appender, Writing
-from jobledger.ledger.store.batch import Batch, decode_answer
+from jobledger.ledger.store.batch import Batch
 from jobledger.ledger.store.cache import Cache
+from jobledger.ledger.store.clock import DatabaseClock
 from jobledger.ledger.store.codec import StoredEvent, leaf_of
 from jobledger.ledger.store.database import Connection
+from jobledger.ledger.store.deciding import (
+    Answers,
+    Limits,
+    Written,
+    answer_as_remembered,
+    decide,
+    recall,
+    refused_with_key,
+)
 from jobledger.ledger.store.head import Head, read_head
 from jobledger.ledger.store.loading import load_aggregates
 from jobledger.ledger.store.statement import ledger_statement
@@ -31,25 +37,21 @@ from jobledger.ledger.store.statement import ledger_statement
 MOST_EVENTS_OF_OTHERS = 5_000
 
 
-@dataclass(slots=True)
-class Written:
-    """A batch that was decided, and perhaps committed: what to answer, and how to recognise it in the store."""
-
-    decisions: list[Outcome | Exception] = field(default_factory=list)
-    batch: Batch | None = None
-    is_commit_sent: bool = False
-
-
 class OrgWriter:
     """Writes batches of one org, on any connection, with what it remembers of the org's aggregates."""
 
-    def __init__(self, org: str, appender: Appender, cache: Cache) -> None:
+    def __init__(self, org: str, appender: Appender, cache: Cache, clock: DatabaseClock) -> None:
         self.org = org
         self.cache = cache
-        self._appender = appender
+        self.clock = clock
+        self.appender = appender
+        # When it was last noticed that another process appends to this org too.
+        self.others_seen_at = -inf
         self._projections = appender.projections
 
-    async def write(self, connection: Connection, commands: Sequence[Command], written: Written) -> None:
+    async def write(
+        self, connection: Connection, commands: Sequence[Command], written: Written, *, is_key_answered: bool = False
+    ) -> None:
         """Decide as many of *commands*, from the first, as make a batch, and commit them.
 
         That no Idempotency-Key was answered before is taken for granted, and found out by their being unique when the
@@ -59,7 +61,7 @@ class OrgWriter:
         ReleaseDiffersError, CorruptLedgerError.
         """
         try:
-            await self._write(connection, commands, written, is_key_answered=False)
+            await self._write(connection, commands, written, is_key_answered=is_key_answered)
         except asyncpg.UniqueViolationError as error:
             if error.constraint_name != "idempotency_pkey":
                 raise
@@ -80,24 +82,26 @@ class OrgWriter:
         batch = written.batch = Batch(self.org, head, max(clock, head.recorded_at), aggregates)
         answers = await self._answer(connection, batch, [find for command in commands for find in command.finds()])
         await self._load_found(connection, batch, commands, answers)
-        remembered: dict[tuple[str, str], tuple[bytes, Outcome]] = {}
+        remembered: Answers = {}
         if is_key_answered:
-            remembered = await self._recall(connection, batch, commands)
+            remembered = await recall(connection, self.org, batch.now, commands)
             batch.answers_statement = "replace_answers"
         limits = Limits()
-        async with Writing(self._appender, connection, batch) as writing:
+        async with Writing(self.appender, connection, batch) as writing:
             for command in commands:
                 if limits.are_reached(batch, command):
                     break
                 if batch.outdated and any(batch.is_outdated(find) for find in command.finds()):
                     await self._ask_anew(writing, commands, answers)
                 began_at = monotonic()
-                written.decisions.append(self._decide(batch, command, answers, remembered))
+                written.decisions.append(decide(batch, command, answers, remembered))
                 limits.decided_s += monotonic() - began_at
                 if writing.is_worth_a_part:
                     await writing.go_on()
-        if not is_key_answered:
-            await self._recall_refused(connection, commands, written.decisions, batch)
+        refused = {} if is_key_answered else refused_with_key(commands, written.decisions)
+        if refused:
+            known = await recall(connection, self.org, batch.now, [commands[number] for number in refused])
+            answer_as_remembered(commands, written.decisions, refused, known, batch)
         # If we die after the next line it is for the database to say whether the batch was appended.
         written.is_commit_sent = True
         if await connection.execute("COMMIT") != "COMMIT":
@@ -105,42 +109,6 @@ class OrgWriter:
             raise asyncpg.TransactionRollbackError("The batch was rolled back.")
         self.cache.put(batch.accepted.values())
         self.cache.head = batch.head()
-
-    async def _recall_refused(
-        self, connection: Connection, commands: Sequence[Command], decisions: list[Outcome | Exception], batch: Batch
-    ) -> None:
-        """Give the refused whose request was accepted before that answer: it is for what it did that it is refused now.
-
-        A refusal writes no answer, so that none is found out by being there twice.
-        """
-        refused = {
-            number: (commands[number].caller.principal, idempotency.key)
-            for number, decision in enumerate(decisions)
-            if isinstance(decision, Exception) and (idempotency := commands[number].idempotency) is not None
-        }
-        remembered = await self._recall(connection, batch, [commands[number] for number in refused])
-        for number, key in refused.items():
-            # What this batch itself remembers was accepted after the refusal.
-            if key in remembered and key not in batch.answered:
-                decisions[number] = _repeat_or_refuse(commands[number], *remembered[key])
-
-    def _decide(
-        self,
-        batch: Batch,
-        command: Command,
-        answers: Mapping[Find, Any],
-        remembered: Mapping[tuple[str, str], tuple[bytes, Outcome]],
-    ) -> Outcome | Exception:
-        try:
-            if command.idempotency is not None:
-                key = (command.caller.principal, command.idempotency.key)
-                earlier = batch.answered.get(key) or remembered.get(key)
-                if earlier is not None:
-                    return _repeat(command, *earlier)
-            return batch.execute(command, answers)
-        except Exception as refusal:
-            # Deciding touches nothing but memory, and what fails there leaves no trace: it fails its command alone.
-            return refusal
 
     async def _ask_anew(self, writing: Writing, commands: Sequence[Command], answers: dict[Find, Any]) -> None:
         """Bring the answers to finds up to date with what the batch has decided: write that, same transaction, and ask."""
@@ -161,6 +129,7 @@ class OrgWriter:
         record = await connection.fetchrow(ledger_statement("lock_head"), self.org)
         if record is None:
             raise NotFoundError(f"There is no org {self.org}.", org=self.org)
+        self.clock.hear(record["clock"])
         head = read_head(record)
         for projection in self._projections:
             if not head.is_of_fold(projection.name, projection.fold_version):
@@ -176,6 +145,8 @@ class OrgWriter:
         known = self.cache.head
         if known is not None and head.is_same_history_as(known):
             return
+        if known is not None:
+            self.others_seen_at = monotonic()
         others: list[StoredEvent] | None = None
         if known is not None and 0 <= head.size - known.size <= MOST_EVENTS_OF_OTHERS:
             others = await self._events_since(connection, known)
@@ -256,53 +227,3 @@ class OrgWriter:
             given = await projection.answer(connection, self.org, generation, kind, asked)
             answers.update(zip(asked, given, strict=True))
         return answers
-
-    async def _recall(
-        self, connection: Connection, batch: Batch, commands: Sequence[Command]
-    ) -> dict[tuple[str, str], tuple[bytes, Outcome]]:
-        """What was answered before to the commands' Idempotency-Keys."""
-        keys = [(it.caller.principal, it.idempotency.key) for it in commands if it.idempotency is not None]
-        if not keys:
-            return {}
-        principals, names = zip(*keys, strict=True)
-        records = await connection.fetch(
-            ledger_statement("recall_answers"), self.org, batch.now, list(principals), list(names)
-        )
-        return {(r["principal"], r["key"]): (r["request_hash"], decode_answer(r["answer"])) for r in records}
-
-
-@dataclass(slots=True)
-class Limits:
-    """How large a batch grows; one command alone may be larger."""
-
-    events: int = 1_000
-    size_bytes: int = 4 * 1024 * 1024
-    deciding_s: float = 0.020
-    # Time spent deciding, without that in which parts of the batch were being written.
-    decided_s: float = 0.0
-
-    def are_reached(self, batch: Batch, command: Command) -> bool:
-        """Whether *command* must wait for the next batch."""
-        if batch.event_count == 0:
-            return False
-        return (
-            batch.event_count + command.least_events > self.events
-            or batch.size_bytes >= self.size_bytes
-            or self.decided_s > self.deciding_s
-        )
-
-
-def _repeat(command: Command, request_hash: bytes, outcome: Outcome) -> Outcome:
-    assert command.idempotency is not None
-    if request_hash != command.idempotency.request_hash:
-        raise IdempotencyKeyReusedError(
-            "This Idempotency-Key was sent with another request.", key=command.idempotency.key
-        )
-    return outcome._replace(is_repeated=True, events=())
-
-
-def _repeat_or_refuse(command: Command, request_hash: bytes, outcome: Outcome) -> Outcome | Exception:
-    try:
-        return _repeat(command, request_hash, outcome)
-    except IdempotencyKeyReusedError as refusal:
-        return refusal

@@ -36,6 +36,8 @@ from tests.world import ALICE, ORG, idempotency, ids, register, register_running
 
 ORG_NUMBERS = count(1)
 
+pytestmark = pytest.mark.usefixtures("either_way")
+
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Poisoned(JobTransition):

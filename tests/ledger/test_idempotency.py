@@ -27,6 +27,8 @@ from tests.world import (
     succeed,
 )
 
+pytestmark = pytest.mark.usefixtures("either_way")
+
 
 async def size(ledger: Ledger) -> int:
     return (await ledger.recorder.head(ORG)).size
@@ -179,6 +181,7 @@ async def test_what_can_be_done_only_once_is_answered_again(ledger: Ledger) -> N
     assert [type(it) for it in results[1:]] == [IdempotencyKeyReusedError, JobIsFinalError]
 
 
+@pytest.mark.usefixtures("under_lock")
 async def test_a_refusal_before_its_acceptance_in_one_batch_stays_one(ledger: Ledger) -> None:
     command = start(1, idempotency=idempotency("k"))
 

@@ -77,6 +77,7 @@ async def test_a_heartbeat_that_is_no_event_counts(ledger: Ledger, database_url:
     assert outcome.events[0].data == {"last_seen_at": beat_at}
 
 
+@pytest.mark.usefixtures("under_lock")
 async def test_the_last_heartbeat_of_a_batch_is_kept(ledger: Ledger, database_url: str) -> None:
     """It is no event. A judge in the same batch sees it."""
     job_id = await register_running(ledger, heartbeat_timeout=0)

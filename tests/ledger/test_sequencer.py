@@ -3,32 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 import pytest
 
 from jobledger.ledger.errors import QueueIsFullError, UnavailableError
+from jobledger.ledger.store import queue as queue_module
 from jobledger.ledger.store import sequencer as sequencer_module
 from jobledger.ledger.store.database import WRITER_SETTINGS
 from jobledger.ledger.store.ledger import Ledger
-from tests.cluster import session
-from tests.world import ORG, ids, register, registration, serving
+from tests.world import ORG, held_head, ids, register, registration, serving
 
 
-@asynccontextmanager
-async def held_head(url: str) -> AsyncIterator[None]:
-    """The org's head, locked as by another server's batch."""
-    async with session(url) as connection, connection.transaction():
-        await connection.execute("SELECT 1 FROM ledger_head WHERE org = $1 FOR UPDATE", ORG)
-        yield
-
-
+@pytest.mark.usefixtures("under_lock")
 async def test_a_full_queue_refuses_and_what_is_in_it_is_answered(
     ledger: Ledger, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sequencer_module, "MOST_WAITING", 5)
-    monkeypatch.setattr(sequencer_module, "LONGEST_WAIT_FOR_ROOM_S", 0.05)
+    monkeypatch.setattr(queue_module, "MOST_WAITING", 5)
+    monkeypatch.setattr(queue_module, "LONGEST_WAIT_FOR_ROOM_S", 0.05)
     async with held_head(database_url):
         queued = [asyncio.ensure_future(ledger.execute(registration()))]
         await asyncio.sleep(0.01)  # the first is taken in hand, and waits for the lock
@@ -45,7 +36,7 @@ async def test_a_full_queue_refuses_and_what_is_in_it_is_answered(
 
 async def test_who_waits_for_room_gets_in_when_there_is_some(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     """Many more callers than the queue holds are all answered."""
-    monkeypatch.setattr(sequencer_module, "MOST_WAITING", 3)
+    monkeypatch.setattr(queue_module, "MOST_WAITING", 3)
 
     outcomes = await asyncio.gather(*(ledger.execute(registration()) for _ in range(60)))
 
