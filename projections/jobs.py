@@ -15,7 +15,7 @@ from jobledger.ledger.domain.command import Find
 from jobledger.ledger.domain.job import Job, State, job_id_of, job_stream
 from jobledger.ledger.domain.job_commands import FOLLOW_UPS, LAST_HEARTBEAT
 from jobledger.ledger.domain.job_registration import JOBS_BY_EXTERNAL_ID
-from jobledger.ledger.store.array_literal import plain_array
+from jobledger.ledger.store.columns import packed, plain_array, sparse_array
 from jobledger.ledger.store.database import Connection
 from jobledger.ledger.store.projection import Changed
 from jobledger.ledger.store.statement import statement
@@ -65,11 +65,11 @@ REGISTRATION = {name: shown for name, shown in SHOWN.items() if name not in COUR
 TIMES = ("registered_at", "scheduled_at", "started_at", "ended_at", "last_report_at", "updated_at")
 
 
-def render(job: Job, members: Mapping[str, str]) -> str:
+def render(job: Job, members: Mapping[str, str]) -> bytes:
     """Some of the job's members as a JSON object, those that are None left out."""
     values = job.__dict__
     shown = {name: value for key, name in members.items() if (value := values[key]) is not None}
-    return orjson.dumps(shown, option=orjson.OPT_UTC_Z).decode()
+    return orjson.dumps(shown, option=orjson.OPT_UTC_Z)
 
 
 def shown_job(registration: str, course: str) -> dict[str, Any]:
@@ -116,7 +116,7 @@ def registered_row(job: Job) -> tuple[Any, ...]:
         job.started_at,
         job.ended_at,
         job.due_at,
-        search_text(job),
+        search_text(job).encode(),
         render(job, REGISTRATION),
         render(job, COURSE),
     )
@@ -149,12 +149,12 @@ class JobsProjection:
         registered = [registered_row(it.after) for it in changes if it.before is None and isinstance(it.after, Job)]
         updated = [updated_row(it.after) for it in changes if it.before is not None and isinstance(it.after, Job)]
         writes: list[tuple[str, Sequence[Any]]] = []
-        if registered:
-            job_ids, versions, states, *others = zip(*registered, strict=True)
-            writes.append(("register_jobs", [*map(plain_array, (job_ids, versions, states)), *others]))
-        if updated:
-            job_ids, versions, states, *others = zip(*updated, strict=True)
-            writes.append(("update_jobs", [*map(plain_array, (job_ids, versions, states)), *others]))
+        for name, rows, texts in (("register_jobs", registered, 3), ("update_jobs", updated, 1)):
+            if rows:
+                columns = list(zip(*rows, strict=True))
+                plain, values, encoded = columns[:3], columns[3:-texts], columns[-texts:]
+                parameters = [*map(plain_array, plain), *map(sparse_array, values)]
+                writes.append((name, [*parameters, *(it for column in encoded for it in packed(column))]))
         return writes
 
     async def answer(

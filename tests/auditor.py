@@ -180,12 +180,14 @@ async def _compare(
 def _canonical(rows: Iterable[Sequence[Any]], json_columns: Sequence[int]) -> list[str]:
     """The rows in order of their ids; instants in UTC, JSON with its members in the order they stand in."""
     return [
-        json.dumps([json.loads(it) if it and n in json_columns else it for n, it in enumerate(row)], default=_instant)
+        json.dumps([json.loads(it) if it and n in json_columns else it for n, it in enumerate(row)], default=_plain)
         for row in sorted(rows, key=lambda row: row[0])
     ]
 
 
-def _instant(value: Any) -> str:
+def _plain(value: Any) -> str:
+    if isinstance(value, bytes):
+        return value.decode()
     assert isinstance(value, datetime)
     return value.astimezone(UTC).isoformat()
 

@@ -6,6 +6,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, ClassVar
 
+import orjson
+
 from jobledger.ledger.domain.aggregate import ENVELOPE, Aggregate
 from jobledger.ledger.errors import JobIsFinalError, JobIsNotRunningError
 
@@ -235,7 +237,9 @@ class Job(Aggregate):
     def weight_bytes(self) -> int:
         """See ``Aggregate``: more for a job with large attributes."""
         large = self.attributes is not None or self.backup is not None
-        return super().weight_bytes + (3 * len(repr((self.attributes, self.backup))) if large else 0)
+        return super().weight_bytes + (
+            4 * len(orjson.dumps((self.attributes, self.backup), default=str)) if large else 0
+        )
 
     @property
     def is_final(self) -> bool:

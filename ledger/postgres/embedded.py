@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from time import monotonic
 from types import MappingProxyType, TracebackType
 from typing import Self
 
@@ -39,6 +40,7 @@ __all__ = ["DataFolderInUseError", "EmbeddedPostgres", "EmbeddedPostgresError", 
 LOG = logging.getLogger(__name__)
 
 SURVIVORS_PATIENCE_S = 45.0  # sessions of a killed postmaster end within moments, a busy one with its statement
+LEFTOVERS_PATIENCE_S = 10.0
 LONGEST_PAUSE_S = 2.0
 RECOVERY_NOTICE_S = 10.0
 
@@ -146,8 +148,7 @@ class EmbeddedPostgres:
 
     async def _make_cluster(self, account: Account) -> None:
         cluster = self._folder.cluster
-        for unfinished in cluster.parent.glob("cluster.new-*"):
-            shutil.rmtree(unfinished, ignore_errors=True)
+        await self._remove_unfinished(cluster.parent)
         if cluster.exists():
             return
         LOG.info("Making a database in %s.", cluster)
@@ -167,6 +168,16 @@ class EmbeddedPostgres:
         # Killed before this line, the next start begins anew; after it, the cluster is complete and on disk.
         os.rename(new, cluster)
         synchronize(cluster.parent)
+
+    async def _remove_unfinished(self, parent: Path) -> None:
+        """Remove what starts left that were killed while they made a database; what they began may be writing there still."""
+        give_up_at = monotonic() + LEFTOVERS_PATIENCE_S
+        while unfinished := list(parent.glob("cluster.new-*")):
+            for folder in unfinished:
+                shutil.rmtree(folder, ignore_errors=True)
+            if monotonic() > give_up_at:
+                return
+            await asyncio.sleep(0.05)
 
     async def _launch(self) -> asyncio.subprocess.Process:
         """Start the postmaster and wait until it accepts connections."""

@@ -8,9 +8,9 @@ from typing import Any, Self, TypeAlias
 
 import orjson
 
-from jobledger.ledger.store.array_literal import plain_array
 from jobledger.ledger.store.batch import Batch, Rows
 from jobledger.ledger.store.codec import leaf_of
+from jobledger.ledger.store.columns import packed, plain_array
 from jobledger.ledger.store.database import Connection
 from jobledger.ledger.store.projection import InlineProjection
 from jobledger.ledger.store.statement import ledger_statement, parameter_count, shift_parameters
@@ -77,9 +77,14 @@ class Appender:
         if not rows.streams:
             return
         org, first = batch.org, rows.first_position
-        columns = [plain_array(rows.streams), plain_array(rows.versions), plain_array(rows.types), rows.headers]
+        columns = [
+            plain_array(rows.streams),
+            plain_array(rows.versions),
+            plain_array(rows.types),
+            *packed(rows.headers),
+        ]
         yield "insert_headers", [org, first, batch.now, *columns]
-        yield "insert_contents", [org, first, rows.bodies]
+        yield "insert_contents", [org, first, *packed(rows.bodies)]
         for projection in self.projections:
             changes = [it for it in rows.changed.values() if type(it.after) is projection.aggregate_class]
             for name, written in projection.writes(changes) if changes else ():
@@ -88,7 +93,9 @@ class Appender:
     def _answers(self, batch: Batch, rows: Rows) -> list[Part]:
         if not rows.answers:
             return []
-        return [(batch.answers_statement, [batch.org, batch.now, *map(list, zip(*rows.answers, strict=True))])]
+        principals, keys, hashes, answers = zip(*rows.answers, strict=True)
+        arguments = [batch.org, batch.now, principals, keys, *packed(hashes), *packed(answers)]
+        return [(batch.answers_statement, arguments)]
 
     def _effects(self, batch: Batch, rows: Rows) -> list[Part]:
         return [(kind, [batch.org, *map(list, zip(*effects, strict=True))]) for kind, effects in rows.effects.items()]

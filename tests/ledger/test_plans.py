@@ -9,7 +9,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from jobledger.ledger.store.array_literal import plain_array
+from jobledger.ledger.store.columns import packed, plain_array
 from jobledger.ledger.store.database import WRITER_SETTINGS, connect
 from jobledger.ledger.store.ledger import Ledger
 from jobledger.ledger.store.statement import ledger_statement, statement
@@ -27,7 +27,7 @@ STATEMENTS: dict[str, tuple[str, list[Any]]] = {
         "jobledger.projections",
         [
             *(ORG, 1, plain_array(ASKED), plain_array([9] * len(ASKED)), plain_array(["RUNNING"] * len(ASKED))),
-            *([NOW] * len(ASKED), [None] * len(ASKED), [None] * len(ASKED), ["{}"] * len(ASKED)),
+            *([NOW] * len(ASKED), [], [], *packed([b"{}"] * len(ASKED))),
         ],
     ),
     "load_jobs": ("jobledger.projections", [ORG, 1, ASKED]),
