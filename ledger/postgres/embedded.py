@@ -172,7 +172,7 @@ class EmbeddedPostgres:
     async def _remove_unfinished(self, parent: Path) -> None:
         """Remove what starts left that were killed while they made a database; what they began may be writing there still."""
         give_up_at = monotonic() + LEFTOVERS_PATIENCE_S
-        while unfinished := list(parent.glob("cluster.new-*")):
+        while unfinished := list(parent.glob("cluster.new-*")):  # noqa: ASYNC240 - few
             for folder in unfinished:
                 shutil.rmtree(folder, ignore_errors=True)
             if monotonic() > give_up_at:

@@ -3,7 +3,7 @@
 -- Returns registration, course; no row where there is no such job in those domains.
 SELECT registration, course
   FROM job
- WHERE org = $1::text
-   AND gen = (SELECT (projections -> 'jobs' ->> 'gen')::integer FROM ledger_head WHERE org = $1::text)
+ WHERE org = (SELECT $1::text)
+   AND gen = (SELECT (projections -> 'jobs' ->> 'gen')::integer FROM ledger_head WHERE org = (SELECT $1::text))
    AND id = $2::integer
    AND ($3::text[] IS NULL OR domain = ANY ($3::text[]));

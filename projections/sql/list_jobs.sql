@@ -7,8 +7,8 @@
 -- Returns id, registration, course.
 SELECT id, registration, course
   FROM job
- WHERE org = $1::text
-   AND gen = (SELECT (projections -> 'jobs' ->> 'gen')::integer FROM ledger_head WHERE org = $1::text)
+ WHERE org = (SELECT $1::text)
+   AND gen = (SELECT (projections -> 'jobs' ->> 'gen')::integer FROM ledger_head WHERE org = (SELECT $1::text))
    AND id > $2::integer
    AND ($4::text[] IS NULL OR domain = ANY ($4::text[]))
    AND ($5::text IS NULL OR state = $5::text)

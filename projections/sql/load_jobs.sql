@@ -3,4 +3,4 @@
 -- Returns id, version, registration, course, body_hash.
 SELECT id, version, registration, course, body_hash
   FROM job
- WHERE org = $1::text AND gen = $2::integer AND id = ANY ($3::integer[]);
+ WHERE org = (SELECT $1::text) AND gen = $2::integer AND id = ANY ($3::integer[]);

@@ -4,10 +4,10 @@
 SELECT p.id, p.roles, p.home_domain, p.domains
   FROM credential AS c
   JOIN principal AS p
-    ON p.org = $1::text
-   AND p.gen = (SELECT (projections -> 'access' ->> 'gen')::integer FROM ledger_head WHERE org = $1::text)
+    ON p.org = (SELECT $1::text)
+   AND p.gen = (SELECT (projections -> 'access' ->> 'gen')::integer FROM ledger_head WHERE org = (SELECT $1::text))
    AND p.id = c.principal_id
- WHERE c.org = $1::text
+ WHERE c.org = (SELECT $1::text)
    AND c.kind = 'token'
    AND c.hash = $2::bytea
    AND (c.expires_at IS NULL OR c.expires_at > clock_timestamp());

@@ -10,6 +10,8 @@ import pytest
 from jobledger.ledger.store.ledger import Ledger
 from tests.cluster import session, url_of
 from tests.http.serving import Api, Server, served
+from tests.http.trial import Trial
+from tests.world import ORG
 
 SHARED = "shared_by_http"
 # What a migration writes, and what stays.
@@ -51,3 +53,12 @@ async def server(ledger: Ledger) -> AsyncIterator[Server]:
 async def api(server: Server) -> Api:
     """A client that may do what operators may."""
     return await server.client("operator")
+
+
+@pytest.fixture
+async def trial(server: Server, api: Api) -> AsyncIterator[Trial]:
+    """A running job, 1, in the domain Global."""
+    await api.register_running()
+    trial = Trial(server, api, (await server.ledger.recorder.head(ORG)).size)
+    yield trial
+    trial.nothing_is_wrong()

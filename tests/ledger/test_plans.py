@@ -1,7 +1,8 @@
-"""How statements find their rows in tables that nobody has analysed yet, as those of a new installation are."""
+"""How statements find their rows: in tables that nobody has analysed yet, and as an org that the statistics know nothing of."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
@@ -10,7 +11,7 @@ import asyncpg
 import pytest
 
 from jobledger.ledger.store.columns import packed, plain_array
-from jobledger.ledger.store.database import WRITER_SETTINGS, connect
+from jobledger.ledger.store.database import READER_SETTINGS, WRITER_SETTINGS, connect
 from jobledger.ledger.store.ledger import Ledger
 from jobledger.ledger.store.statement import ledger_statement, statement
 from tests.cluster import session
@@ -71,3 +72,56 @@ async def test_a_lookup_by_keys_reads_no_more_than_it_gives(
 
     assert "Removed by Join Filter" not in plan, plan
     assert "Seq Scan" not in plan, plan
+
+
+# Rows of another org, of which alone the statistics tell.
+MANY = """
+INSERT INTO event (org, position, stream, version, type, recorded_at, header)
+SELECT 'large', n, 'job-' || n / 5, 1 + n % 5, 'job.progressed', to_timestamp(n), '' FROM generate_series(0, 59999) AS n;
+INSERT INTO content (org, position, body) SELECT 'large', n, '' FROM generate_series(0, 59999) AS n;
+INSERT INTO job (org, gen, id, version, state, type, domain, preceding_job_id, q, registration, course)
+SELECT 'large', 1, n, 5, 'SCHEDULED', 'copy', 'Global', nullif(n - 1, 0), 'q', '{}', '{}' FROM generate_series(1, 10000) AS n;
+INSERT INTO idempotency (org, principal, key, request_hash, answer, recorded_at)
+SELECT 'large', 'principal-1', n, '', '', to_timestamp(n) FROM generate_series(1, 10000) AS n;
+"""
+NONE = (None,) * 15
+READ: dict[str, tuple[str, list[Any]]] = {
+    "load_jobs": STATEMENTS["load_jobs"],
+    "get_job": ("jobledger.projections", [ORG, 1, None]),
+    "list_jobs": ("jobledger.projections", [ORG, 1, 20, *NONE]),
+    "overdue_jobs": ("jobledger.projections", [100, []]),
+    "stream_after": STATEMENTS["stream_after"],
+    "recall_answers": STATEMENTS["recall_answers"],
+    "stream_events": ("jobledger.ledger.store", [ORG, "job-7", 0, 100]),
+    "events_after": ("jobledger.ledger.store", [ORG, 100, 20]),
+    "header_at": ("jobledger.ledger.store", [ORG, 100]),
+    "recorded_at": ("jobledger.ledger.store", [ORG, 100]),
+}
+FEW_JOBS = 300
+
+
+async def test_a_reader_finds_what_it_asks_for_beside_an_org_that_is_far_larger(
+    ledger: Ledger, database_url: str
+) -> None:
+    """A new org is in no statistics: each index that begins with org seems as good as the right one."""
+    async with session(database_url) as owner:
+        await owner.execute(MANY)
+        await owner.execute("ANALYZE")
+    for job_id in range(1, FEW_JOBS + 1):
+        outcome = await ledger.enqueue(registration(spec(), key=str(job_id)))
+    assert ids(await outcome) == [FEW_JOBS]
+
+    plans: dict[str, str] = {}
+    reader = await connect(database_url, READER_SETTINGS)
+    for name, (package, arguments) in READ.items():
+        sql = ledger_statement(name) if package == "jobledger.ledger.store" else statement(package, name)
+        explain = f"EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, BUFFERS OFF) {sql}"
+        plans[name] = "\n".join(it[0] for it in await reader.fetch(explain, *arguments))
+    await reader.close()
+    async with session(database_url) as owner:
+        for table in ("event", "content", "job", "idempotency"):
+            await owner.execute(f"DELETE FROM {table} WHERE org = 'large'")
+
+    for plan in plans.values():
+        assert "Rows Removed by" not in plan, plan
+        assert max(float(it) for it in re.findall(r"actual rows=([\d.]+) loops=\d+", plan)) <= 100, plan

@@ -2,4 +2,4 @@
 --   $1 org text    $2 position bigint
 SELECT header
   FROM event
- WHERE org = $1::text AND position = $2::bigint;
+ WHERE org = (SELECT $1::text) AND position = $2::bigint;

@@ -3,4 +3,4 @@
 -- Returns size, last_leaf, recorded_at, numbers, projections; no row where there is no such org.
 SELECT size, last_leaf, recorded_at, numbers::text, projections::text
   FROM ledger_head
- WHERE org = $1::text;
+ WHERE org = (SELECT $1::text);

@@ -7,6 +7,6 @@ SELECT asked.principal, asked.key, i.request_hash, i.answer
  CROSS JOIN LATERAL (
        SELECT request_hash, answer
          FROM idempotency
-        WHERE org = $1::text AND principal = asked.principal AND key = asked.key
+        WHERE org = (SELECT $1::text) AND principal = asked.principal AND key = asked.key
           AND recorded_at > $2::timestamptz - interval '24 hours'
        OFFSET 0) AS i;

@@ -3,4 +3,4 @@
 -- Returns recorded_at.
 SELECT recorded_at
   FROM event
- WHERE org = $1::text AND position = $2::bigint;
+ WHERE org = (SELECT $1::text) AND position = $2::bigint;

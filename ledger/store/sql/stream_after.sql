@@ -7,7 +7,7 @@ SELECT e.position, e.header, c.body
  CROSS JOIN LATERAL (
        SELECT stream, version, position, header
          FROM event
-        WHERE org = $1::text AND stream = s.stream AND version > s.version
+        WHERE org = (SELECT $1::text) AND stream = s.stream AND version > s.version
        OFFSET 0) AS e
-  LEFT JOIN LATERAL (SELECT body FROM content WHERE org = $1::text AND position = e.position OFFSET 0) AS c ON TRUE
+  LEFT JOIN LATERAL (SELECT body FROM content WHERE org = (SELECT $1::text) AND position = e.position OFFSET 0) AS c ON TRUE
  ORDER BY e.stream, e.version;

@@ -4,7 +4,7 @@
 SELECT e.position, e.header, c.body
   FROM event AS e
   LEFT JOIN content AS c ON c.org = e.org AND c.position = e.position
- WHERE e.org = $1::text
+ WHERE e.org = (SELECT $1::text)
    AND e.stream = $2::text
    AND e.position >= $3::bigint
  ORDER BY e.version
