@@ -33,7 +33,7 @@ from jobledger.ledger.store.deciding import (
     refused_with_key,
 )
 from jobledger.ledger.store.loading import load_aggregates
-from jobledger.ledger.store.queue import CommandQueue, Waiting, refuse_all
+from jobledger.ledger.store.queue import MOST_CANDIDATES, CommandQueue, Waiting, refuse_all
 from jobledger.ledger.store.writer import OrgWriter
 
 # So many commands are decided before it is looked whether the batch under way has been written.
@@ -134,9 +134,11 @@ class Pipeline:
                 written, self._under_way = self._under_way, None
                 if not self._settle(written):
                     return
-            is_sent = self._under_way is not None or self._open is None or await self._send(connection, self._open)
-            if written is not None:
-                written.answer()
+            try:
+                is_sent = self._under_way is not None or self._open is None or await self._send(connection, self._open)
+            finally:
+                if written is not None:
+                    written.answer()
             if not is_sent:
                 return
             if written is not None:
@@ -158,7 +160,11 @@ class Pipeline:
         command = self._queue.next_command
         if not self._takes(command):
             return False
-        return self._open is None or not self._open.limits.are_reached(self._open.batch, command)
+        if self._open is None:
+            return True
+        return len(self._open.waiting) < MOST_CANDIDATES and not self._open.limits.are_reached(
+            self._open.batch, command
+        )
 
     async def _decide_slice(self) -> None:
         """Let a few more commands join the open batch."""
@@ -171,12 +177,15 @@ class Pipeline:
         most = SLICE if under_way is not None else max(1, min(SLICE, (len(self._queue) + 1) // 2))
         while len(taken) < most and self._queue and self._takes(self._queue.next_command):
             taken.append(self._queue.take())
+        self._left.waiting = taken
         try:
             await self._load(batch, [it.command for it in taken])
         except Exception:
             # It is raised again where it is answered.
-            self._left.waiting = taken
+            if not flight.waiting:
+                self._open = None
             return
+        self._left.waiting = []
         flight.statement = None
         earlier = () if under_way is None else (under_way.batch.answered,)
         began_at = monotonic()
@@ -216,19 +225,19 @@ class Pipeline:
 
     async def _send(self, connection: Connection, flight: Flight) -> bool:
         """Start writing the open batch; False where it must be decided under the lock."""
-        self._open = None
         try:
             await self._recall_refused(flight)
             sql, arguments = flight.statement or self._writer.appender.prepare_ahead(flight.batch)
         except Exception:
             # It is raised again where it is answered.
             self._left.waiting[:0] = flight.waiting
+            self._open = None
             return False
         flight.written.batch = flight.batch
         flight.written.is_commit_sent = True
         flight.task = asyncio.create_task(connection.fetchval(sql, *arguments))
         flight.task.add_done_callback(self._wake)
-        self._under_way, self._has_sent = flight, True
+        self._open, self._under_way, self._has_sent = None, flight, True
         # Let it be sent before more is decided.
         await asyncio.sleep(0)
         return True
@@ -243,7 +252,9 @@ class Pipeline:
             known = await recall(connection, self._writer.org, flight.batch.now, asked)
         answer_as_remembered(commands, flight.written.decisions, refused, known, flight.batch)
 
-    def _wake(self, _: object) -> None:
+    def _wake(self, task: asyncio.Task[datetime]) -> None:
+        if not task.cancelled():
+            task.exception()  # is looked at here, should nobody be left to look
         self._queue.arrival.set()
 
     async def _wait(self) -> None:

@@ -13,6 +13,8 @@ from jobledger.ledger.errors import QueueIsFullError
 
 MOST_WAITING = 4_096
 LONGEST_WAIT_FOR_ROOM_S = 2.0
+# So many are considered for one batch.
+MOST_CANDIDATES = 1_000
 
 
 @dataclass(slots=True)

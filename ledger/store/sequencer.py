@@ -29,13 +29,12 @@ from jobledger.ledger.store.database import (
 )
 from jobledger.ledger.store.deciding import Written
 from jobledger.ledger.store.pipeline import Left, Pipeline
-from jobledger.ledger.store.queue import LONGEST_WAIT_FOR_ROOM_S, CommandQueue, Waiting, refuse_all
+from jobledger.ledger.store.queue import LONGEST_WAIT_FOR_ROOM_S, MOST_CANDIDATES, CommandQueue, Waiting, refuse_all
 from jobledger.ledger.store.statement import ledger_statement
 from jobledger.ledger.store.writer import OrgWriter
 
 log = logging.getLogger(__name__)
 
-MOST_CANDIDATES = 1_000
 # How long a queued command outlives the database: longer than a paused writer keeps the head's lock.
 PATIENCE_S = 20.0
 # A full disk or too many connections (SQLSTATE class 53) may last: that is told sooner.

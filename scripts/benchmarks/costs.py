@@ -12,7 +12,7 @@ from typing import Any
 
 import asyncpg
 
-from jobledger.ledger.store import appender, batch, cache, sequencer, writer
+from jobledger.ledger.store import appender, batch, cache, pipeline, sequencer, writer
 from jobledger.projections import jobs
 
 # What only the statement that appends has in it.
@@ -94,7 +94,7 @@ def _throwing(steps: Generator[Any, Any, Any], error: BaseException) -> Callable
 def _statement_step(_connection: Any, sql: str, *_arguments: Any) -> str | None:
     if sql in ("BEGIN", "COMMIT"):
         return sql
-    return "  statement: encode, send, wait" if APPEND in sql else None
+    return "statement: encode, send, wait" if APPEND in sql else None
 
 
 @contextmanager
@@ -148,14 +148,14 @@ def measured_costs(postmaster: int) -> Iterator[Costs]:
     replace(batch, "encode_header", called("  header"))
     replace(batch.Batch, "_encode_answer", called("  answer kept under a key"))
     replace(batch.Batch, "_accept", called("  accept into the batch"))
-    replace(writer.OrgWriter, "_load", awaited(lambda *_: "load what is not remembered"))
+    replace(pipeline.Pipeline, "_load", awaited(lambda *_: "load what is not remembered"))
     replace(writer.OrgWriter, "_lock_head", awaited(lambda *_: "lock the head"))
-    replace(appender.Appender, "_append", awaited(lambda *_: "write, all of it"))
+    replace(appender.Appender, "prepare_ahead", called("put the statement together, all of it"))
     replace(jobs.JobsProjection, "writes", called("  render job rows"))
     for name in ("execute", "fetch", "fetchval"):
         replace(asyncpg.Connection, name, awaited(_statement_step))
     replace(cache.Cache, "put", called("remember"))
-    replace(sequencer.Sequencer, "_answer", called("answer the callers"))
+    replace(pipeline.Flight, "answer", called("answer the callers"))
     began, process_began, postgres_began = perf_counter(), process_time(), children_s(postmaster)
     try:
         yield costs
