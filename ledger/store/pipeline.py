@@ -152,7 +152,7 @@ class Pipeline:
                 await self._wait()
 
     def _takes(self, command: Command) -> bool:
-        return command.least_events <= MOST_EVENTS_A_COMMAND and not any(True for _ in command.finds())
+        return command.least_events <= MOST_EVENTS_A_COMMAND and not tuple(command.finds())
 
     def _may_take(self) -> bool:
         if not self._queue or self._left.waiting or (self._has_sent and self._database.are_writers_wanted):
