@@ -97,7 +97,7 @@ async def test_a_refusal_too_is_decided_on_the_newest_state(ledger: Ledger, data
             await other.execute(start(remembered))
             assert (await ledger.execute(ReportProgress(caller=ALICE, job_id=remembered))).event_count == 1
     with pytest.raises(NotFoundError):
-        await ledger.execute(start(job_id + 1))
+        await ledger.execute(start(remembered + 1))
 
 
 async def test_a_repeat_of_what_is_being_written_gets_its_answer(ledger: Ledger, database_url: str) -> None:
