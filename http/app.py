@@ -2,26 +2,42 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from uuid import uuid4
 
 from aiohttp import web
 
-from jobledger.http.access import Access
-from jobledger.http.context import ACCESS, BEGUN, CALLER, CURSOR_KEY, FETCH_START_TIMEOUT_S, JOBS, LEDGER, REQUEST_ID
+from jobledger.http.access import DEFAULT_ORG, Access
+from jobledger.http.context import (
+    ACCESS,
+    BEGUN,
+    CALLER,
+    CURSOR_KEY,
+    DIALECT,
+    DIALECTS,
+    FETCH_START_TIMEOUT_S,
+    FORM,
+    JOBS,
+    LEDGER,
+    REQUEST_ID,
+)
 from jobledger.http.cursor import CursorKey
-from jobledger.http.native import command_routes, event_routes, job_routes
-from jobledger.http.problem import answer_to
+from jobledger.http.dialect import Dialects
+from jobledger.http.exchange import answer_refusal
+from jobledger.http.native import NATIVE, command_routes, event_routes, job_routes
+from jobledger.http.negotiation import form_of_answer, forms_of
 from jobledger.ledger.domain.job_registration import FETCH_START_TIMEOUT_S as DEFAULT_FETCH_START_TIMEOUT_S
-from jobledger.ledger.errors import NotFoundError
+from jobledger.ledger.errors import CorruptLedgerError, LedgerError, NotFoundError, UnavailableError
 from jobledger.ledger.store.ledger import Ledger
 from jobledger.projections.job_query import JobQuery
 from jobledger.projections.principal_query import PrincipalQuery
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-NATIVE_PREFIX = "/ledger/v1/"
+log = logging.getLogger(__name__)
+
 HEADERS = {
     "Server": "Job Ledger",
     "Cache-Control": "no-store",
@@ -35,7 +51,8 @@ def make_app(
 ) -> web.Application:
     """The application over *ledger*. *cursor_key* is the installation's secret, the same in every server of it."""
     # Bodies are bounded where they are read: each path has its own limit, and some stream.
-    app = web.Application(middlewares=[answer_errors, authenticate], client_max_size=0)
+    app = web.Application(middlewares=[answer_errors, authenticate, negotiate], client_max_size=0)
+    app[DIALECTS] = Dialects((NATIVE,))
     app[LEDGER] = ledger
     app[JOBS] = JobQuery(ledger.database)
     app[ACCESS] = Access(PrincipalQuery(ledger.database))
@@ -49,15 +66,17 @@ def make_app(
 
 @web.middleware
 async def answer_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Give the request its id, and turn whatever it fails with into the dialect's document."""
+    """Give the request its id and its dialect, and turn whatever it fails with into the dialect's document."""
     request[REQUEST_ID] = str(uuid4())
+    dialects = request.app[DIALECTS]
+    request[DIALECT] = dialects.owner(request.path) or dialects.first
     try:
         return await handler(request)
     except Exception as error:
         if request.transport is None and isinstance(error, ConnectionError):
             # The client went away: there is nobody to answer, and nothing to tell.
             return request.get(BEGUN) or web.Response()
-        answer = answer_to(error, request[REQUEST_ID])
+        answer = answer_to(error, request)
         begun: web.StreamResponse | None = request.get(BEGUN)
         if begun is None:
             return answer
@@ -68,18 +87,43 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
         return begun
 
 
+def answer_to(error: BaseException, request: web.Request) -> web.Response:
+    """The answer to a request that failed so, as its dialect says it. What nobody expected is logged."""
+    dialect = request[DIALECT]
+    if not isinstance(error, LedgerError | CorruptLedgerError | web.HTTPException):
+        log.error("Request %s failed", request[REQUEST_ID], exc_info=error)
+    answer = answer_refusal(request, dialect.refuse(error, request), dialect)
+    if isinstance(error, UnavailableError):
+        answer.headers.setdefault("Retry-After", str(error.retry_after_s))
+    if isinstance(error, web.HTTPMethodNotAllowed):
+        answer.headers["Allow"] = error.headers["Allow"]
+    if answer.status == 401:
+        answer.headers.setdefault("WWW-Authenticate", dialect.challenge)
+    return answer
+
+
 @web.middleware
 async def authenticate(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Let only callers of the path's org in: 401 without valid credentials, whether the org exists or not, else 404."""
-    if not request.path.startswith(NATIVE_PREFIX):
+    dialect = request.app[DIALECTS].owner(request.path)
+    if dialect is None:
         return await handler(request)
-    org = request.path.removeprefix(NATIVE_PREFIX).partition("/")[0]
-    caller = await request.app[ACCESS].caller(request.headers.get("Authorization"), org)
+    org = dialect.org(request)
+    caller = await request.app[ACCESS].caller(dialect.credentials(request), DEFAULT_ORG if org is None else org)
     if caller is None:
-        raise web.HTTPUnauthorized(headers={"WWW-Authenticate": 'Bearer realm="job ledger", Basic realm="job ledger"'})
-    if caller.org != org:
+        raise web.HTTPUnauthorized
+    if org is not None and caller.org != org:
         raise NotFoundError("There is nothing at this path.")
-    request[CALLER] = replace(caller, via="native", address=request.remote or None, request=request[REQUEST_ID])
+    request[CALLER] = replace(caller, via=dialect.name, address=request.remote or None, request=request[REQUEST_ID])
+    return await handler(request)
+
+
+@web.middleware
+async def negotiate(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Find the form of the answer before anything is done: a request whose answer could not be given changes nothing."""
+    if request.match_info.http_exception is None:
+        forms = forms_of(request.match_info.handler) or request[DIALECT].forms
+        request[FORM] = form_of_answer(request, forms)
     return await handler(request)
 
 

@@ -6,6 +6,8 @@ from aiohttp import web
 
 from jobledger.http.access import Access
 from jobledger.http.cursor import CursorKey
+from jobledger.http.dialect import Dialect, Dialects
+from jobledger.http.negotiation import Form
 from jobledger.ledger.domain.command import Caller
 from jobledger.ledger.store.ledger import Ledger
 from jobledger.projections.job_query import JobQuery
@@ -15,8 +17,13 @@ JOBS = web.AppKey("jobs", JobQuery)
 ACCESS = web.AppKey("access", Access)
 CURSOR_KEY = web.AppKey("cursor_key", CursorKey)
 FETCH_START_TIMEOUT_S = web.AppKey("fetch_start_timeout_s", int)
+DIALECTS = web.AppKey("dialects", Dialects)
 
 CALLER = web.RequestKey("caller", Caller)
 REQUEST_ID = web.RequestKey("request_id", str)
+# Whose path it is; of nobody's path, the first dialect.
+DIALECT = web.RequestKey("dialect", Dialect)
+# What the answer is to be written in.
+FORM = web.RequestKey("form", Form)
 # The answer, once its status and headers are on their way.
 BEGUN = web.RequestKey("begun", web.StreamResponse)

@@ -65,26 +65,6 @@ async def body_chunks(request: web.Request) -> AsyncIterator[bytes]:
         raise MalformedDocumentError("The body is not encoded as its headers say.") from error
 
 
-async def read_json(request: web.Request, limit_bytes: int = LARGEST_BODY_BYTES) -> tuple[Any, bytes]:
-    """The JSON document in the body, and the body; ``{}`` for none. Raises MalformedDocumentError and read_body's."""
-    body = await read_body(request, limit_bytes)
-    if not body:
-        return {}, body
-    must_be_json(request)
-    return parse_json(body), body
-
-
-def must_be_json(request: web.Request, *media_types: str) -> None:
-    """Raise UnsupportedMediaTypeError unless the body is said to be JSON, or is not said to be anything."""
-    taken = (*media_types, "application/json")
-    if (
-        "Content-Type" in request.headers
-        and request.content_type not in taken
-        and not request.content_type.endswith("+json")
-    ):
-        raise UnsupportedMediaTypeError(f"A body here is {' or '.join(taken)}.", content_type=request.content_type)
-
-
 def parse_json(text: bytes) -> Any:
     """The document. Raises MalformedDocumentError."""
     try:

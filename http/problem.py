@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
-import orjson
 from aiohttp import web
 
 from jobledger.http.document import BodyTooLargeError, UnsupportedMediaTypeError
+from jobledger.http.negotiation import NotAcceptableError
 from jobledger.ledger.errors import (
     ConflictError,
     ContentTooLargeError,
@@ -22,13 +21,10 @@ from jobledger.ledger.errors import (
     UnavailableError,
 )
 
-log = logging.getLogger(__name__)
-
-MEDIA_TYPE = "application/problem+json"
-
 # By nearest base class: a new error below one of these needs no line of its own.
 STATUS_BY_ERROR: dict[type[LedgerError], int] = {
     InvalidCommandError: 400,
+    NotAcceptableError: 406,
     BodyTooLargeError: 413,
     ContentTooLargeError: 413,
     UnsupportedMediaTypeError: 415,
@@ -47,7 +43,9 @@ def status_of(error: LedgerError) -> int:
 
 
 def problem_of(error: BaseException, request_id: str) -> dict[str, Any]:
-    """The problem document. What is no error of the ledger's tells nothing but the request's id, by which the log knows it."""
+    """The problem document. What nobody expected tells nothing but the request's id, by which the log knows it."""
+    if isinstance(error, web.HTTPException):
+        return http_problem(error, request_id)
     if isinstance(error, LedgerError):
         return {
             "type": f"urn:jobledger:{error.code.replace('_', '-')}",
@@ -95,22 +93,3 @@ HTTP_DETAILS = {
     404: "There is nothing at this path.",
     405: "This path does not take this method.",
 }
-
-
-def problem_response(problem: dict[str, Any], headers: dict[str, str] | None = None) -> web.Response:
-    """The document as an answer."""
-    body = orjson.dumps(problem, option=orjson.OPT_UTC_Z, default=str)
-    return web.Response(status=problem["status"], body=body, content_type=MEDIA_TYPE, headers=headers)
-
-
-def answer_to(error: BaseException, request_id: str) -> web.Response:
-    """The answer to a request that failed so. What nobody expected is logged."""
-    headers: dict[str, str] = {}
-    if isinstance(error, web.HTTPException):
-        headers |= {name: error.headers[name] for name in ("Allow", "WWW-Authenticate") if name in error.headers}
-        return problem_response(http_problem(error, request_id), headers)
-    if isinstance(error, UnavailableError):
-        headers["Retry-After"] = str(error.retry_after_s)
-    if not isinstance(error, LedgerError | CorruptLedgerError):
-        log.error("Request %s failed", request_id, exc_info=error)
-    return problem_response(problem_of(error, request_id), headers)

@@ -1,7 +1,8 @@
 """The native API: ``/ledger/v1/{org}/…``."""
 
 from jobledger.http.native.commands import command_routes
+from jobledger.http.native.dialect import NATIVE
 from jobledger.http.native.events import event_routes
 from jobledger.http.native.jobs import job_routes
 
-__all__ = ["command_routes", "event_routes", "job_routes"]
+__all__ = ["NATIVE", "command_routes", "event_routes", "job_routes"]

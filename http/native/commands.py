@@ -10,6 +10,7 @@ A line may carry its own ``idempotency_key``; a request's Idempotency-Key holds 
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -17,7 +18,13 @@ import orjson
 from aiohttp import web
 
 from jobledger.http.context import CALLER, FETCH_START_TIMEOUT_S, LEDGER, REQUEST_ID
-from jobledger.http.document import LARGEST_BODY_BYTES, BodyTooLargeError, body_chunks, must_be_json, parse_json
+from jobledger.http.document import (
+    LARGEST_BODY_BYTES,
+    BodyTooLargeError,
+    UnsupportedMediaTypeError,
+    body_chunks,
+    parse_json,
+)
 from jobledger.http.members import job_id as read_job_id
 from jobledger.http.members import read_members
 from jobledger.http.native.job_members import (
@@ -28,12 +35,16 @@ from jobledger.http.native.job_members import (
     shown_transition,
 )
 from jobledger.http.native.parameters import checked_key, header_key, read_parameters, request_hash
-from jobledger.http.problem import answer_to, problem_of
+from jobledger.http.negotiation import NDJSON, gives
+from jobledger.http.problem import problem_of
 from jobledger.ledger.domain.command import Caller, Command, Idempotency, Outcome
 from jobledger.ledger.domain.job_registration import RegisterJobs
 from jobledger.ledger.errors import CorruptLedgerError, InvalidCommandError, LedgerError
 
-NDJSON = "application/x-ndjson"
+log = logging.getLogger(__name__)
+
+# JSON too: whoever sends one line may well say so.
+TAKEN = (NDJSON.media_type, *NDJSON.also, "application/json")
 LONGEST_LINE_BYTES = LARGEST_BODY_BYTES
 # So many lines at most are handed on, and answered, together.
 MOST_TOGETHER = 100
@@ -62,7 +73,7 @@ class Line:
             error = self.outcome.exception()
         if error is not None:
             if not isinstance(error, LedgerError | CorruptLedgerError):
-                answer_to(error, request_id)
+                log.error("Line %s of request %s failed", self.number, request_id, exc_info=error)
             return orjson.dumps({"line": self.number, **problem_of(error, request_id)}, default=str) + b"\n"
         assert self.outcome is not None
         outcome = self.outcome.result()
@@ -74,12 +85,14 @@ class Line:
 
 
 @command_routes.post("/ledger/v1/{org}/commands")
+@gives(NDJSON)
 async def execute_commands(request: web.Request) -> web.StreamResponse:
     """Execute a stream of commands in order, each a unit of its own."""
-    must_be_json(request, NDJSON)
+    if "Content-Type" in request.headers and request.content_type not in TAKEN:
+        raise UnsupportedMediaTypeError(f"A body here is {NDJSON.media_type}.", content_type=request.content_type)
     read_parameters(request, {})
     reader = CommandReader(request)
-    response = web.StreamResponse(headers={"Content-Type": NDJSON})
+    response = web.StreamResponse(headers={"Content-Type": NDJSON.content_type})
     await response.prepare(request)
     lines: asyncio.Queue[list[Line]] = asyncio.Queue(MOST_UNANSWERED // MOST_TOGETHER)
     reading = asyncio.create_task(_read_lines(request, reader, lines))

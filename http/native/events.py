@@ -8,14 +8,16 @@ from __future__ import annotations
 import orjson
 from aiohttp import web
 
-from jobledger.http.context import CALLER, LEDGER
+from jobledger.http.context import CALLER, FORM, LEDGER
+from jobledger.http.exchange import answer_json
 from jobledger.http.members import integer, text
 from jobledger.http.native.parameters import DEFAULT_LIMIT, limit, read_parameters
+from jobledger.http.negotiation import JSON, NDJSON, XML, gives
 from jobledger.ledger.domain.event_types import CLASS_BY_TYPE
 from jobledger.ledger.errors import InvalidCommandError, NotAllowedError
 from jobledger.ledger.store.codec import StoredEvent
 
-NDJSON = "application/x-ndjson"
+FORMS = (JSON, XML, NDJSON)
 # A streamed answer is written in pieces of about this size.
 PIECE_BYTES = 64 * 1024
 
@@ -26,6 +28,7 @@ FILTERS = {"type": text(100), "stream": text(100)}
 
 
 @event_routes.get("/ledger/v1/{org}/events")
+@gives(*FORMS)
 async def get_events(request: web.Request) -> web.StreamResponse:
     """A page of the org's events by position; as NDJSON all of them, streamed, up to the head as it stands."""
     caller = request[CALLER]
@@ -43,7 +46,7 @@ async def event_page(request: web.Request, stream: str | None = None) -> web.Str
     if type_name is not None and type_name not in CLASS_BY_TYPE:
         raise InvalidCommandError(f"There are no events of type {type_name}.", parameter="type")
     stream = stream or wanted.get("stream")
-    if NDJSON in request.headers.get("Accept", ""):
+    if request[FORM] is NDJSON:
         return await _stream_events(request, wanted.get("after", -1), wanted.get("limit"), type_name, stream)
     page = await request.app[LEDGER].recorder.page(
         request[CALLER].org,
@@ -56,10 +59,10 @@ async def event_page(request: web.Request, stream: str | None = None) -> web.Str
         b",".join(map(shown_event, page.events)),
         orjson.dumps(page.next_after),
     )
-    response = web.Response(body=body, content_type="application/json")
+    headers = {}
     if page.next_after is not None:
-        response.headers["Link"] = f'<{request.rel_url.update_query(after=page.next_after)}>; rel="next"'
-    return response
+        headers["Link"] = f'<{request.rel_url.update_query(after=page.next_after)}>; rel="next"'
+    return answer_json(request, body, headers=headers)
 
 
 async def _stream_events(
@@ -71,7 +74,7 @@ async def _stream_events(
     # The first page before the answer begins: what is wrong with the request is still told in its status.
     page = await recorder.page(org, after, size, type_name=type_name, stream=stream)
     end = (await recorder.head(org)).size
-    response = web.StreamResponse(headers={"Content-Type": NDJSON})
+    response = web.StreamResponse(headers={"Content-Type": NDJSON.content_type})
     await response.prepare(request)
     # What is written in answer to HEAD would be taken for the next answer.
     while request.method != "HEAD":

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import orjson
 from aiohttp import web
 
 from jobledger.http.context import CALLER, CURSOR_KEY, FETCH_START_TIMEOUT_S, JOBS, LEDGER
-from jobledger.http.document import must_be_json, parse_json, read_body, read_json
+from jobledger.http.exchange import answer, answer_json, read_document
 from jobledger.http.members import instant, one_of, read_members, text
-from jobledger.http.native.events import event_page
+from jobledger.http.native.events import FORMS, event_page
 from jobledger.http.native.job_members import (
     TRANSITIONS,
     read_job,
@@ -19,6 +17,7 @@ from jobledger.http.native.job_members import (
     shown_transition,
 )
 from jobledger.http.native.parameters import DEFAULT_LIMIT, idempotency, limit, read_parameters
+from jobledger.http.negotiation import gives
 from jobledger.ledger.domain.command import Outcome
 from jobledger.ledger.domain.job import LARGEST_JOB_ID, State, job_stream
 from jobledger.ledger.domain.job_registration import RegisterJobs
@@ -49,9 +48,7 @@ FILTERS = {
 async def register(request: web.Request) -> web.Response:
     """Register a job, or a list of them, all or none: 201 with ids and positions, 200 if all were there already."""
     read_parameters(request, {})
-    must_be_json(request)
-    body = await read_body(request, LARGEST_LIST_BODY_BYTES)
-    document = parse_json(body)
+    document, body, _ = await read_document(request, LARGEST_LIST_BODY_BYTES)
     is_list = isinstance(document, list)
     outcome = await request.app[LEDGER].execute(
         RegisterJobs(
@@ -62,10 +59,10 @@ async def register(request: web.Request) -> web.Response:
         )
     )
     status, shown = shown_registration(outcome, is_list=is_list)
-    response = json_response(shown, status, outcome)
+    headers = told_of(outcome)
     if not is_list:
-        response.headers["Location"] = f"{request.path}/{shown['id']}"
-    return response
+        headers["Location"] = f"{request.path}/{shown['id']}"
+    return answer(request, shown, status, headers)
 
 
 @job_routes.get("/ledger/v1/{org}/jobs")
@@ -85,10 +82,10 @@ async def list_jobs(request: web.Request) -> web.Response:
     )
     following = None if page.next_after is None else keys.cursor(page.next_after, list_name)
     body = b'{"jobs":[%b],"next":%b}' % (b",".join(page.jobs), orjson.dumps(following))
-    response = web.Response(body=body, content_type="application/json")
+    headers = {}
     if following is not None:
-        response.headers["Link"] = f'<{request.rel_url.update_query(cursor=following)}>; rel="next"'
-    return response
+        headers["Link"] = f'<{request.rel_url.update_query(cursor=following)}>; rel="next"'
+    return answer_json(request, body, headers=headers)
 
 
 @job_routes.get("/ledger/v1/{org}/jobs/{job_id}")
@@ -98,10 +95,11 @@ async def get_job(request: web.Request) -> web.Response:
     caller.must(READ_JOBS)
     read_parameters(request, {})
     job = await request.app[JOBS].job(caller.org, path_job_id(request), caller.domains)
-    return web.Response(body=job, content_type="application/json")
+    return answer_json(request, job)
 
 
 @job_routes.get("/ledger/v1/{org}/jobs/{job_id}/events")
+@gives(*FORMS)
 async def get_job_events(request: web.Request) -> web.StreamResponse:
     """A page of one job's events."""
     caller = request[CALLER]
@@ -116,7 +114,7 @@ async def change_job(request: web.Request) -> web.Response:
     """One transition of a job."""
     read_parameters(request, {})
     transition = TRANSITIONS[request.match_info["verb"]]
-    document, body = await read_json(request)
+    document, body, _ = await read_document(request)
     command = transition.command(
         caller=request[CALLER],
         idempotency=idempotency(request, body),
@@ -124,7 +122,7 @@ async def change_job(request: web.Request) -> web.Response:
         **read_members(document, transition.readers, needed=transition.needed),
     )
     outcome = await request.app[LEDGER].execute(command)
-    return json_response(shown_transition(outcome), 200, outcome)
+    return answer(request, shown_transition(outcome), headers=told_of(outcome))
 
 
 def path_job_id(request: web.Request) -> int:
@@ -135,7 +133,6 @@ def path_job_id(request: web.Request) -> int:
     return int(given)
 
 
-def json_response(shown: Any, status: int, outcome: Outcome) -> web.Response:
-    """The answer to a command."""
-    headers = {"Idempotent-Replayed": "true"} if outcome.is_repeated else None
-    return web.Response(body=orjson.dumps(shown), status=status, content_type="application/json", headers=headers)
+def told_of(outcome: Outcome) -> dict[str, str]:
+    """The headers of the answer to a command."""
+    return {"Idempotent-Replayed": "true"} if outcome.is_repeated else {}

@@ -110,7 +110,6 @@ BODY_IS_DUE = {"jobs", "stage"}
 
 MEDIA_TYPES = [
     "text/plain",
-    "application/xml",
     "application/x-www-form-urlencoded",
     "multipart/form-data",
     "é",

@@ -313,7 +313,7 @@ async def test_a_failure_nobody_expected_is_its_lines_alone(
         ' be answered. The server\'s log names the reason under this instance.","code":"server_error",'
         '"instance":"urn:uuid:UUID"}'
     )
-    assert [it.name for it in caplog.records if it.levelno == logging.ERROR] == ["jobledger.http.problem"]
+    assert [it.name for it in caplog.records if it.levelno == logging.ERROR] == ["jobledger.http.native.commands"]
 
 
 async def test_an_answer_that_fails_midway_breaks_off(

@@ -9,8 +9,12 @@ from collections.abc import Iterator
 import orjson
 import pytest
 from aiohttp import web
+from aiohttp.test_utils import make_mocked_request
 
-from jobledger.http.problem import STATUS_BY_ERROR, answer_to, problem_of, status_of
+from jobledger.http.app import answer_to as answer
+from jobledger.http.context import DIALECT, REQUEST_ID
+from jobledger.http.native import NATIVE
+from jobledger.http.problem import STATUS_BY_ERROR, problem_of, status_of
 from jobledger.ledger.errors import (
     ConflictError,
     CorruptLedgerError,
@@ -29,6 +33,13 @@ def every(error_class: type[LedgerError]) -> Iterator[type[LedgerError]]:
     yield error_class
     for below in error_class.__subclasses__():
         yield from every(below)
+
+
+def answer_to(error: BaseException, request_id: str, **headers: str) -> web.Response:
+    """The native answer to a request that failed so."""
+    request = make_mocked_request("GET", "/ledger/v1/acme/jobs", headers=headers)
+    request[DIALECT], request[REQUEST_ID] = NATIVE, request_id
+    return answer(error, request)
 
 
 # All but the root, which is raised nowhere.

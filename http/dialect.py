@@ -1,0 +1,83 @@
+"""What a dialect is: the paths it owns, the forms it speaks, how it knows callers and how it says an error.
+
+A dialect is one value of ``Dialect`` in a module of its own; the application finds it by the path, so that whatever happens
+on a path of it, also what no handler ever sees, is said in its words.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+from aiohttp import web
+
+from jobledger.http.negotiation import JSON, XML, Form
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An error as a dialect says it. A *document* that is a string goes out as text/plain, as it is."""
+
+    status: int
+    document: Any
+    headers: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dialect:
+    """One way of speaking with the ledger.
+
+    name:           what events say in ``via``
+    prefixes:       paths that begin so are its own; of two dialects the longer prefix decides
+    pattern:        further paths of its own, looked at only where no prefix fits
+    forms:          what its answers and its errors come in, the default first
+    root:           the root element of its documents; None: a document's one outer key is its root
+    refuse:         how it says an error, which may be any exception; must never fail itself
+    error_forms:    what its errors come in, the default first: the forms of ``forms``, where they have a type of their own
+    error_root:     the root element of its errors
+    error_namespace: the XML namespace of its errors
+    challenge:      the ``WWW-Authenticate`` of its 401
+    schemes:        the words before credentials that it takes, in lower case, each as "bearer" or "basic"
+    org:            the org that a path is of; None: whatever org the caller is of
+    authorization:  the ``Authorization`` of a request, None for none
+    """
+
+    name: str
+    prefixes: tuple[str, ...]
+    refuse: Callable[[BaseException, web.Request], Refusal]
+    challenge: str
+    pattern: re.Pattern[str] | None = None
+    forms: tuple[Form, ...] = (JSON, XML)
+    root: str | None = "response"
+    error_forms: tuple[Form, ...] = (JSON, XML)
+    error_root: str = "response"
+    error_namespace: str | None = None
+    schemes: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({"bearer": "bearer", "basic": "basic"}))
+    org: Callable[[web.Request], str | None] = lambda request: None
+    authorization: Callable[[web.Request], str | None] = lambda request: request.headers.get("Authorization")
+
+    def credentials(self, request: web.Request) -> str | None:
+        """What the request shows, as an ``Authorization`` of Bearer or Basic; None for nothing that this dialect takes."""
+        scheme, _, rest = (self.authorization(request) or "").partition(" ")
+        word = self.schemes.get(scheme.lower())
+        return None if word is None else f"{word} {rest}"
+
+
+class Dialects:
+    """The dialects of a server. The first one answers on paths that are nobody's."""
+
+    def __init__(self, dialects: Sequence[Dialect]) -> None:
+        self.first = dialects[0]
+        by_prefix = [(prefix, dialect) for dialect in dialects for prefix in dialect.prefixes]
+        self._by_prefix = sorted(by_prefix, key=lambda it: -len(it[0]))
+        self._by_pattern = [(it.pattern, it) for it in dialects if it.pattern is not None]
+
+    def owner(self, path: str) -> Dialect | None:
+        """The dialect that owns *path*, None for a path of nobody."""
+        for prefix, dialect in self._by_prefix:
+            if path.startswith(prefix):
+                return dialect
+        return next((it for pattern, it in self._by_pattern if pattern.match(path)), None)

@@ -1,0 +1,112 @@
+"""Documents on their way in and out: JSON or XML, by one way for every resource of every dialect."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import orjson
+from aiohttp import web
+
+from jobledger.http.context import DIALECT, FORM
+from jobledger.http.dialect import Dialect, Refusal
+from jobledger.http.document import (
+    LARGEST_BODY_BYTES,
+    UnsupportedMediaTypeError,
+    parse_json,
+    read_body,
+)
+from jobledger.http.negotiation import PLAIN, Form, accept_header, preferred
+from jobledger.http.xml_document import read_xml, write_xml
+
+# An XML document takes long to read: bodies that may be larger in JSON may not in XML, and large ones are read in a thread.
+LARGEST_XML_BYTES = 8 * 1024 * 1024
+READ_AT_ONCE_BYTES = 32 * 1024
+UTF8 = frozenset({"utf-8", "utf8", "us-ascii", "ascii"})
+XML_ENCODINGS = UTF8 | {"utf-16", "iso-8859-1"}
+
+
+class Received(NamedTuple):
+    """A request's document; *body* is what was sent; *root* the root element's name, None in JSON."""
+
+    document: Any
+    body: bytes
+    root: str | None = None
+
+
+async def read_document(request: web.Request, limit_bytes: int = LARGEST_BODY_BYTES) -> Received:
+    """The document in the body, JSON or XML as ``Content-Type`` says; ``{}`` for none.
+
+    Where nothing is said it is in the dialect's default form. Raises UnsupportedMediaTypeError, BodyTooLargeError,
+    MalformedDocumentError.
+    """
+    if not request.can_read_body:
+        return Received({}, b"")
+    syntax = body_syntax(request)
+    charset = (request.charset or "utf-8").lower()
+    if charset not in (UTF8 if syntax == "json" else XML_ENCODINGS):
+        raise UnsupportedMediaTypeError("A body is in UTF-8 here.", charset=charset)
+    body = await read_body(request, min(limit_bytes, LARGEST_XML_BYTES) if syntax == "xml" else limit_bytes)
+    if not body:
+        return Received({}, b"")
+    if syntax == "json":
+        return Received(parse_json(body), body)
+    encoding = None if request.charset is None else charset
+    if len(body) <= READ_AT_ONCE_BYTES:
+        root, document = read_xml(body, encoding)
+    else:
+        root, document = await asyncio.to_thread(read_xml, body, encoding)
+    if request[DIALECT].root is None:
+        document = {root: document}
+    return Received(document, body, root)
+
+
+def body_syntax(request: web.Request) -> str:
+    """ "json" or "xml", as ``Content-Type`` says. Raises UnsupportedMediaTypeError."""
+    if "Content-Type" not in request.headers:
+        return request[DIALECT].forms[0].syntax
+    said = request.content_type
+    if said == "application/json" or said.endswith("+json"):
+        return "json"
+    if said in ("application/xml", "text/xml") or said.endswith("+xml"):
+        return "xml"
+    raise UnsupportedMediaTypeError("A body here is application/json or application/xml.", content_type=said)
+
+
+def answer(
+    request: web.Request, document: Any, status: int = 200, headers: Mapping[str, str] | None = None
+) -> web.Response:
+    """The answer to a request, in the form that was found for it before its handler began."""
+    form = request[FORM]
+    return _response(form, written(document, form, request[DIALECT].root), status, headers)
+
+
+def answer_json(
+    request: web.Request, body: bytes, status: int = 200, headers: Mapping[str, str] | None = None
+) -> web.Response:
+    """As ``answer``, of a document that is JSON already, and goes out so as it is."""
+    if request[FORM].syntax == "json":
+        return _response(request[FORM], body, status, headers)
+    return answer(request, orjson.loads(body), status, headers)
+
+
+def answer_refusal(request: web.Request, refusal: Refusal, dialect: Dialect) -> web.Response:
+    """An error in the form that ``Accept`` prefers, or in the dialect's first: never itself refused."""
+    document = refusal.document
+    if isinstance(document, str):
+        return _response(PLAIN, document.encode(), refusal.status, refusal.headers)
+    form = preferred(accept_header(request), dialect.error_forms) or dialect.error_forms[0]
+    body = written(document, form, dialect.error_root, dialect.error_namespace)
+    return _response(form, body, refusal.status, refusal.headers)
+
+
+def written(document: Any, form: Form, root: str | None, namespace: str | None = None) -> bytes:
+    """The document in that form."""
+    if form.syntax == "xml":
+        return write_xml(document, root, namespace)
+    return orjson.dumps(document, option=orjson.OPT_UTC_Z, default=str)
+
+
+def _response(form: Form, body: bytes, status: int, headers: Mapping[str, str] | None) -> web.Response:
+    return web.Response(body=body, status=status, headers={**(headers or {}), "Content-Type": form.content_type})

@@ -1,0 +1,253 @@
+"""JSON documents as XML, and back.
+
+    {"jobs":[{"id":1,"tags":["a","b"],"stage":null}],"next":null}
+    <response><jobs><id>1</id><tags>a</tags><tags>b</tags><stage nil="true"/></jobs><next nil="true"/></response>
+
+``@key`` is an attribute. A list repeats its element, an empty one is absent; a list in a list, and one that is the whole
+document, holds ``<item>``. A key that is no XML name, or that means something here, becomes ``<entry key="…">``. A character
+that XML forbids becomes U+FFFD. What is read has texts for values, which the endpoint types; kept are all keys, their order
+but for that of repeated ones, nulls, and every list but the empty ones (absent) and those of one (their element).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+from xml.parsers import expat  # DTDs are refused at their first sign, before anything of them is read
+
+import orjson
+
+from jobledger.http.document import DEEPEST, MalformedDocumentError
+
+PROLOGUE = '<?xml version="1.0" encoding="UTF-8"?>\n'
+DEFAULT_ROOT = "response"
+# A document of these takes some hundred MB at most, whatever its 8 MiB hold.
+MOST_ELEMENTS = 500_000
+# Read in pieces, so that a document that is refused is refused early, and others get their turn in between.
+PIECE_BYTES = 64 * 1024
+LONGEST_CACHED_KEY = 64
+
+# XML 1.0, section 2.2: what a document cannot hold in any form.
+FORBIDDEN = "\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff"
+IN_TEXT = re.compile(f"[&<>\r{FORBIDDEN}]")
+IN_ATTRIBUTE = re.compile(f'[&<>"\r\n\t{FORBIDDEN}]')
+ESCAPES = {it: f"&#{ord(it)};" for it in "\r\n\t"} | {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;"}
+REPLACEMENT = "\ufffd"
+# Section 2.3, without the colon, which would need a namespace. What begins with "xml" is reserved.
+NAME = re.compile(
+    "(?![xX][mM][lL])[A-Z_a-zÀ-ÖØ-öø-\u02ff\u0370-\u037d\u037f-\u1fff\u200c\u200d\u2070-\u218f\u2c00-\u2fef\u3001-\ud7ff"
+    "\uf900-\ufdcf\ufdf0-\ufffd\U00010000-\U000effff][-.0-9A-Z_a-z·À-ÖØ-öø-\u037d\u037f-\u1fff\u200c\u200d\u203f\u2040"
+    "\u2070-\u218f\u2c00-\u2fef\u3001-\ud7ff\uf900-\ufdcf\ufdf0-\ufffd\U00010000-\U000effff]*"
+)
+# These say something of the element that they stand in or are.
+RESERVED_ELEMENTS = frozenset({"entry", "item"})
+RESERVED_ATTRIBUTES = frozenset({"key", "nil"})
+NIL_ATTRIBUTES = ("nil", "xsi:nil")
+
+
+class XmlText(str):
+    """The text of an element or attribute: of what type it is, its reader knows."""
+
+    __slots__ = ()
+
+
+class XmlObject(dict[str, Any]):
+    """An element with others in it: one, where a list may be due."""
+
+    __slots__ = ()
+
+
+class XmlList(list[Any]):
+    """The items of an element."""
+
+    __slots__ = ()
+
+
+def write_xml(document: Any, root: str | None = DEFAULT_ROOT, namespace: str | None = None) -> bytes:
+    """*document* in an element *root*; None: in its one outer key."""
+    name = DEFAULT_ROOT if root is None else root
+    if root is None and isinstance(document, dict) and len(document) == 1:
+        [(key, value)] = document.items()
+        if not isinstance(value, list | tuple) and _is_name(key):
+            name, document = key, value
+    out = [PROLOGUE]
+    start = f"<{name}" if namespace is None else f'<{name} xmlns="{namespace}"'
+    _write(out.append, start, f"</{name}>", document)
+    return "".join(out).encode()
+
+
+def _write(put: Callable[[str], None], start: str, end: str, value: Any) -> None:
+    """One element; *start* is its tag, not yet closed."""
+    kind = type(value)
+    if kind is str or kind is XmlText:
+        put(f"{start}>{_escaped(value, IN_TEXT)}{end}" if value else f"{start}/>")
+    elif value is None:
+        put(f'{start} nil="true"/>')
+    elif value is True or value is False:
+        put(f"{start}>{'true' if value else 'false'}{end}")
+    elif kind is int or kind is float:
+        put(f"{start}>{value!r}{end}")
+    elif isinstance(value, dict):
+        _write_members(put, start, end, value)
+    elif isinstance(value, list | tuple):
+        if value:
+            put(f"{start}>")
+            for it in value:
+                _write(put, "<item", "</item>", it)
+            put(end)
+        else:
+            put(f"{start}/>")
+    else:
+        # What JSON has its own way to show, it shows here too.
+        _write(put, start, end, orjson.loads(orjson.dumps(value, option=orjson.OPT_UTC_Z, default=str)))
+
+
+def _write_members(put: Callable[[str], None], start: str, end: str, members: dict[str, Any]) -> None:
+    elements: list[tuple[str, str, Any]] = []
+    for key, value in members.items():
+        element = _tags(key) if len(key) <= LONGEST_CACHED_KEY else _tags.__wrapped__(key)
+        if element[2] is not None and isinstance(value, str | int | float):
+            shown = value if isinstance(value, str) else str(value).lower() if isinstance(value, bool) else repr(value)
+            start += f'{element[2]}"{_escaped(shown, IN_ATTRIBUTE)}"'
+        else:
+            elements.append((element[0], element[1], value))
+    is_empty = True
+    for opening, closing, value in elements:
+        for it in value if isinstance(value, list | tuple) else (value,):
+            if is_empty:
+                put(f"{start}>")
+                is_empty = False
+            _write(put, opening, closing, it)
+    put(f"{start}/>" if is_empty else end)
+
+
+@lru_cache(4096)
+def _tags(key: str) -> tuple[str, str, str | None]:
+    """The tags of the element that *key* becomes, and how it begins as an attribute, if it is one."""
+    if key not in RESERVED_ELEMENTS and _is_name(key):
+        return f"<{key}", f"</{key}>", None
+    attribute = f" {key[1:]}=" if key[:1] == "@" and key[1:] not in RESERVED_ATTRIBUTES and _is_name(key[1:]) else None
+    return f'<entry key="{_escaped(key, IN_ATTRIBUTE)}"', "</entry>", attribute
+
+
+def _is_name(key: str) -> bool:
+    if NAME.fullmatch(key) is None:
+        return False
+    if key.isascii():
+        return True
+    # Of letters beyond ASCII there are two lists, by the edition of XML; a name is what readers of either take.
+    try:
+        expat.ParserCreate("UTF-8").Parse(f"<{key}/>".encode(), True)
+    except expat.ExpatError:
+        return False
+    return True
+
+
+def _escaped(text: str, special: re.Pattern[str]) -> str:
+    if special.search(text) is None:
+        return text
+    return special.sub(lambda it: ESCAPES.get(it[0], REPLACEMENT), text)
+
+
+def read_xml(text: bytes, encoding: str | None = None) -> tuple[str, Any]:
+    """The name of the root, and what is in it. *encoding* is what the request's headers say, over what the text does.
+
+    Raises MalformedDocumentError: not XML, a DOCTYPE, nested too deep, too many elements.
+    """
+    reader = _Reader()
+    parser = expat.ParserCreate(encoding)
+    parser.buffer_text = True
+    parser.StartDoctypeDeclHandler = reader.refuse_doctype
+    parser.StartElementHandler = reader.start
+    parser.EndElementHandler = reader.end
+    parser.CharacterDataHandler = reader.put
+    try:
+        for begin in range(0, len(text), PIECE_BYTES):
+            parser.Parse(text[begin : begin + PIECE_BYTES], False)
+        parser.Parse(b"", True)
+    except expat.ExpatError as error:
+        raise MalformedDocumentError(f"This is not XML: {error}") from error
+    except (LookupError, ValueError) as error:
+        raise MalformedDocumentError("This XML is in an encoding that is not known here.") from error
+    return reader.root, reader.document
+
+
+class _Element:
+    """An element that has not ended."""
+
+    __slots__ = ("attributes", "is_list", "key", "members", "texts")
+
+    def __init__(self, key: str, attributes: dict[str, str], is_list: bool) -> None:
+        self.key = key
+        self.attributes = attributes
+        self.members: dict[str, list[Any]] = {}
+        # Whether all that is in it so far are items.
+        self.is_list = is_list
+        self.texts: list[str] = []
+
+    def value(self) -> Any:
+        """What it says."""
+        text = "".join(self.texts)
+        members, attributes = self.members, self.attributes
+        if not members and not attributes:
+            return XmlText(text)
+        is_nil = any(attributes.pop(it, "false") in ("true", "1") for it in NIL_ATTRIBUTES if it in attributes)
+        if members:
+            text = "" if text.isspace() else text
+        if not attributes and not members:
+            return None if is_nil and not text.strip() else XmlText(text)
+        if self.is_list and members and not attributes and not text:
+            return XmlList(members["item"])
+        value = XmlObject({f"@{name}": XmlText(it) for name, it in attributes.items()})
+        for key, values in members.items():
+            is_one = len(values) == 1 and not isinstance(values[0], XmlList)
+            value[key] = values[0] if is_one else XmlList(values)
+        if text:
+            value["#text"] = XmlText(text)
+        return value
+
+
+class _Reader:
+    """Builds the document from what the parser tells."""
+
+    def __init__(self) -> None:
+        self.root = ""
+        self.document: Any = None
+        self._open: list[_Element] = []
+        self._count = 0
+
+    def refuse_doctype(self, *_: object) -> None:
+        """Raise: entities and what they grow to are never looked at."""
+        raise MalformedDocumentError("A document type declaration (DOCTYPE) is not taken.")
+
+    def start(self, name: str, given: dict[str, str]) -> None:
+        """Begin an element."""
+        self._count += 1 + len(given)
+        if self._count > MOST_ELEMENTS:
+            raise MalformedDocumentError(f"This has more than {MOST_ELEMENTS} elements.", limit=MOST_ELEMENTS)
+        # One more than there are objects and lists in a document: the innermost element holds a text.
+        if len(self._open) > DEEPEST:
+            raise MalformedDocumentError(f"This nests deeper than {DEEPEST} levels.", limit=DEEPEST)
+        attributes = {key: value for key, value in given.items() if key != "xmlns" and not key.startswith("xmlns:")}
+        key = attributes.pop("key", name) if name == "entry" else name
+        if self._open:
+            parent = self._open[-1]
+            parent.is_list = parent.is_list and name == "item"
+        else:
+            self.root = name
+        self._open.append(_Element(key, attributes, is_list=True))
+
+    def put(self, text: str) -> None:
+        """Take a piece of text."""
+        self._open[-1].texts.append(text)
+
+    def end(self, name: str) -> None:
+        """End the innermost element."""
+        element = self._open.pop()
+        value = element.value()
+        if self._open:
+            self._open[-1].members.setdefault(element.key, []).append(value)
+        else:
+            self.document = value
