@@ -38,6 +38,9 @@ from jobledger.projections.principal_query import PrincipalQuery
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
+# The first one answers on paths of nobody.
+SPOKEN = (NATIVE,)
+
 log = logging.getLogger(__name__)
 
 HEADERS = {
@@ -55,7 +58,7 @@ def make_app(
     # Bodies are bounded where they are read: each path has its own limit, and some stream.
     app = web.Application(middlewares=[answer_errors, authenticate, negotiate], client_max_size=0)
     app[READING_XML] = asyncio.Semaphore(XML_AT_ONCE)
-    app[DIALECTS] = Dialects((NATIVE,))
+    app[DIALECTS] = Dialects(SPOKEN)
     app[LEDGER] = ledger
     app[JOBS] = JobQuery(ledger.database)
     app[ACCESS] = Access(PrincipalQuery(ledger.database))
