@@ -277,6 +277,7 @@ class Pipeline:
             self._writer.clock.hear(flight.task.result())
             self._writer.cache.put(flight.batch.accepted.values())
             self._writer.cache.head = flight.batch.head()
+            self._writer.tell_appended(flight.batch)
             return True
         left = self._left
         left.waiting[:0] = [*flight.waiting, *(self._open.waiting if self._open is not None else ())]
