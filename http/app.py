@@ -12,6 +12,7 @@ from jobledger.http.access import Access
 from jobledger.http.context import ACCESS, BEGUN, CALLER, CURSOR_KEY, FETCH_START_TIMEOUT_S, JOBS, LEDGER, REQUEST_ID
 from jobledger.http.cursor import CursorKey
 from jobledger.http.native import command_routes, event_routes, job_routes
+from jobledger.http.native.live import LIVE, LiveStreams
 from jobledger.http.problem import answer_to
 from jobledger.ledger.domain.job_registration import FETCH_START_TIMEOUT_S as DEFAULT_FETCH_START_TIMEOUT_S
 from jobledger.ledger.errors import NotFoundError
@@ -41,6 +42,8 @@ def make_app(
     app[ACCESS] = Access(PrincipalQuery(ledger.database))
     app[CURSOR_KEY] = CursorKey(cursor_key)
     app[FETCH_START_TIMEOUT_S] = fetch_start_timeout_s
+    live = app[LIVE] = LiveStreams()
+    app.on_shutdown.append(live.stop)
     for routes in (job_routes, command_routes, event_routes):
         app.add_routes(routes)
     app.on_response_prepare.append(_add_headers)
