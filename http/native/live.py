@@ -281,7 +281,11 @@ async def live_events(
     first = await follower.next(FIRST_S if follower.is_behind else 0)
     # A proxy that gathers what it passes on would keep events from their reader.
     response = web.StreamResponse(headers={"Content-Type": kind.media_type, "X-Accel-Buffering": "no"})
-    await response.prepare(request)
+    try:
+        await response.prepare(request)
+    except ConnectionError:
+        # The client has gone already.
+        return response
     if request.method == "HEAD":
         await response.write_eof()
     else:
