@@ -29,6 +29,7 @@ from jobledger.http.cursor import CursorKey
 from jobledger.http.dialect import Dialects
 from jobledger.http.exchange import XML_AT_ONCE, answer_refusal
 from jobledger.http.native import NATIVE, command_routes, event_routes, job_routes
+from jobledger.http.native.live import LIVE, LiveStreams
 from jobledger.http.negotiation import form_of_answer, forms_of
 from jobledger.ledger.domain.job_registration import FETCH_START_TIMEOUT_S as DEFAULT_FETCH_START_TIMEOUT_S
 from jobledger.ledger.errors import CorruptLedgerError, LedgerError, NotFoundError, UnavailableError
@@ -64,6 +65,8 @@ def make_app(
     app[ACCESS] = Access(PrincipalQuery(ledger.database))
     app[CURSOR_KEY] = CursorKey(cursor_key)
     app[FETCH_START_TIMEOUT_S] = fetch_start_timeout_s
+    live = app[LIVE] = LiveStreams()
+    app.on_shutdown.append(live.stop)
     for routes in (job_routes, command_routes, event_routes):
         app.add_routes(routes)
     app.on_response_prepare.append(_add_headers)

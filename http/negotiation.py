@@ -54,6 +54,7 @@ class Form:
 JSON = Form("json", "application/json")
 XML = Form("xml", "application/xml", also=("text/xml",))
 NDJSON = Form("ndjson", "application/x-ndjson", also=("application/ndjson", "application/jsonl"))
+EVENT_STREAM = Form("sse", "text/event-stream")
 CSV = Form("csv", "text/csv", MappingProxyType({"charset": "utf-8"}))
 PLAIN = Form("text", "text/plain", MappingProxyType({"charset": "utf-8"}))
 

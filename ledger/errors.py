@@ -13,6 +13,7 @@ LedgerError                    the caller can act on it
 ├── NotAllowedError            the caller lacks the capability
 └── UnavailableError           nothing was appended, try again (retry_after_s)
     ├── QueueIsFullError
+    ├── TooManyFollowersError
     ├── DatabaseIsAwayError
     └── ReleaseDiffersError
 OutcomeUnknownError            a LedgerError too: repeat with the same Idempotency-Key
@@ -118,6 +119,12 @@ class QueueIsFullError(UnavailableError):
     """Too many requests are waiting; nothing was appended."""
 
     code = "queue_is_full"
+
+
+class TooManyFollowersError(UnavailableError):
+    """Too many follow this ledger on this server."""
+
+    code = "too_many_followers"
 
 
 class DatabaseIsAwayError(UnavailableError):

@@ -1,30 +1,42 @@
 """The native API's events: as they are stored, byte for byte.
 
 {"header":<the header as it was hashed>,"content":<the content as it was hashed, or null where it was purged>}
+
+A page as JSON; all up to the head as NDJSON; live as server-sent events, or as NDJSON with ``follow=true``.
 """
 
 from __future__ import annotations
+
+import re
+from typing import Any
 
 import orjson
 from aiohttp import web
 
 from jobledger.http.context import CALLER, FORM, LEDGER
 from jobledger.http.exchange import answer, answer_json
-from jobledger.http.members import integer, text
+from jobledger.http.members import integer, one_of, text
 from jobledger.http.native.event_texts import events_in_xml
+from jobledger.http.native.live import JSON_LINES, SERVER_SENT_EVENTS, live_events, shown_event
 from jobledger.http.native.parameters import DEFAULT_LIMIT, limit, read_parameters
-from jobledger.http.negotiation import JSON, NDJSON, XML, gives
+from jobledger.http.negotiation import EVENT_STREAM, JSON, NDJSON, XML, Form, gives
 from jobledger.ledger.domain.event_types import CLASS_BY_TYPE
 from jobledger.ledger.errors import InvalidCommandError, NotAllowedError
-from jobledger.ledger.store.codec import StoredEvent
 
-FORMS = (JSON, XML, NDJSON)
-# A streamed answer is written in pieces of about this size.
-PIECE_BYTES = 64 * 1024
+FORMS = (JSON, XML, NDJSON, EVENT_STREAM)
+HEAD = "head"
 
 event_routes = web.RouteTableDef()
 
-PARAMETERS = {"after": integer(-1, 2**63 - 1), "limit": limit}
+position = integer(-1, 2**63 - 1)
+
+
+def read_after(value: Any) -> int | str:
+    """A position, -1 for the beginning, or ``head``."""
+    return HEAD if value == HEAD else position(value)
+
+
+PARAMETERS = {"after": read_after, "limit": limit, "follow": one_of("true", "false")}
 FILTERS = {"type": text(100), "stream": text(100)}
 
 
@@ -46,7 +58,14 @@ async def event_page(request: web.Request, stream: str | None = None) -> web.Str
     type_name = wanted.get("type")
     if type_name is not None and type_name not in CLASS_BY_TYPE:
         raise InvalidCommandError(f"There are no events of type {type_name}.", parameter="type")
+    capability = "events.read" if stream is None else "jobs.read"
     stream = stream or wanted.get("stream")
+    if is_live(request[FORM], wanted):
+        async with request.app[LEDGER].following.follow(
+            request[CALLER].org, live_after(request, wanted), type_name=type_name, stream=stream
+        ) as follower:
+            kind = SERVER_SENT_EVENTS if request[FORM] is EVENT_STREAM else JSON_LINES
+            return await live_events(request, kind, follower, most=wanted.get("limit"), capability=capability)
     if request[FORM] is NDJSON:
         return await _stream_events(request, wanted.get("after", -1), wanted.get("limit"), type_name, stream)
     page = await request.app[LEDGER].recorder.page(
@@ -66,6 +85,39 @@ async def event_page(request: web.Request, stream: str | None = None) -> web.Str
         orjson.dumps(page.next_after),
     )
     return answer_json(request, body, headers=headers)
+
+
+def is_live(form: Form, wanted: dict[str, Any]) -> bool:
+    """Whether the answer stays at the head. Raises InvalidCommandError for what only a live one, or none, can have."""
+    follow = wanted.get("follow")
+    if form is EVENT_STREAM:
+        if follow == "false":
+            raise InvalidCommandError("Server-sent events are live.", parameter="follow")
+        return True
+    if follow == "true":
+        if form is not NDJSON:
+            raise InvalidCommandError(
+                f"To follow, accept {NDJSON.media_type} or {EVENT_STREAM.media_type}.", parameter="follow"
+            )
+        return True
+    if wanted.get("after") == HEAD:
+        raise InvalidCommandError("Only who follows can begin at the head.", parameter="after")
+    return False
+
+
+def live_after(request: web.Request, wanted: dict[str, Any]) -> int | None:
+    """The position after which a live answer begins, None for the head. Raises InvalidCommandError.
+
+    What a client of server-sent events saw last counts before ``after``: it comes back with the URL that it began with.
+    Without either it is the beginning, as for every other answer: who builds on the events misses none by leaving it out.
+    """
+    seen = request.headers.getall("Last-Event-ID", []) if request[FORM] is EVENT_STREAM else []
+    if len(seen) > 1 or (any(seen) and not re.fullmatch(r"-1|[0-9]{1,18}", seen[0])):
+        raise InvalidCommandError("A Last-Event-ID is the position of an event.", header="Last-Event-ID")
+    if any(seen):
+        return int(seen[0])
+    after = wanted.get("after", -1)
+    return None if after == HEAD else int(after)
 
 
 async def _stream_events(
@@ -89,8 +141,3 @@ async def _stream_events(
         page = await recorder.page(org, page.next_after, size, type_name=type_name, stream=stream)
     await response.write_eof()
     return response
-
-
-def shown_event(stored: StoredEvent) -> bytes:
-    """The event as a JSON object that holds its stored bytes verbatim."""
-    return b'{"header":%b,"content":%b}' % (stored.header, stored.content or b"null")

@@ -13,10 +13,12 @@ from jobledger.ledger.domain.aggregate import Aggregate
 from jobledger.ledger.domain.command import Caller, Command, Outcome
 from jobledger.ledger.domain.job import Job, job_stream
 from jobledger.ledger.errors import NotFoundError, UnavailableError
+from jobledger.ledger.store.announcement import Announcer
 from jobledger.ledger.store.appender import Appender
 from jobledger.ledger.store.cache import Cache, Memory
 from jobledger.ledger.store.clock import DatabaseClock
 from jobledger.ledger.store.database import Database
+from jobledger.ledger.store.following import Following
 from jobledger.ledger.store.loading import load_aggregates
 from jobledger.ledger.store.projection import InlineProjection
 from jobledger.ledger.store.recorder import Recorder
@@ -45,10 +47,12 @@ class Ledger:
     def __init__(self, database: Database, projections: Sequence[InlineProjection]) -> None:
         self.database = database
         self.recorder = Recorder(database)
+        self.following = Following(database, self.recorder)
         self.projections = projections
         self._appender = Appender(projections)
         self._clock = DatabaseClock()
         self._memory = Memory(MEMORY_BYTES)
+        self._announcer = Announcer(database.url)
         self._sequencers: dict[str, Sequencer] = {}
         self._is_closing = False
 
@@ -94,10 +98,17 @@ class Ledger:
         """Refuse what is new, answer what is queued."""
         self._is_closing = True
         await asyncio.gather(*(sequencer.drain() for sequencer in self._sequencers.values()))
+        await self.following.close()
+        await self._announcer.close()
 
     def _sequencer(self, org: str) -> Sequencer:
         sequencer = self._sequencers.get(org)
         if sequencer is None:
-            writer = OrgWriter(org, self._appender, Cache(self._memory), self._clock)
+            writer = OrgWriter(org, self._appender, Cache(self._memory), self._clock, self._tell_appended)
             sequencer = self._sequencers[org] = Sequencer(writer, self.database)
         return sequencer
+
+    def _tell_appended(self, org: str, size: int) -> None:
+        """Wake who follows the org's ledger, here and in other processes."""
+        self.following.hear(org, size)
+        self._announcer.announce(org, size)

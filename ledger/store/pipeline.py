@@ -312,6 +312,7 @@ class Pipeline:
                 # Postgres need not wait until the callers have been told.
                 self._start(following)
             flight.answer()
+            self._writer.tell_appended(flight.batch)
             return
         left = self._left
         left.waiting = [*flight.waiting, *(self._open.waiting if self._open is not None else ()), *left.waiting]

@@ -21,10 +21,20 @@ RANGES_A_PAGE = 4
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some events in order, and the position after which to go on; None where the head, as it stood, was reached."""
+    """Some events in order, and the position after which to go on; None where the head, as it stood, was reached.
+
+    Up to ``last_position`` nothing that was asked for is missing.
+    """
 
     events: list[StoredEvent]
     next_after: int | None
+    last_position: int
+
+
+def must_not_be_beyond(after: int, size: int) -> None:
+    """Raise InvalidCommandError for a reader that has come further than a ledger of *size* events: it read another history."""
+    if after >= size:
+        raise InvalidCommandError(f"The ledger's last position is {size - 1}.", after=after, last_position=size - 1)
 
 
 class Recorder:
@@ -49,10 +59,7 @@ class Recorder:
         InvalidCommandError for an *after* beyond the head, DatabaseIsAwayError.
         """
         head = await self.head(org)
-        if after >= head.size:
-            raise InvalidCommandError(
-                f"The ledger's last position is {head.size - 1}.", after=after, last_position=head.size - 1
-            )
+        must_not_be_beyond(after, head.size)
         start = after + 1
         if type_name is not None:
             return await self._page_of_type(org, start, limit, type_name, stream, head)
@@ -61,7 +68,10 @@ class Recorder:
         else:
             records = await self._database.fetch(ledger_statement("events_after"), org, start, limit)
         events = [StoredEvent(*record) for record in records]
-        return Page(events, events[-1].position if len(events) == limit else None)
+        if len(events) == limit:
+            return Page(events, events[-1].position, events[-1].position)
+        # What is seen of later commits is whole too, up to the last that is seen.
+        return Page(events, None, max([head.size - 1, *(it.position for it in events[-1:])]))
 
     async def _page_of_type(
         self, org: str, start: int, limit: int, type_name: str, stream: str | None, head: Head
@@ -75,11 +85,11 @@ class Recorder:
             )
             events += [StoredEvent(*record) for record in records]
             if len(records) == wanted:
-                return Page(events, events[-1].position)
+                return Page(events, events[-1].position, events[-1].position)
             start = before
             if start >= head.size:
-                return Page(events, None)
-        return Page(events, start - 1)
+                return Page(events, None, max([head.size - 1, *(it.position for it in events[-1:])]))
+        return Page(events, start - 1, start - 1)
 
     async def scan(
         self, org: str, *, start: int = 0, end: int | None = None, stream: str | None = None

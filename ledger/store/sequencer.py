@@ -142,6 +142,8 @@ class Sequencer:
                     # It did happen, the reply alone was lost. What is remembered is older than that.
                     self._writer.cache.clear()
                     written = unsure
+                    assert written.batch is not None
+                    self._writer.tell_appended(written.batch)
                 else:
                     unsure = None
                     self._written = written

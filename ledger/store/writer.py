@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import groupby
 from math import inf
 from time import monotonic
@@ -40,8 +40,16 @@ MOST_EVENTS_OF_OTHERS = 5_000
 class OrgWriter:
     """Writes batches of one org, on any connection, with what it remembers of the org's aggregates."""
 
-    def __init__(self, org: str, appender: Appender, cache: Cache, clock: DatabaseClock) -> None:
+    def __init__(
+        self,
+        org: str,
+        appender: Appender,
+        cache: Cache,
+        clock: DatabaseClock,
+        tell_appended: Callable[[str, int], None] = lambda _org, _size: None,
+    ) -> None:
         self.org = org
+        self._tell_appended = tell_appended
         self.cache = cache
         self.clock = clock
         self.appender = appender
@@ -109,6 +117,12 @@ class OrgWriter:
             raise asyncpg.TransactionRollbackError("The batch was rolled back.")
         self.cache.put(batch.accepted.values())
         self.cache.head = batch.head()
+        self.tell_appended(batch)
+
+    def tell_appended(self, batch: Batch) -> None:
+        """Wake who reads: *batch* was committed."""
+        if batch.event_count:
+            self._tell_appended(self.org, batch.size)
 
     async def _ask_anew(self, writing: Writing, commands: Sequence[Command], answers: dict[Find, Any]) -> None:
         """Bring the answers to finds up to date with what the batch has decided: write that, same transaction, and ask."""
