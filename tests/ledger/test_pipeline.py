@@ -53,16 +53,20 @@ def _undeterred(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pipeline_module, "PAUSE_S", 0.0)
 
 
+async def all_is_decided(ledger: Ledger) -> None:
+    """Wait until a batch is under way, and all else that was queued stands in the next."""
+    sequencer = ledger._sequencer(ORG)
+    async with asyncio.timeout(10):
+        while sequencer._pipeline._under_way is None or sequencer._queue:
+            await asyncio.sleep(0)
+
+
 async def test_commands_are_decided_while_a_batch_is_being_written(ledger: Ledger, database_url: str) -> None:
     """They are answered all the same, in the order of their calls, when it has been."""
     await register(ledger)
-    queue = ledger._sequencer(ORG)._queue
     async with held_head(database_url):
         waiting = [asyncio.ensure_future(ledger.execute(registration())) for _ in range(100)]
-        async with asyncio.timeout(5):
-            await asyncio.sleep(0)
-            while queue:
-                await asyncio.sleep(0)
+        await all_is_decided(ledger)
         assert not any(it.done() for it in waiting)
 
     assert [ids(it)[0] for it in await asyncio.gather(*waiting)] == list(range(2, 102))
@@ -104,7 +108,7 @@ async def test_a_repeat_of_what_is_being_written_gets_its_answer(ledger: Ledger,
     await register(ledger)
     async with held_head(database_url):
         waiting = [asyncio.ensure_future(ledger.execute(registration(key="k"))) for _ in range(40)]
-        await asyncio.sleep(0.01)
+        await all_is_decided(ledger)
 
     outcomes = await asyncio.gather(*waiting)
 
@@ -159,7 +163,7 @@ async def test_a_server_that_is_stopped_at_once_says_what_it_knows(ledger: Ledge
     await register(ledger)
     async with held_head(database_url):
         waiting = [asyncio.ensure_future(ledger.execute(registration())) for _ in range(40)]
-        await asyncio.sleep(0.01)
+        await all_is_decided(ledger)
         task = ledger._sequencer(ORG)._task
         assert task is not None
         task.cancel()
@@ -222,7 +226,8 @@ async def test_a_batch_in_doubt_that_comes_late_is_shut_out(
     os.kill(backend, signal.SIGSTOP)
     try:
         waiting = asyncio.ensure_future(ledger.execute(registration(name="once")))
-        await asyncio.sleep(0.05)
+        await all_is_decided(ledger)
+        await asyncio.sleep(0.05)  # it is written into the socket of a backend that does not read
         connection.terminate()
         async with asyncio.timeout(10):
             await waiting
@@ -249,8 +254,7 @@ async def test_of_a_batch_in_doubt_a_stopping_server_does_not_say_that_it_was_no
 
     monkeypatch.setattr(database_module, "connect", away)
     waiting = asyncio.ensure_future(ledger.execute(registration()))
-    while sequencer._pipeline._under_way is None:
-        await asyncio.sleep(0)
+    await all_is_decided(ledger)
     connection.terminate()
     async with asyncio.timeout(5):
         await is_asked.wait()
