@@ -94,6 +94,8 @@ READ: dict[str, tuple[str, list[Any]]] = {
     "recall_answers": STATEMENTS["recall_answers"],
     "stream_events": ("jobledger.ledger.store", [ORG, "job-7", 0, 100]),
     "events_after": ("jobledger.ledger.store", [ORG, 100, 20]),
+    "events_of_size": ("jobledger.ledger.store", [ORG, 100, 20, 1_000_000]),
+    "sizes": ("jobledger.ledger.store", [[ORG]]),
     "header_at": ("jobledger.ledger.store", [ORG, 100]),
     "recorded_at": ("jobledger.ledger.store", [ORG, 100]),
 }
