@@ -54,6 +54,7 @@ class Flight:
     limits: Limits = field(default_factory=Limits)
     statement: Statement | None = None
     task: asyncio.Task[datetime] | None = None
+    sent_at: float = 0.0
 
     @property
     def commands(self) -> list[Command]:
@@ -235,6 +236,7 @@ class Pipeline:
             return False
         flight.written.batch = flight.batch
         flight.written.is_commit_sent = True
+        flight.sent_at = monotonic()
         flight.task = asyncio.create_task(connection.fetchval(sql, *arguments))
         flight.task.add_done_callback(self._wake)
         self._open, self._under_way, self._has_sent = None, flight, True
@@ -274,6 +276,8 @@ class Pipeline:
         assert flight.task is not None
         error = flight.task.exception()
         if error is None:
+            if flight.batch.event_count:
+                self._writer.observer.appended(flight.batch.event_count, monotonic() - flight.sent_at)
             self._writer.clock.hear(flight.task.result())
             self._writer.cache.put(flight.batch.accepted.values())
             self._writer.cache.head = flight.batch.head()
