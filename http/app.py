@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from pathlib import Path
 from uuid import uuid4
 
 from aiohttp import web
@@ -11,39 +12,54 @@ from aiohttp import web
 from jobledger.http.access import Access
 from jobledger.http.context import ACCESS, BEGUN, CALLER, CURSOR_KEY, FETCH_START_TIMEOUT_S, JOBS, LEDGER, REQUEST_ID
 from jobledger.http.cursor import CursorKey
+from jobledger.http.deadlines import TooSlowError
+from jobledger.http.health import HEALTH, METRICS, Health, health_routes
+from jobledger.http.metrics import Metrics
 from jobledger.http.native import command_routes, event_routes, job_routes
+from jobledger.http.places import PLACES, Places, take_place
 from jobledger.http.problem import answer_to
+from jobledger.http.response_headers import add_headers
+from jobledger.http.urls import DIRECT, EDGE, Edge, client_address
 from jobledger.ledger.domain.job_registration import FETCH_START_TIMEOUT_S as DEFAULT_FETCH_START_TIMEOUT_S
 from jobledger.ledger.errors import NotFoundError
 from jobledger.ledger.store.ledger import Ledger
+from jobledger.ledger.store.survey import Surveyor
 from jobledger.projections.job_query import JobQuery
 from jobledger.projections.principal_query import PrincipalQuery
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 NATIVE_PREFIX = "/ledger/v1/"
-HEADERS = {
-    "Server": "Job Ledger",
-    "Cache-Control": "no-store",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-}
 
 
 def make_app(
-    ledger: Ledger, *, cursor_key: bytes, fetch_start_timeout_s: int = DEFAULT_FETCH_START_TIMEOUT_S
+    ledger: Ledger,
+    *,
+    cursor_key: bytes,
+    fetch_start_timeout_s: int = DEFAULT_FETCH_START_TIMEOUT_S,
+    edge: Edge = DIRECT,
+    metrics: Metrics | None = None,
+    data: Path | None = None,
 ) -> web.Application:
-    """The application over *ledger*. *cursor_key* is the installation's secret, the same in every server of it."""
+    """The application over *ledger*. *cursor_key* is the installation's secret, the same in every server of it.
+
+    *metrics*: those that the ledger tells of its appends, if it has any; *data*: the folder that must not run full.
+    """
     # Bodies are bounded where they are read: each path has its own limit, and some stream.
-    app = web.Application(middlewares=[answer_errors, authenticate], client_max_size=0)
+    app = web.Application(middlewares=[answer_errors, authenticate, take_place], client_max_size=0)
     app[LEDGER] = ledger
     app[JOBS] = JobQuery(ledger.database)
     app[ACCESS] = Access(PrincipalQuery(ledger.database))
     app[CURSOR_KEY] = CursorKey(cursor_key)
     app[FETCH_START_TIMEOUT_S] = fetch_start_timeout_s
-    for routes in (job_routes, command_routes, event_routes):
+    app[EDGE] = edge
+    app[PLACES] = Places()
+    app[METRICS] = metrics or Metrics()
+    app[HEALTH] = Health(Surveyor(ledger.database.url, ledger.projections), data)
+    for routes in (health_routes, job_routes, command_routes, event_routes):
         app.add_routes(routes)
-    app.on_response_prepare.append(_add_headers)
+    app.on_response_prepare.append(add_headers)
+    app.on_cleanup.append(_close_health)
     return app
 
 
@@ -60,6 +76,9 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
         answer = answer_to(error, request[REQUEST_ID])
         begun: web.StreamResponse | None = request.get(BEGUN)
         if begun is None:
+            if isinstance(error, TooSlowError):
+                # The rest of its body may still come, and is no next request.
+                answer.force_close()
             return answer
         # A document in the midst of the answer would be taken for a part of it. Only by its breaking off can the client
         # see that it is not whole.
@@ -79,12 +98,12 @@ async def authenticate(request: web.Request, handler: Handler) -> web.StreamResp
         raise web.HTTPUnauthorized(headers={"WWW-Authenticate": 'Bearer realm="job ledger", Basic realm="job ledger"'})
     if caller.org != org:
         raise NotFoundError("There is nothing at this path.")
-    request[CALLER] = replace(caller, via="native", address=request.remote or None, request=request[REQUEST_ID])
+    address = client_address(request, request.app[EDGE])
+    request[CALLER] = replace(
+        caller, via="native", address=None if address is None else str(address), request=request[REQUEST_ID]
+    )
     return await handler(request)
 
 
-async def _add_headers(request: web.Request, response: web.StreamResponse) -> None:
-    response.headers.update(HEADERS)
-    if REQUEST_ID in request:
-        response.headers["X-Request-Id"] = request[REQUEST_ID]
-        request[BEGUN] = response
+async def _close_health(app: web.Application) -> None:
+    await app[HEALTH].close()

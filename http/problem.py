@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 from aiohttp import web
 
+from jobledger.http.deadlines import TooSlowError
 from jobledger.http.document import BodyTooLargeError, UnsupportedMediaTypeError
 from jobledger.ledger.errors import (
     ConflictError,
@@ -29,6 +30,7 @@ MEDIA_TYPE = "application/problem+json"
 # By nearest base class: a new error below one of these needs no line of its own.
 STATUS_BY_ERROR: dict[type[LedgerError], int] = {
     InvalidCommandError: 400,
+    TooSlowError: 408,
     BodyTooLargeError: 413,
     ContentTooLargeError: 413,
     UnsupportedMediaTypeError: 415,

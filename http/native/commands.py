@@ -28,6 +28,7 @@ from jobledger.http.native.job_members import (
     shown_transition,
 )
 from jobledger.http.native.parameters import checked_key, header_key, read_parameters, request_hash
+from jobledger.http.places import begin_stream
 from jobledger.http.problem import answer_to, problem_of
 from jobledger.ledger.domain.command import Caller, Command, Idempotency, Outcome
 from jobledger.ledger.domain.job_registration import RegisterJobs
@@ -79,6 +80,7 @@ async def execute_commands(request: web.Request) -> web.StreamResponse:
     must_be_json(request, NDJSON)
     read_parameters(request, {})
     reader = CommandReader(request)
+    begin_stream(request)
     response = web.StreamResponse(headers={"Content-Type": NDJSON})
     await response.prepare(request)
     lines: asyncio.Queue[Line | None] = asyncio.Queue(MOST_UNANSWERED)

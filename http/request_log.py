@@ -1,0 +1,96 @@
+"""One line a request, and its numbers: written when the answer has been sent, or its client has gone.
+
+{"time":"2026-11-22T05:21:14.123Z","request":"<uuid>","method":"GET","route":"/ledger/v1/{org}/jobs","path":"/ledger/v1/acme/jobs",
+ "status":200,"ms":3.1,"bytes":512,"org":"acme","principal":"principal-7","address":"192.0.2.9"}
+
+Never a header, a body, a query. What looks like a token is blotted out of the path too.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+import orjson
+from aiohttp import web
+from aiohttp.abc import AbstractAccessLogger
+
+from jobledger.http.context import CALLER, REQUEST_ID
+from jobledger.http.metrics import Metrics
+from jobledger.http.urls import Edge, client_address
+
+# Wherever one ends up. Its beginning alone is no secret.
+SECRET = re.compile(r"(jl_[a-z][a-z0-9-]{0,40}_)[A-Za-z0-9_-]+|((?:^|[?&;\s])token=)[^&\s\"']+", re.IGNORECASE)
+LONGEST_PATH = 300
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+# By the first word of the path, for requests that nobody was found to have sent.
+DIALECT_BY_FIRST_WORD = {"ledger": "native", "healthz": "operations", "readyz": "operations", "metrics": "operations"}
+
+
+def without_secrets(text: str) -> str:
+    """*text* with each token blotted out."""
+    return SECRET.sub(lambda match: f"{match[1] or match[2]}…", text)
+
+
+class RequestSink(NamedTuple):
+    """Where what is told of requests goes; ``write`` takes a line, None: no lines."""
+
+    metrics: Metrics
+    edge: Edge
+    write: Callable[[bytes], object] | None
+
+
+class RequestLog(AbstractAccessLogger):
+    """Tells of each request, as aiohttp's access log. Its "logger" is a ``RequestSink``."""
+
+    def __init__(self, logger: Any, log_format: str) -> None:
+        super().__init__(logger, log_format)
+        self._sink: RequestSink = logger
+
+    def log(self, request: web.BaseRequest, response: web.StreamResponse, time: float) -> None:
+        """Tell of one request. *time*: seconds since its headers were read."""
+        sink = self._sink
+        route = route_of(request)
+        caller = request.get(CALLER)
+        status = response.status
+        method = request.method if request.method in METHODS else "other"
+        if status == 401 and ("Authorization" in request.headers or "token" in request.rel_url.query):
+            sink.metrics.login_failed()
+        dialect = DIALECT_BY_FIRST_WORD.get(request.path[1:].partition("/")[0], "other")
+        if caller is not None:
+            dialect = caller.via
+        sink.metrics.answered(dialect, method, route or "none", status, time)
+        if sink.write is None:
+            return
+        # Some clients' addresses are gone with their connection.
+        address = client_address(request, sink.edge) if caller is None else caller.address
+        line = {
+            "time": wire_now(),
+            "request": request.get(REQUEST_ID),
+            "method": request.method[:20],
+            "route": route,
+            "path": without_secrets(request.path)[:LONGEST_PATH],
+            "status": status,
+            "ms": round(time * 1000, 1),
+            "bytes": response.body_length,
+            "org": None if caller is None else caller.org,
+            "principal": None if caller is None else caller.principal,
+            "address": None if address is None else str(address),
+        }
+        sink.write(orjson.dumps(line) + b"\n")
+
+
+def route_of(request: web.BaseRequest) -> str | None:
+    """The template of the request's route; None where it has none."""
+    if not isinstance(request, web.Request) or request.match_info is None:
+        return None
+    resource = request.match_info.route.resource
+    return None if resource is None else resource.canonical
+
+
+def wire_now() -> str:
+    """The time, RFC 3339 in UTC, to the millisecond."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
