@@ -39,11 +39,13 @@ def make_app(
     fetch_start_timeout_s: int = DEFAULT_FETCH_START_TIMEOUT_S,
     edge: Edge = DIRECT,
     metrics: Metrics | None = None,
+    places: Places | None = None,
     data: Path | None = None,
 ) -> web.Application:
     """The application over *ledger*. *cursor_key* is the installation's secret, the same in every server of it.
 
-    *metrics*: those that the ledger tells of its appends, if it has any; *data*: the folder that must not run full.
+    *metrics*: those that the ledger tells of its appends; *places*: how many requests an org may have; *data*: the folder that
+    must not run full. Absent: new ones, the usual ones, none.
     """
     # Bodies are bounded where they are read: each path has its own limit, and some stream.
     app = web.Application(middlewares=[answer_errors, authenticate, take_place], client_max_size=0)
@@ -53,7 +55,7 @@ def make_app(
     app[CURSOR_KEY] = CursorKey(cursor_key)
     app[FETCH_START_TIMEOUT_S] = fetch_start_timeout_s
     app[EDGE] = edge
-    app[PLACES] = Places()
+    app[PLACES] = places or Places()
     app[METRICS] = metrics or Metrics()
     app[HEALTH] = Health(Surveyor(ledger.database.url, ledger.projections), data)
     for routes in (health_routes, job_routes, command_routes, event_routes):

@@ -9,7 +9,14 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+    generate_latest,
+)
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector
@@ -27,6 +34,8 @@ class Metrics:
     """The numbers of this process. An ``AppendObserver`` too."""
 
     def __init__(self) -> None:
+        # When each began is told by their server's log.
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # the library's own gap
         self._registry = registry = CollectorRegistry()
         self._append_seconds = Histogram(
             "jobledger_append_seconds",

@@ -3,6 +3,8 @@
 {"time":"2026-11-22T05:21:14.123Z","request":"<uuid>","method":"GET","route":"/ledger/v1/{org}/jobs","path":"/ledger/v1/acme/jobs",
  "status":200,"ms":3.1,"bytes":512,"org":"acme","principal":"principal-7","address":"192.0.2.9"}
 
+``ms``: from the end of the request's head to the end of the answer; ``bytes``: all that was sent, the answer's head with it.
+
 Never a header, a body, a query. What looks like a token is blotted out of the path too.
 """
 
@@ -85,10 +87,10 @@ class RequestLog(AbstractAccessLogger):
 
 def route_of(request: web.BaseRequest) -> str | None:
     """The template of the request's route; None where it has none."""
-    if not isinstance(request, web.Request) or request.match_info is None:
-        return None
-    resource = request.match_info.route.resource
-    return None if resource is None else resource.canonical
+    # What could not be read as a request was never matched, and aiohttp has no other way to ask.
+    match = getattr(request, "_match_info", None)
+    resource = None if match is None else match.route.resource
+    return None if resource is None else str(resource.canonical)
 
 
 def wire_now() -> str:

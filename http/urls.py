@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from aiohttp import web
+from multidict import CIMultiDictProxy
 
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -124,4 +125,7 @@ def _own_host(request: web.Request) -> str:
 
 
 def _words(request: web.BaseRequest, header: str) -> list[str]:
+    if not isinstance(request.headers, CIMultiDictProxy):
+        # aiohttp's stand-in for a request that it could not read has none.
+        return []
     return [word.strip() for value in request.headers.getall(header, []) for word in value.split(",") if word.strip()]

@@ -291,6 +291,7 @@ class Pipeline:
             self._writer.others_seen_at = monotonic()
         elif is_lost_connection(error):
             left.unsure = flight.written
+            self._writer.observer.tried_again()
         return False
 
     def _refuse_unfinished(self) -> None:

@@ -23,8 +23,7 @@ async def test_beyond_the_bound_an_org_is_told_to_come_again_before_its_body_is_
 ) -> None:
     """At once: the body of the refused has not been sent yet. Other orgs are answered as ever."""
     await ledger.create_org("other")
-    async with served(ledger) as server:
-        server.app._state[PLACES] = Places(waiting=3)
+    async with served(ledger, places=Places(waiting=3)) as server:
         api, other = await server.client("operator"), await server.client("operator", org="other")
         three = [await peers.connect(server) for _ in range(3)]
         for peer in three:
@@ -48,8 +47,7 @@ async def test_beyond_the_bound_an_org_is_told_to_come_again_before_its_body_is_
 
 async def test_who_is_not_let_in_takes_no_place(ledger: Ledger) -> None:
     """Else anybody could keep an org out."""
-    async with served(ledger) as server:
-        server.app._state[PLACES] = Places(waiting=0)
+    async with served(ledger, places=Places(waiting=0)) as server:
         stranger = server.api("jl_acme_" + "x" * 43)
 
         assert (await stranger.get("jobs")).status == 401
@@ -57,8 +55,7 @@ async def test_who_is_not_let_in_takes_no_place(ledger: Ledger) -> None:
 
 async def test_streams_have_places_of_their_own(peers: Peers, ledger: Ledger) -> None:
     """Those that go on for long do not keep the others waiting, and have a bound too."""
-    async with served(ledger) as server:
-        server.app._state[PLACES] = Places(waiting=1, streams=1)
+    async with served(ledger, places=Places(waiting=1, streams=1)) as server:
         api = await server.client("operator")
         stream = await peers.connect(server)
         stream.send(head(api, "commands", "Transfer-Encoding: chunked", f"Content-Type: {NDJSON}"))
