@@ -8,6 +8,7 @@ body that does, an answer that nobody takes, a connection that the other side wi
 from __future__ import annotations
 
 import asyncio
+from time import monotonic
 from typing import Any
 
 import orjson
@@ -17,7 +18,8 @@ from jobledger.http.deadlines import Deadlines, TooSlowError
 from jobledger.http.metrics import Metrics
 from jobledger.http.places import is_stream
 from jobledger.http.problem import MEDIA_TYPE
-from jobledger.http.response_headers import HEADERS
+from jobledger.http.request_log import BEGAN_AT
+from jobledger.http.response_headers import HEADERS, SERVER
 from jobledger.ledger.store.ledger import Ledger
 
 
@@ -27,7 +29,8 @@ class BoundedServer(web.Server):
     def __init__(
         self, server: web.Server, ledger: Ledger, metrics: Metrics, deadlines: Deadlines, most: int, **options: Any
     ) -> None:
-        super().__init__(server.request_handler, request_factory=server.request_factory)
+        super().__init__(server.request_handler, request_factory=self._begin_request)
+        self._factory = server.request_factory
         self.deadlines = deadlines
         self.metrics = metrics
         self._ledger = ledger
@@ -38,6 +41,11 @@ class BoundedServer(web.Server):
     def __call__(self) -> web.RequestHandler:
         """A connection's protocol."""
         return Connection(self, self._loop, **self._options)
+
+    def _begin_request(self, *arguments: Any) -> web.BaseRequest:
+        request = self._factory(*arguments)
+        request[BEGAN_AT] = monotonic()
+        return request
 
     @property
     def is_full(self) -> bool:
@@ -120,7 +128,9 @@ class Connection(web.RequestHandler):
             problem = problem_body(400, "Bad Request", "malformed", "This cannot be read as an HTTP request.")
         else:
             problem = problem_body(status, "Server Error", "server_error", "The request could not be answered.")
-        response = web.Response(status=status, body=problem, content_type=MEDIA_TYPE, headers=HEADERS)
+        response = web.Response(
+            status=status, body=problem, content_type=MEDIA_TYPE, headers={"Server": SERVER, **HEADERS}
+        )
         response.force_close()
         return response
 
@@ -202,6 +212,7 @@ def bare_answer(status: int, title: str, code: str, detail: str) -> bytes:
         f"Content-Type: {MEDIA_TYPE}",
         f"Content-Length: {len(body)}",
         "Connection: close",
+        f"Server: {SERVER}",
         *(f"{name}: {value}" for name, value in HEADERS.items()),
         *(["Retry-After: 1"] if status == 503 else []),
     ]

@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
+from time import monotonic
 from typing import Any, NamedTuple
 
 import orjson
@@ -37,6 +38,10 @@ def without_secrets(text: str) -> str:
     return SECRET.sub(lambda match: f"{match[1] or match[2]}…", text)
 
 
+# When its headers had been read, by the clock that never goes back.
+BEGAN_AT = web.RequestKey("began_at", float)
+
+
 class RequestSink(NamedTuple):
     """Where what is told of requests goes; ``write`` takes a line, None: no lines."""
 
@@ -53,8 +58,9 @@ class RequestLog(AbstractAccessLogger):
         self._sink: RequestSink = logger
 
     def log(self, request: web.BaseRequest, response: web.StreamResponse, time: float) -> None:
-        """Tell of one request. *time*: seconds since its headers were read."""
+        """Tell of one request. *time* is that of the event loop, which may stand still for long: it is told by ``BEGAN_AT``."""
         sink = self._sink
+        took_s = time if BEGAN_AT not in request else monotonic() - request[BEGAN_AT]
         route = route_of(request)
         caller = request.get(CALLER)
         status = response.status
@@ -64,7 +70,7 @@ class RequestLog(AbstractAccessLogger):
         dialect = DIALECT_BY_FIRST_WORD.get(request.path[1:].partition("/")[0], "other")
         if caller is not None:
             dialect = caller.via
-        sink.metrics.answered(dialect, method, route or "none", status, time)
+        sink.metrics.answered(dialect, method, route or "none", status, took_s)
         if sink.write is None:
             return
         # Some clients' addresses are gone with their connection.
@@ -76,7 +82,7 @@ class RequestLog(AbstractAccessLogger):
             "route": route,
             "path": without_secrets(request.path)[:LONGEST_PATH],
             "status": status,
-            "ms": round(time * 1000, 1),
+            "ms": round(took_s * 1000, 1),
             "bytes": response.body_length,
             "org": None if caller is None else caller.org,
             "principal": None if caller is None else caller.principal,

@@ -8,8 +8,8 @@ from jobledger.http.context import BEGUN, REQUEST_ID
 from jobledger.http.urls import is_https
 
 # An answer that needs another policy, a page for people, has set its own.
+SERVER = "Job Ledger"
 HEADERS = {
-    "Server": "Job Ledger",
     "Cache-Control": "no-store",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
@@ -22,6 +22,8 @@ STRICT_TRANSPORT = "max-age=31536000"
 async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
     """Add them to an answer that is about to begin."""
     headers = response.headers
+    # aiohttp has named itself and its version by now.
+    headers["Server"] = SERVER
     for name, value in HEADERS.items():
         if name not in headers:
             headers[name] = value

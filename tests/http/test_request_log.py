@@ -30,7 +30,7 @@ def read(lines: list[bytes]) -> list[dict[str, Any]]:
         assert line.count(b"\n") == 1
         assert list(document) == MEMBERS
         assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", document["time"])
-        assert document["ms"] >= 0
+        assert 0 < document["ms"] < 60_000
     return documents
 
 

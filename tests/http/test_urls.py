@@ -140,6 +140,7 @@ async def test_every_answer_has_the_headers_of_security(
         unreadable = await server.raw(b"nonsense\r\n\r\n")
 
     for reply in replies:
+        assert reply.headers["Server"] == "Job Ledger"
         assert reply.headers["X-Content-Type-Options"] == "nosniff"
         assert reply.headers["Referrer-Policy"] == "no-referrer"
         assert reply.headers["Cache-Control"] == "no-store"
@@ -147,3 +148,4 @@ async def test_every_answer_has_the_headers_of_security(
         assert ("Strict-Transport-Security" in reply.headers) is is_strict
     assert b"X-Content-Type-Options: nosniff" in unreadable
     assert b"application/problem+json" in unreadable
+    assert b"aiohttp" not in unreadable
