@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from pathlib import Path
 from uuid import uuid4
 
 from aiohttp import web
@@ -26,14 +27,21 @@ from jobledger.http.context import (
     REQUEST_ID,
 )
 from jobledger.http.cursor import CursorKey
+from jobledger.http.deadlines import TooSlowError
 from jobledger.http.dialect import Dialects
 from jobledger.http.exchange import XML_AT_ONCE, answer_refusal
+from jobledger.http.health import HEALTH, METRICS, Health, health_routes
+from jobledger.http.metrics import Metrics
 from jobledger.http.native import NATIVE, command_routes, event_routes, job_routes
 from jobledger.http.native.live import LIVE, LiveStreams
 from jobledger.http.negotiation import form_of_answer, forms_of
+from jobledger.http.places import PLACES, Places, take_place
+from jobledger.http.response_headers import add_headers
+from jobledger.http.urls import DIRECT, EDGE, Edge, client_address
 from jobledger.ledger.domain.job_registration import FETCH_START_TIMEOUT_S as DEFAULT_FETCH_START_TIMEOUT_S
 from jobledger.ledger.errors import CorruptLedgerError, LedgerError, NotFoundError, UnavailableError
 from jobledger.ledger.store.ledger import Ledger
+from jobledger.ledger.store.survey import Surveyor
 from jobledger.projections.job_query import JobQuery
 from jobledger.projections.principal_query import PrincipalQuery
 
@@ -44,20 +52,24 @@ SPOKEN = (NATIVE,)
 
 log = logging.getLogger(__name__)
 
-HEADERS = {
-    "Server": "Job Ledger",
-    "Cache-Control": "no-store",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-}
-
 
 def make_app(
-    ledger: Ledger, *, cursor_key: bytes, fetch_start_timeout_s: int = DEFAULT_FETCH_START_TIMEOUT_S
+    ledger: Ledger,
+    *,
+    cursor_key: bytes,
+    fetch_start_timeout_s: int = DEFAULT_FETCH_START_TIMEOUT_S,
+    edge: Edge = DIRECT,
+    metrics: Metrics | None = None,
+    places: Places | None = None,
+    data: Path | None = None,
 ) -> web.Application:
-    """The application over *ledger*. *cursor_key* is the installation's secret, the same in every server of it."""
+    """The application over *ledger*. *cursor_key* is the installation's secret, the same in every server of it.
+
+    *metrics*: those that the ledger tells of its appends; *places*: how many requests an org may have; *data*: the folder that
+    must not run full. Absent: new ones, the usual ones, none.
+    """
     # Bodies are bounded where they are read: each path has its own limit, and some stream.
-    app = web.Application(middlewares=[answer_errors, authenticate, negotiate], client_max_size=0)
+    app = web.Application(middlewares=[answer_errors, authenticate, negotiate, take_place], client_max_size=0)
     app[READING_XML] = asyncio.Semaphore(XML_AT_ONCE)
     app[DIALECTS] = Dialects(SPOKEN)
     app[LEDGER] = ledger
@@ -67,9 +79,14 @@ def make_app(
     app[FETCH_START_TIMEOUT_S] = fetch_start_timeout_s
     live = app[LIVE] = LiveStreams()
     app.on_shutdown.append(live.stop)
-    for routes in (job_routes, command_routes, event_routes):
+    app[EDGE] = edge
+    app[PLACES] = places or Places()
+    app[METRICS] = metrics or Metrics()
+    app[HEALTH] = Health(Surveyor(ledger.database.url, ledger.projections), data)
+    for routes in (health_routes, job_routes, command_routes, event_routes):
         app.add_routes(routes)
-    app.on_response_prepare.append(_add_headers)
+    app.on_response_prepare.append(add_headers)
+    app.on_cleanup.append(_close_health)
     return app
 
 
@@ -88,6 +105,9 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
         answer = answer_to(error, request)
         begun: web.StreamResponse | None = request.get(BEGUN)
         if begun is None:
+            if isinstance(error, TooSlowError):
+                # The rest of its body may still come, and is no next request.
+                answer.force_close()
             return answer
         # A document in the midst of the answer would be taken for a part of it. Only by its breaking off can the client
         # see that it is not whole.
@@ -123,21 +143,24 @@ async def authenticate(request: web.Request, handler: Handler) -> web.StreamResp
         raise web.HTTPUnauthorized
     if org is not None and caller.org != org:
         raise NotFoundError("There is nothing at this path.")
-    request[CALLER] = replace(caller, via=dialect.name, address=request.remote or None, request=request[REQUEST_ID])
+    address = client_address(request, request.app[EDGE])
+    request[CALLER] = replace(
+        caller,
+        via=dialect.name,
+        address=None if address is None else str(address),
+        request=request[REQUEST_ID],
+    )
     return await handler(request)
 
 
 @web.middleware
 async def negotiate(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Find the form of the answer before anything is done: a request whose answer could not be given changes nothing."""
-    if request.match_info.http_exception is None:
+    if request.match_info.http_exception is None and request.app[DIALECTS].owner(request.path) is not None:
         forms = forms_of(request.match_info.handler) or request[DIALECT].forms
         request[FORM] = form_of_answer(request, forms)
     return await handler(request)
 
 
-async def _add_headers(request: web.Request, response: web.StreamResponse) -> None:
-    response.headers.update(HEADERS)
-    if REQUEST_ID in request:
-        response.headers["X-Request-Id"] = request[REQUEST_ID]
-        request[BEGUN] = response
+async def _close_health(app: web.Application) -> None:
+    await app[HEALTH].close()

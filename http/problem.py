@@ -6,6 +6,7 @@ from typing import Any
 
 from aiohttp import web
 
+from jobledger.http.deadlines import TooSlowError
 from jobledger.http.document import BodyTooLargeError, UnsupportedMediaTypeError
 from jobledger.http.negotiation import NotAcceptableError
 from jobledger.ledger.errors import (
@@ -21,10 +22,13 @@ from jobledger.ledger.errors import (
     UnavailableError,
 )
 
+MEDIA_TYPE = "application/problem+json"
+
 # By nearest base class: a new error below one of these needs no line of its own.
 STATUS_BY_ERROR: dict[type[LedgerError], int] = {
     InvalidCommandError: 400,
     NotAcceptableError: 406,
+    TooSlowError: 408,
     BodyTooLargeError: 413,
     ContentTooLargeError: 413,
     UnsupportedMediaTypeError: 415,

@@ -59,11 +59,22 @@ def url_of(listener: socket.socket, *, is_tls: bool) -> str:
 def tls_context(certificate: Path, key: Path) -> ssl.SSLContext:
     """What serves TLS with this certificate (its chain in PEM) and key. Raises FailedError."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.set_alpn_protocols(["http/1.1"])
+    load_certificate(context, certificate, key)
+    return context
+
+
+def load_certificate(context: ssl.SSLContext, certificate: Path, key: Path) -> None:
+    """Let *context* show this certificate in every handshake from here on; one that it has goes on as it is.
+
+    Raises FailedError; then it shows the one it had.
+    """
     try:
+        # First where it does no harm: half of a pair that does not fit would be of no use to anybody.
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password=_no_password)
         context.load_cert_chain(certificate, key, password=_no_password)
     except (OSError, ValueError) as error:
         raise FailedError(f"The certificate {certificate} and key {key} cannot be used: {error}.") from error
-    return context
 
 
 def _no_password() -> str:

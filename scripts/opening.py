@@ -9,6 +9,7 @@ from uuid import uuid4
 from jobledger.ledger.domain.command import Caller
 from jobledger.ledger.store.database import Database
 from jobledger.ledger.store.ledger import Ledger
+from jobledger.ledger.store.observer import UNOBSERVED, AppendObserver
 from jobledger.projections.access import AccessProjection
 from jobledger.projections.jobs import JobsProjection
 from jobledger.scripts.installation import open_installation
@@ -23,12 +24,14 @@ def command_line_caller(org: str) -> Caller:
 
 
 @asynccontextmanager
-async def ledger_at(url: str, *, readers: int = 8, writers: int = 8) -> AsyncIterator[Ledger]:
+async def ledger_at(
+    url: str, *, readers: int = 8, writers: int = 8, observer: AppendObserver = UNOBSERVED
+) -> AsyncIterator[Ledger]:
     """The ledger in this database; on leaving, what is queued is answered first. Raises DatabaseIsAwayError."""
     database = Database(url, readers=readers, writers=writers)
     await database.open()
     try:
-        ledger = Ledger(database, [JobsProjection(), AccessProjection()])
+        ledger = Ledger(database, [JobsProjection(), AccessProjection()], observer)
         try:
             yield ledger
         finally:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import socket
 from collections.abc import AsyncIterator, Callable
@@ -12,6 +11,7 @@ from dataclasses import dataclass
 from jobledger.scripts.first_start import ensure_admin, password_path
 from jobledger.scripts.installation import Installation, check_installation, host_database
 from jobledger.scripts.listening import listen, must_be_safe, url_of
+from jobledger.scripts.log_lines import log_as_json_lines
 from jobledger.scripts.opening import ledger_at
 from jobledger.scripts.serving import Plan, serve_app
 from jobledger.scripts.settings import Settings
@@ -35,7 +35,7 @@ class ServeOptions:
 
 async def serve(settings: Settings, options: ServeOptions) -> None:
     """Serve until SIGINT or SIGTERM. Raises UsageError, FailedError, EmbeddedPostgresError, SchemaError."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    log_as_json_lines()
     stop = Stop()
     stop.heed_signals()
     must_be_safe(options.host, settings, is_behind_proxy=options.is_behind_proxy)
@@ -75,6 +75,11 @@ async def _serve(
         start_timeout_s=int(settings.start_timeout.total_seconds()),
         tls_certificate=settings.tls_certificate,
         tls_key=settings.tls_key,
+        data=installation.data.absolute(),
+        public_url=settings.public_url,
+        trusted_proxies=settings.trusted_proxies,
+        is_behind_proxy=options.is_behind_proxy,
+        logs_requests=settings.logs_requests,
     )
     tell_ready = _told(installation, url_of(listener, is_tls=settings.tls_certificate is not None))
     if options.workers == 1:

@@ -4,22 +4,35 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import ipaddress
+import logging
+import resource
+import signal
 import socket
+import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from aiohttp import web
-
 from jobledger.http.app import make_app
-from jobledger.http.connections import make_runner
+from jobledger.http.connections import MOST_CONNECTIONS, BoundedSite, make_runner
+from jobledger.http.deadlines import DEADLINES
+from jobledger.http.metrics import Metrics
+from jobledger.http.urls import Edge
 from jobledger.ledger.work.watch import Watch
 from jobledger.projections.job_query import JobQuery
+from jobledger.scripts.failure import FailedError
 from jobledger.scripts.in_flight import InFlight
-from jobledger.scripts.listening import BACKLOG, tls_context
+from jobledger.scripts.listening import BACKLOG, load_certificate, tls_context
+from jobledger.scripts.log_lines import write_line
 from jobledger.scripts.opening import ledger_at
 from jobledger.scripts.stop import Stop, unless
 
+log = logging.getLogger(__name__)
+
+# What a process opens besides its clients: the database, the certificate, what Python has open.
+OTHER_FILES = 128
+LEAST_CONNECTIONS = 64
 # How long requests in flight are answered after a stop was requested, and how long those that were not take to be cancelled.
 SHUTDOWN_S = 10.0
 CANCELLING_S = 1.0
@@ -36,8 +49,19 @@ class Plan:
     url: str = field(repr=False)
     cursor_key: bytes = field(repr=False)
     start_timeout_s: int
+    data: Path | None = None
     tls_certificate: Path | None = None
     tls_key: Path | None = None
+    public_url: str | None = None
+    trusted_proxies: tuple[str, ...] = ()
+    is_behind_proxy: bool = False
+    logs_requests: bool = True
+
+    @property
+    def edge(self) -> Edge:
+        """How the server is reached."""
+        networks = tuple(map(ipaddress.ip_network, self.trusted_proxies))
+        return Edge(self.public_url, networks, self.is_behind_proxy)
 
 
 async def serve_app(listener: socket.socket, plan: Plan, stop: Stop, tell_ready: Callable[[], None]) -> None:
@@ -48,14 +72,30 @@ async def serve_app(listener: socket.socket, plan: Plan, stop: Stop, tell_ready:
     tls = None
     if plan.tls_certificate is not None and plan.tls_key is not None:
         tls = tls_context(plan.tls_certificate, plan.tls_key)
-    async with ledger_at(plan.url) as ledger:
-        app = make_app(ledger, cursor_key=plan.cursor_key, fetch_start_timeout_s=plan.start_timeout_s)
+        _renew_on_hangup(tls, plan.tls_certificate, plan.tls_key)
+    most_connections = _allow_connections()
+    metrics = Metrics()
+    async with ledger_at(plan.url, observer=metrics) as ledger:
+        app = make_app(
+            ledger,
+            cursor_key=plan.cursor_key,
+            fetch_start_timeout_s=plan.start_timeout_s,
+            edge=plan.edge,
+            metrics=metrics,
+            data=plan.data,
+        )
         in_flight = InFlight(app)
         watch = Watch(ledger, JobQuery(ledger.database).overdue)
-        runner = make_runner(app, handle_signals=False, shutdown_timeout=CANCELLING_S)
+        runner = make_runner(
+            app,
+            most_connections=most_connections,
+            write_line=write_line if plan.logs_requests else None,
+            handle_signals=False,
+            shutdown_timeout=CANCELLING_S,
+        )
         await runner.setup()
         try:
-            site = web.SockSite(runner, listener, ssl_context=tls, backlog=BACKLOG)
+            site = BoundedSite(runner, listener, tls=tls, backlog=BACKLOG, handshake_s=DEADLINES.tls_s)
             await site.start()
             await watch.start()
             _settle_memory()
@@ -74,6 +114,31 @@ async def serve_app(listener: socket.socket, plan: Plan, stop: Stop, tell_ready:
             if stop.hurried.is_set():
                 # What could not be decided by now is not acknowledged either.
                 await asyncio.wait([asyncio.ensure_future(ledger.close())], timeout=HURRIED_DRAIN_S)
+
+
+def _renew_on_hangup(tls: ssl.SSLContext, certificate: Path, key: Path) -> None:
+    """Take a renewed certificate at SIGHUP. Connections that are open keep theirs."""
+
+    def renew() -> None:
+        try:
+            load_certificate(tls, certificate, key)
+        except FailedError as error:
+            log.error("%s The one before it goes on being shown.", error)
+        else:
+            log.info("The certificate %s was read again.", certificate)
+
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, renew)
+
+
+def _allow_connections() -> int:
+    """How many clients may be connected at once: as many as there can be open files, less those needed otherwise."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MOST_CONNECTIONS + OTHER_FILES
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        return max(soft - OTHER_FILES, LEAST_CONNECTIONS)
+    return MOST_CONNECTIONS
 
 
 def _settle_memory() -> None:

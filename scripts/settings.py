@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -23,7 +24,8 @@ class Settings:
     """What the environment says, and ``--data`` over it. An empty variable counts as absent.
 
     ``database_url`` absent: the embedded Postgres in ``data``. ``admin_password`` and ``secret_key`` absent: files in ``data``.
-    ``start_timeout`` is that of fetches.
+    ``start_timeout`` is that of fetches. ``public_url``: absent, the request's own host. ``trusted_proxies``: addresses and
+    networks.
     """
 
     data: Path = DEFAULT_DATA
@@ -33,6 +35,9 @@ class Settings:
     start_timeout: timedelta = DEFAULT_START_TIMEOUT
     tls_certificate: Path | None = None
     tls_key: Path | None = None
+    public_url: str | None = None
+    trusted_proxies: tuple[str, ...] = ()
+    logs_requests: bool = True
 
     @classmethod
     def read(cls, environment: Mapping[str, str], data: Path | None = None) -> Settings:
@@ -53,6 +58,9 @@ class Settings:
             ),
             tls_certificate=_read_path(values.get("TLS_CERT")),
             tls_key=_read_path(values.get("TLS_KEY")),
+            public_url=_read_public_url(values.get("PUBLIC_URL")),
+            trusted_proxies=_read_networks(values.get("TRUSTED_PROXIES")),
+            logs_requests=_read_log(values.get("LOG")),
         )
 
 
@@ -97,3 +105,24 @@ def decode_secret_key(text: str, name: str) -> bytes:
 
 def _read_path(text: str | None) -> Path | None:
     return None if text is None else Path(text)
+
+
+def _read_public_url(text: str | None) -> str | None:
+    # Paths in answers begin at the root, so that a path here would not be in all of them.
+    if text is not None and not re.fullmatch(r"https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?/?", text):
+        raise UsageError("JOBLEDGER_PUBLIC_URL is http:// or https://, a host, and perhaps a port; no path.")
+    return None if text is None else text.rstrip("/")
+
+
+def _read_networks(text: str | None) -> tuple[str, ...]:
+    words = (text or "").replace(",", " ").split()
+    try:
+        return tuple(str(ipaddress.ip_network(word)) for word in words)
+    except ValueError as error:
+        raise UsageError(f"JOBLEDGER_TRUSTED_PROXIES is addresses and networks with commas between: {error}.") from None
+
+
+def _read_log(text: str | None) -> bool:
+    if text not in (None, "json", "off"):
+        raise UsageError("JOBLEDGER_LOG is json (a line for each request) or off (none).")
+    return text != "off"

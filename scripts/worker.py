@@ -10,6 +10,7 @@ import asyncio
 import json
 import logging
 import os
+import signal
 import socket
 import sys
 from pathlib import Path
@@ -17,6 +18,7 @@ from pathlib import Path
 import uvloop
 
 from jobledger.scripts.failure import sentence_of
+from jobledger.scripts.log_lines import log_as_json_lines
 from jobledger.scripts.serving import Plan, serve_app
 from jobledger.scripts.stop import Stop
 
@@ -35,6 +37,11 @@ def encode_plan(plan: Plan) -> bytes:
         "start_timeout_s": plan.start_timeout_s,
         "tls_certificate": plan.tls_certificate and str(plan.tls_certificate),
         "tls_key": plan.tls_key and str(plan.tls_key),
+        "data": plan.data and str(plan.data),
+        "public_url": plan.public_url,
+        "trusted_proxies": plan.trusted_proxies,
+        "is_behind_proxy": plan.is_behind_proxy,
+        "logs_requests": plan.logs_requests,
     }
     return json.dumps(members).encode() + b"\n"
 
@@ -48,6 +55,11 @@ def decode_plan(line: bytes) -> Plan:
         start_timeout_s=members["start_timeout_s"],
         tls_certificate=members["tls_certificate"] and Path(members["tls_certificate"]),
         tls_key=members["tls_key"] and Path(members["tls_key"]),
+        data=members["data"] and Path(members["data"]),
+        public_url=members["public_url"],
+        trusted_proxies=tuple(members["trusted_proxies"]),
+        is_behind_proxy=members["is_behind_proxy"],
+        logs_requests=members["logs_requests"],
     )
 
 
@@ -80,7 +92,9 @@ def _tell_ready() -> None:
 
 def main() -> int:
     """Be a worker; the exit code."""
-    logging.basicConfig(level=logging.INFO, format=f"%(asctime)s worker {os.getpid()} %(levelname)s %(message)s")
+    # Where there is a certificate to be renewed it is heeded later; it is no reason to end.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    log_as_json_lines()
     try:
         uvloop.run(work(socket.socket(fileno=int(sys.argv[1]))))
     except Exception as error:

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import shutil
 import signal
 import socket
 import sys
+import tempfile
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 
+from prometheus_client.multiprocess import mark_process_dead
+
+from jobledger.http.metrics import FOLDER_VARIABLE
 from jobledger.scripts.failure import FailedError
 from jobledger.scripts.serving import SHUTDOWN_S, Plan
 from jobledger.scripts.stop import Stop, unless
@@ -30,9 +37,13 @@ async def serve_by_workers(
     listener: socket.socket, plan: Plan, count: int, stop: Stop, tell_ready: Callable[[], None]
 ) -> None:
     """Serve by *count* processes until *stop* is requested, then stop them. Raises FailedError if one cannot start."""
-    workers = [Worker(listener, plan) for _ in range(count)]
+    # Where they add up their numbers. It outlives each of them, and none of their servers.
+    numbers = Path(tempfile.mkdtemp(prefix="jobledger-metrics-"))
+    workers = [Worker(listener, plan, numbers) for _ in range(count)]
     keepers: list[asyncio.Task[None]] = []
     try:
+        if plan.tls_certificate is not None:
+            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, _hang_up, workers)
         started = await unless(stop.requested, _start_all(workers))
         if started is None:
             return
@@ -46,6 +57,7 @@ async def serve_by_workers(
             keeper.cancel()
         await asyncio.gather(*keepers, return_exceptions=True)
         await asyncio.gather(*(worker.stop(stop) for worker in workers))
+        shutil.rmtree(numbers, ignore_errors=True)
 
 
 async def _start_all(workers: list[Worker]) -> bool:
@@ -53,12 +65,18 @@ async def _start_all(workers: list[Worker]) -> bool:
     return True
 
 
+def _hang_up(workers: list[Worker]) -> None:
+    for worker in workers:
+        worker.hang_up()
+
+
 class Worker:
     """One serving process, and the next one when it has died."""
 
-    def __init__(self, listener: socket.socket, plan: Plan) -> None:
+    def __init__(self, listener: socket.socket, plan: Plan, numbers: Path) -> None:
         self._listener = listener
         self._plan = encode_plan(plan)
+        self._numbers = numbers
         self._process: Process | None = None
 
     async def start(self) -> None:
@@ -71,6 +89,7 @@ class Worker:
             stdin=PIPE,
             stdout=PIPE,
             pass_fds=(descriptor,),
+            env={**os.environ, FOLDER_VARIABLE: str(self._numbers)},
             # Ctrl-C on the terminal is for the parent to see.
             start_new_session=True,
         )
@@ -90,12 +109,18 @@ class Worker:
             code = await self._process.wait()
             if clock() - began_at > SETTLED_S:
                 pause_s = FIRST_PAUSE_S
+            mark_process_dead(self._process.pid, str(self._numbers))  # type: ignore[no-untyped-call]  # the library's own gap
             log.error("Worker %d ended (exit code %d); another is started.", self._process.pid, code)
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
             began_at = clock()
             with suppress(FailedError):
                 await self.start()
+
+    def hang_up(self) -> None:
+        """Let it take a renewed certificate."""
+        if self._process is not None and self._process.returncode is None:
+            self._process.send_signal(signal.SIGHUP)
 
     async def stop(self, stop: Stop) -> None:
         """Let it finish, hurry it when we are hurried, and end it by force when it takes too long."""

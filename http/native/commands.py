@@ -36,6 +36,7 @@ from jobledger.http.native.job_members import (
 )
 from jobledger.http.native.parameters import checked_key, header_key, read_parameters, request_hash
 from jobledger.http.negotiation import NDJSON, gives
+from jobledger.http.places import begin_stream
 from jobledger.http.problem import problem_of
 from jobledger.ledger.domain.command import Caller, Command, Idempotency, Outcome
 from jobledger.ledger.domain.job_registration import RegisterJobs
@@ -92,6 +93,7 @@ async def execute_commands(request: web.Request) -> web.StreamResponse:
         raise UnsupportedMediaTypeError(f"A body here is {NDJSON.media_type}.", content_type=request.content_type)
     read_parameters(request, {})
     reader = CommandReader(request)
+    begin_stream(request)
     response = web.StreamResponse(headers={"Content-Type": NDJSON.content_type})
     await response.prepare(request)
     lines: asyncio.Queue[list[Line]] = asyncio.Queue(MOST_UNANSWERED // MOST_TOGETHER)

@@ -7,7 +7,7 @@ from aiohttp import web
 from jobledger.http.context import REQUEST_ID
 from jobledger.http.dialect import Dialect, Refusal
 from jobledger.http.negotiation import Form
-from jobledger.http.problem import problem_of
+from jobledger.http.problem import MEDIA_TYPE, problem_of
 
 PREFIX = "/ledger/v1/"
 
@@ -31,7 +31,7 @@ NATIVE = Dialect(
     org=org_of,
     # Source: RFC 9457, sections 6.1 and 6.2, appendix B.
     error_forms=(
-        Form("json", "application/problem+json", also=("application/json",)),
+        Form("json", MEDIA_TYPE, also=("application/json",)),
         Form("xml", "application/problem+xml", also=("application/xml", "text/xml")),
     ),
     error_root="problem",

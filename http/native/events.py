@@ -20,6 +20,7 @@ from jobledger.http.native.event_texts import events_in_xml
 from jobledger.http.native.live import JSON_LINES, SERVER_SENT_EVENTS, live_events, shown_event
 from jobledger.http.native.parameters import DEFAULT_LIMIT, limit, read_parameters
 from jobledger.http.negotiation import EVENT_STREAM, JSON, NDJSON, XML, Form, gives
+from jobledger.http.places import begin_stream
 from jobledger.ledger.domain.event_types import CLASS_BY_TYPE
 from jobledger.ledger.errors import InvalidCommandError, NotAllowedError
 
@@ -129,6 +130,7 @@ async def _stream_events(
     # The first page before the answer begins: what is wrong with the request is still told in its status.
     page = await recorder.page(org, after, size, type_name=type_name, stream=stream)
     end = (await recorder.head(org)).size
+    begin_stream(request)
     response = web.StreamResponse(headers={"Content-Type": NDJSON.content_type})
     await response.prepare(request)
     # What is written in answer to HEAD would be taken for the next answer.

@@ -25,6 +25,7 @@ from aiohttp import web
 
 from jobledger.http.access import Access
 from jobledger.http.context import ACCESS, CALLER, REQUEST_ID
+from jobledger.http.places import begin_stream
 from jobledger.http.problem import problem_of
 from jobledger.ledger.domain.command import Caller
 from jobledger.ledger.errors import CorruptLedgerError, DatabaseIsAwayError, UnavailableError
@@ -282,6 +283,7 @@ async def live_events(
     # A proxy that gathers what it passes on would keep events from their reader.
     response = web.StreamResponse(headers={"Content-Type": kind.media_type, "X-Accel-Buffering": "no"})
     try:
+        begin_stream(request)
         await response.prepare(request)
     except ConnectionError:
         # The client has gone already.

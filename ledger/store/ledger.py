@@ -20,6 +20,7 @@ from jobledger.ledger.store.clock import DatabaseClock
 from jobledger.ledger.store.database import Database
 from jobledger.ledger.store.following import Following
 from jobledger.ledger.store.loading import load_aggregates
+from jobledger.ledger.store.observer import UNOBSERVED, AppendObserver
 from jobledger.ledger.store.projection import InlineProjection
 from jobledger.ledger.store.recorder import Recorder
 from jobledger.ledger.store.sequencer import Sequencer
@@ -44,12 +45,18 @@ def ledger_itself(org: str) -> Caller:
 class Ledger:
     """Every org's ledger in one database, as this process sees and changes it."""
 
-    def __init__(self, database: Database, projections: Sequence[InlineProjection]) -> None:
+    def __init__(
+        self,
+        database: Database,
+        projections: Sequence[InlineProjection],
+        observer: AppendObserver = UNOBSERVED,
+    ) -> None:
         self.database = database
         self.recorder = Recorder(database)
         self.following = Following(database, self.recorder)
         self.projections = projections
         self._appender = Appender(projections)
+        self._observer = observer
         self._clock = DatabaseClock()
         self._memory = Memory(MEMORY_BYTES)
         self._announcer = Announcer(database.url)
@@ -94,6 +101,16 @@ class Ledger:
         async with self.database.reader() as connection:
             return (await load_aggregates(connection, org, head, self.projections, [stream])).get(stream)
 
+    @property
+    def waiting_count(self) -> int:
+        """How many commands wait in this process to be decided, in all orgs."""
+        return sum(it.waiting_count for it in self._sequencers.values())
+
+    @property
+    def stopped_count(self) -> int:
+        """How many orgs' writing has stopped in this process until an operator acts."""
+        return sum(it.is_stopped for it in self._sequencers.values())
+
     async def close(self) -> None:
         """Refuse what is new, answer what is queued."""
         self._is_closing = True
@@ -104,7 +121,9 @@ class Ledger:
     def _sequencer(self, org: str) -> Sequencer:
         sequencer = self._sequencers.get(org)
         if sequencer is None:
-            writer = OrgWriter(org, self._appender, Cache(self._memory), self._clock, self._tell_appended)
+            writer = OrgWriter(
+                org, self._appender, Cache(self._memory), self._clock, self._observer, self._tell_appended
+            )
             sequencer = self._sequencers[org] = Sequencer(writer, self.database)
         return sequencer
 

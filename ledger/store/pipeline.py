@@ -61,6 +61,7 @@ class Flight:
     # Made ready, and for how many commands.
     statement: Statement | None = None
     prepared: int = 0
+    sent_at: float = 0.0
 
     @property
     def commands(self) -> list[Command]:
@@ -281,6 +282,7 @@ class Pipeline:
         sql, arguments = flight.statement or self._writer.appender.prepare_ahead(flight.batch)
         flight.written.batch = flight.batch
         flight.written.is_commit_sent = True
+        flight.sent_at = monotonic()
         self._open, self._under_way, self._has_sent = None, flight, True
         task = asyncio.create_task(self._connection.fetchval(sql, *arguments))
         task.add_done_callback(self._settle)
@@ -304,6 +306,8 @@ class Pipeline:
         if flight is None or task.cancelled():
             return
         if error is None:
+            if flight.batch.event_count:
+                self._writer.observer.appended(flight.batch.event_count, monotonic() - flight.sent_at)
             self._writer.clock.hear(task.result())
             self._writer.cache.put(flight.batch.accepted.values())
             self._writer.cache.head = flight.batch.head()
@@ -323,6 +327,7 @@ class Pipeline:
             self._writer.others_seen_at = monotonic()
         elif is_lost_connection(error):
             left.unsure = flight.written
+            self._writer.observer.tried_again()
         else:
             self._pause(f"writing: {type(error).__name__}")
 

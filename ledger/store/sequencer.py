@@ -58,6 +58,16 @@ class Sequencer:
         # Since when appends have been tried again and again.
         self._failing_since: float | None = None
 
+    @property
+    def waiting_count(self) -> int:
+        """How many commands wait to be decided."""
+        return len(self._queue)
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether the org's writing has stopped until an operator acts."""
+        return self._corruption is not None
+
     async def enqueue(self, command: Command) -> asyncio.Future[Outcome]:
         """Queue *command*; the future tells what becomes of it. A caller's commands are decided in the order it queued them.
 
@@ -169,6 +179,7 @@ class Sequencer:
                     await self._write_apart(waiting, error)
                     return
                 log.warning("An append to %s is tried again: %s", self._writer.org, type(error).__name__)
+                self._writer.observer.tried_again()
                 if connection is not None:
                     self._database.drop_writer(connection)
                 if written.is_commit_sent:

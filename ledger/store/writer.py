@@ -31,6 +31,7 @@ from jobledger.ledger.store.deciding import (
 )
 from jobledger.ledger.store.head import Head, read_head
 from jobledger.ledger.store.loading import load_aggregates
+from jobledger.ledger.store.observer import UNOBSERVED, AppendObserver
 from jobledger.ledger.store.statement import ledger_statement
 
 # Beyond so many events of others it is cheaper to forget what was remembered than to bring it up to date.
@@ -46,9 +47,11 @@ class OrgWriter:
         appender: Appender,
         cache: Cache,
         clock: DatabaseClock,
+        observer: AppendObserver = UNOBSERVED,
         tell_appended: Callable[[str, int], None] = lambda _org, _size: None,
     ) -> None:
         self.org = org
+        self.observer = observer
         self._tell_appended = tell_appended
         self.cache = cache
         self.clock = clock
@@ -85,6 +88,7 @@ class OrgWriter:
         aggregates = await self._load(connection, {s for command in commands for s in command.streams()})
         # From here others wait. If we die before COMMIT is sent nothing was appended.
         await connection.execute("BEGIN")
+        locking_at = monotonic()
         head, clock = await self._lock_head(connection)
         await self._catch_up(connection, head, aggregates)
         batch = written.batch = Batch(self.org, head, max(clock, head.recorded_at), aggregates)
@@ -115,6 +119,8 @@ class OrgWriter:
         if await connection.execute("COMMIT") != "COMMIT":
             # Postgres answers so, without an error, to the COMMIT of a transaction that had failed.
             raise asyncpg.TransactionRollbackError("The batch was rolled back.")
+        if batch.event_count:
+            self.observer.appended(batch.event_count, monotonic() - locking_at - limits.decided_s)
         self.cache.put(batch.accepted.values())
         self.cache.head = batch.head()
         self.tell_appended(batch)

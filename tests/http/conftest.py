@@ -9,6 +9,7 @@ import pytest
 
 from jobledger.ledger.store.ledger import Ledger
 from tests.cluster import session, url_of
+from tests.http.peer import Peers
 from tests.http.serving import Api, Server, served
 from tests.http.trial import Trial
 from tests.world import ORG
@@ -62,3 +63,11 @@ async def trial(server: Server, api: Api) -> AsyncIterator[Trial]:
     trial = Trial(server, api, (await server.ledger.recorder.head(ORG)).size)
     yield trial
     trial.nothing_is_wrong()
+
+
+@pytest.fixture
+async def peers() -> AsyncIterator[Peers]:
+    """Clients that speak byte by byte."""
+    peers = Peers()
+    yield peers
+    await peers.close()

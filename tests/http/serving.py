@@ -187,10 +187,10 @@ class Server:
 
 
 @asynccontextmanager
-async def served(ledger: Ledger, **options: Any) -> AsyncIterator[Server]:
+async def served(ledger: Ledger, *, runner_options: Any = None, **options: Any) -> AsyncIterator[Server]:
     """The ledger's server on a free port of this machine."""
     app = make_app(ledger, cursor_key=CURSOR_KEY, **options)
-    runner = make_runner(app, shutdown_timeout=1)
+    runner = make_runner(app, shutdown_timeout=1, **(runner_options or {}))
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()

@@ -51,3 +51,40 @@ def test_a_duration_has_a_unit_or_is_in_seconds(text: str, seconds: int) -> None
 def test_what_is_no_duration_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="it is a number of seconds"):
         read_duration(text, "it")
+
+
+def test_how_the_server_is_reached() -> None:
+    """Addresses are networks of one; a slash at the end of the URL is none of it."""
+    settings = Settings.read(
+        {
+            "JOBLEDGER_PUBLIC_URL": "https://jobs.example:8443/",
+            "JOBLEDGER_TRUSTED_PROXIES": "192.0.2.9, 10.0.0.0/8,2001:db8::/32",
+            "JOBLEDGER_LOG": "off",
+        }
+    )
+
+    assert settings.public_url == "https://jobs.example:8443"
+    assert settings.trusted_proxies == ("192.0.2.9/32", "10.0.0.0/8", "2001:db8::/32")
+    assert not settings.logs_requests
+    assert Settings.read({"JOBLEDGER_LOG": "json"}).logs_requests
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PUBLIC_URL", "jobs.example"),
+        ("PUBLIC_URL", "ftp://jobs.example"),
+        ("PUBLIC_URL", "https://jobs.example/ledger"),
+        ("PUBLIC_URL", "https://user:password@jobs.example"),
+        ("PUBLIC_URL", "https://jobs.example?a"),
+        ("PUBLIC_URL", "https://"),
+        ("PUBLIC_URL", "https://a.example\n"),
+        ("TRUSTED_PROXIES", "proxy.example"),
+        ("TRUSTED_PROXIES", "10.0.0.1/8"),
+        ("TRUSTED_PROXIES", "10.0.0.0/8;10.1.1.1"),
+        ("LOG", "xml"),
+    ],
+)
+def test_what_cannot_be_used_is_refused_by_name(name: str, value: str) -> None:
+    with pytest.raises(UsageError, match=f"JOBLEDGER_{name} is "):
+        Settings.read({f"JOBLEDGER_{name}": value})

@@ -1,0 +1,219 @@
+"""One process's connections: so many at once, none of them for ever.
+
+aiohttp bounds a head's size and how long a silent connection is kept. What it does not bound is looked for here, in one round
+over all connections about every second, so that a connection costs nothing between two rounds: a head that trickles in, a
+body that does, an answer that nobody takes, a connection that the other side will not let go of.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from time import monotonic
+from typing import Any
+
+import orjson
+from aiohttp import web
+
+from jobledger.http.deadlines import Deadlines, TooSlowError
+from jobledger.http.metrics import Metrics
+from jobledger.http.places import is_stream
+from jobledger.http.problem import MEDIA_TYPE
+from jobledger.http.request_log import BEGAN_AT
+from jobledger.http.response_headers import HEADERS, SERVER
+from jobledger.ledger.store.ledger import Ledger
+
+
+class BoundedServer(web.Server):
+    """Makes the connections of one process, and looks after them."""
+
+    def __init__(
+        self, server: web.Server, ledger: Ledger, metrics: Metrics, deadlines: Deadlines, most: int, **options: Any
+    ) -> None:
+        super().__init__(server.request_handler, request_factory=self._begin_request)
+        self._factory = server.request_factory
+        self.deadlines = deadlines
+        self.metrics = metrics
+        self._ledger = ledger
+        self._most = most
+        self._options = options
+        self._round = self._loop.call_later(deadlines.look_every_s, self._go_round)
+
+    def __call__(self) -> web.RequestHandler:
+        """A connection's protocol."""
+        return Connection(self, self._loop, **self._options)
+
+    def _begin_request(self, *arguments: Any) -> web.BaseRequest:
+        request = self._factory(*arguments)
+        request[BEGAN_AT] = monotonic()
+        return request
+
+    @property
+    def is_full(self) -> bool:
+        """Whether there are as many connections as there may be."""
+        return len(self._connections) >= self._most
+
+    def close(self) -> None:
+        """Look no more."""
+        self._round.cancel()
+
+    def _go_round(self) -> None:
+        now = self._loop.time()
+        connections = self.connections
+        for connection in connections:
+            if isinstance(connection, Connection):
+                connection.look(now)
+        self.metrics.stands(
+            waiting=self._ledger.waiting_count, stopped=self._ledger.stopped_count, connections=len(connections)
+        )
+        self._round = self._loop.call_later(self.deadlines.look_every_s, self._go_round)
+
+
+class Connection(web.RequestHandler):
+    """One client's connection."""
+
+    __slots__ = (
+        "_is_refused",
+        "_last_at",
+        "_last_mark",
+        "_received",
+        "_seen",
+        "_server",
+        "_stage",
+        "_stage_at",
+        "_stage_mark",
+    )
+
+    def __init__(self, server: BoundedServer, loop: asyncio.AbstractEventLoop, **options: Any) -> None:
+        super().__init__(server, loop=loop, keepalive_timeout=server.deadlines.keep_alive_s, **options)
+        self._server = server
+        self._is_refused = False
+        self._received = 0
+        # How many requests, and how many bytes, there were when it was last seen between two requests.
+        self._seen = (0, 0)
+        # What it was last seen at, since when, and how far it had come then; how far it was last seen to have come, and when.
+        self._stage: tuple[str, int] = ("", 0)
+        self._stage_at = self._last_at = 0.0
+        self._stage_mark = self._last_mark = 0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin, or tell a client that is one too many to come again."""
+        if not self._server.is_full:
+            super().connection_made(transport)
+            return
+        self._is_refused = True
+        self._server.metrics.connection_refused()
+        assert isinstance(transport, asyncio.Transport)
+        transport.write(
+            bare_answer(503, "Service Unavailable", "too_many_connections", "Too many connections are open.")
+        )
+        transport.close()
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """End."""
+        if not self._is_refused:
+            super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Take what came."""
+        if not self._is_refused:
+            self._received += len(data)
+            super().data_received(data)
+
+    def handle_error(
+        self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
+    ) -> web.StreamResponse:
+        """The answer to what cannot be read as a request: in the one form that all problems have, and quoting nothing."""
+        super().handle_error(request, status, exc, message)
+        if status == 400:
+            problem = problem_body(400, "Bad Request", "malformed", "This cannot be read as an HTTP request.")
+        else:
+            problem = problem_body(status, "Server Error", "server_error", "The request could not be answered.")
+        response = web.Response(
+            status=status, body=problem, content_type=MEDIA_TYPE, headers={"Server": SERVER, **HEADERS}
+        )
+        response.force_close()
+        return response
+
+    def look(self, now: float) -> None:
+        """Give the client up where it is too slow."""
+        transport = self.transport
+        request = self._current_request
+        if transport is None:
+            return
+        if transport.is_closing():
+            if self._lasts(("closing", 0), now, 0) > self._server.deadlines.closing_s:
+                transport.abort()
+        elif self.writing_paused:
+            self._look_at_answer(transport, now)
+        elif request is not None:
+            # While we do not read, it is not the client who is slow.
+            if not request.content.is_eof() and not self._reading_paused:
+                self._look_at_body(request, now)
+            else:
+                self._lasts(("deciding", self._request_count), now, 0)
+        elif self._waiter is not None:
+            self._look_at_head(transport, now)
+
+    def _look_at_head(self, transport: asyncio.Transport, now: float) -> None:
+        count, received = self._seen
+        if count != self._request_count:
+            self._seen = (self._request_count, self._received)
+        elif (received != self._received or count == 0) and (
+            self._lasts(("head", count), now, 0) > self._server.deadlines.head_s
+        ):
+            self._server.metrics.gave_up("head")
+            transport.write(
+                bare_answer(408, "Request Timeout", TooSlowError.code, "The request's headers took too long.")
+            )
+            self.force_close()
+
+    def _look_at_body(self, request: web.BaseRequest, now: float) -> None:
+        deadlines = self._server.deadlines
+        lasted_s = self._lasts(("body", self._request_count), now, self._received)
+        if self._received != self._last_mark:
+            self._last_mark, self._last_at = self._received, now
+        is_streamed = is_stream(request)
+        idle_s = deadlines.stream_idle_s if is_streamed else deadlines.idle_s
+        is_slow = now - self._last_at > idle_s
+        if not is_streamed and lasted_s > deadlines.rate_s:
+            is_slow = is_slow or self._received - self._stage_mark < deadlines.least_rate * deadlines.rate_s
+            self._stage_at, self._stage_mark = now, self._received
+        if is_slow and request.content.exception() is None:
+            self._server.metrics.gave_up("body")
+            request.content.set_exception(TooSlowError("The request's body took too long to arrive."))
+
+    def _look_at_answer(self, transport: asyncio.Transport, now: float) -> None:
+        deadlines = self._server.deadlines
+        left = transport.get_write_buffer_size()
+        if self._lasts(("answer", self._request_count), now, left) > deadlines.rate_s:
+            if self._stage_mark - left < deadlines.least_rate * deadlines.rate_s:
+                self._server.metrics.gave_up("answer")
+                transport.abort()
+            self._stage_at, self._stage_mark = now, left
+
+    def _lasts(self, stage: tuple[str, int], now: float, mark: int) -> float:
+        """How long it has been at this stage, in seconds; at a new one, begun with *mark*."""
+        if stage != self._stage:
+            self._stage, self._stage_at, self._stage_mark = stage, now, mark
+            self._last_at, self._last_mark = now, mark
+        return now - self._stage_at
+
+
+def problem_body(status: int, title: str, code: str, detail: str) -> bytes:
+    """A problem document of a request that has no id, as it was never read."""
+    return orjson.dumps({"type": "about:blank", "title": title, "status": status, "detail": detail, "code": code})
+
+
+def bare_answer(status: int, title: str, code: str, detail: str) -> bytes:
+    """A whole answer, for a client whose request is not read: its connection closes after it."""
+    body = problem_body(status, title, code, detail)
+    head = [
+        f"HTTP/1.1 {status} {title}",
+        f"Content-Type: {MEDIA_TYPE}",
+        f"Content-Length: {len(body)}",
+        "Connection: close",
+        f"Server: {SERVER}",
+        *(f"{name}: {value}" for name, value in HEADERS.items()),
+        *(["Retry-After: 1"] if status == 503 else []),
+    ]
+    return "\r\n".join([*head, "", ""]).encode() + body
