@@ -9,9 +9,19 @@ from uuid import uuid4
 from aiohttp import web
 
 from jobledger.http.access import Access
-from jobledger.http.context import ACCESS, BEGUN, CALLER, CURSOR_KEY, FETCH_START_TIMEOUT_S, JOBS, LEDGER, REQUEST_ID
+from jobledger.http.context import (
+    ACCESS,
+    BEGUN,
+    CALLER,
+    CURSOR_KEY,
+    FETCH_START_TIMEOUT_S,
+    JOBS,
+    LEDGER,
+    PRINCIPALS,
+    REQUEST_ID,
+)
 from jobledger.http.cursor import CursorKey
-from jobledger.http.native import command_routes, event_routes, job_routes
+from jobledger.http.native import command_routes, event_routes, job_routes, principal_routes, token_routes
 from jobledger.http.problem import answer_to
 from jobledger.ledger.domain.job_registration import FETCH_START_TIMEOUT_S as DEFAULT_FETCH_START_TIMEOUT_S
 from jobledger.ledger.errors import NotFoundError
@@ -38,10 +48,11 @@ def make_app(
     app = web.Application(middlewares=[answer_errors, authenticate], client_max_size=0)
     app[LEDGER] = ledger
     app[JOBS] = JobQuery(ledger.database)
-    app[ACCESS] = Access(PrincipalQuery(ledger.database))
+    app[PRINCIPALS] = PrincipalQuery(ledger.database)
+    app[ACCESS] = Access(app[PRINCIPALS], ledger)
     app[CURSOR_KEY] = CursorKey(cursor_key)
     app[FETCH_START_TIMEOUT_S] = fetch_start_timeout_s
-    for routes in (job_routes, command_routes, event_routes):
+    for routes in (job_routes, command_routes, event_routes, principal_routes, token_routes):
         app.add_routes(routes)
     app.on_response_prepare.append(_add_headers)
     return app
@@ -74,7 +85,7 @@ async def authenticate(request: web.Request, handler: Handler) -> web.StreamResp
     if not request.path.startswith(NATIVE_PREFIX):
         return await handler(request)
     org = request.path.removeprefix(NATIVE_PREFIX).partition("/")[0]
-    caller = await request.app[ACCESS].caller(request.headers.get("Authorization"), org)
+    caller = await request.app[ACCESS].caller(request.headers.get("Authorization"), org, request.remote or None)
     if caller is None:
         raise web.HTTPUnauthorized(headers={"WWW-Authenticate": 'Bearer realm="job ledger", Basic realm="job ledger"'})
     if caller.org != org:
