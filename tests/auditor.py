@@ -34,7 +34,10 @@ JOB_COLUMNS = (
     "id, version, state, type, domain, datastream_id, source, external_id, body_hash, preceding_job_id, scheduled_at,"
     " started_at, ended_at, due_at, q, registration, course"
 )
-PRINCIPAL_COLUMNS = "id, version, name, roles, capabilities, home_domain, domains, is_disabled, is_administrator, password, tokens, added_at"
+PRINCIPAL_COLUMNS = (
+    "id, version, name, roles, capabilities, home_domain, domains, is_disabled, is_administrator, password,"
+    " tokens, added_at"
+)
 JSON_COLUMNS = (15, 16)  # of a job's: registration and course
 
 

@@ -204,6 +204,7 @@ def issue_token(
     for forgotten in before - principal.tokens.keys():
         unit.affect(Effect("drop_credentials", (UUID(forgotten),)))
     unit.affect(Effect("credential", (credential, principal.principal_id, "token", token_hash, unit.now, expires_at)))
+    unit.outdate(PRINCIPALS_BY_CREDENTIAL, credential)
     return {"credential": str(credential), "expires_at": None if expires_at is None else expires_at.isoformat()}
 
 
