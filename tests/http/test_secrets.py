@@ -14,7 +14,7 @@ import pytest
 from jobledger.http.context import ACCESS
 from jobledger.ledger.domain.access import CAPABILITIES_BY_ROLE
 from jobledger.ledger.postgres.postmaster import binaries_folder
-from tests.http.serving import Api, Server, add_principal, new_token
+from tests.http.serving import WEAK_HASHER, Api, Server, add_principal, new_token
 from tests.world import ORG
 
 PASSWORD = "correct-horse-battery"  # not one of anybody's
@@ -81,7 +81,7 @@ async def test_a_failure_in_the_midst_logs_no_secret(
 
 
 async def test_no_way_to_set_or_issue_leaves_a_secret(
-    server: Server, database_url: str, caplog: pytest.LogCaptureFixture
+    server: Server, database_url: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Passwords set, changed, shown and guessed at, tokens issued by hand and by login, each with an Idempotency-Key: of none is
     anything in a dump of the database, nor in a log line, nor in any other answer than the one that issued it.
@@ -90,6 +90,7 @@ async def test_no_way_to_set_or_issue_leaves_a_secret(
     passwords = [f"secret-{it}-{PASSWORD}" for it in range(5)]
     owner = await server.client(*CAPABILITIES_BY_ROLE, name="owner", password=passwords[0])
     access = server.app[ACCESS]
+    monkeypatch.setattr(access, "_hasher", WEAK_HASHER)
     key = {"Idempotency-Key": "k"}
     requests: list[tuple[str, dict[str, Any]]] = [
         ("principals", {"name": "ann", "roles": ["client"], "password": passwords[1]}),
@@ -127,7 +128,9 @@ async def test_no_way_to_set_or_issue_leaves_a_secret(
     assert len(tokens) == 4
     assert b"token.revoked" in dump
     # What is stored as bytes is dumped as hex digits.
-    stored = dump + b"".join(bytes.fromhex(it.decode()) for it in re.findall(rb"\\\\x((?:[0-9a-f]{2})+)'", dump))
+    decoded = b"\n".join(bytes.fromhex(it.decode()) for it in re.findall(rb"\\x((?:[0-9a-f]{2})+)'", dump))
+    assert b'"is_login":true' in decoded
+    stored = dump + decoded
     records = repr([it.__dict__ for it in caplog.records]).encode()
     for secret in (*passwords, *tokens, *(it[9:] for it in tokens)):
         for text in (stored, b"\n".join(told), caplog.text.encode(), records):

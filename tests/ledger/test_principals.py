@@ -51,6 +51,7 @@ from jobledger.ledger.errors import (
 )
 from jobledger.ledger.store.codec import StoredEvent
 from jobledger.ledger.store.ledger import Ledger, ledger_itself
+from jobledger.ledger.store.migration import known_migrations
 from jobledger.projections.principal_query import PrincipalQuery
 from tests.cluster import session
 from tests.world import ALICE, ORG, idempotency, serving
@@ -462,3 +463,26 @@ async def test_a_principal_that_there_is_not(ledger: Ledger) -> None:
             with pytest.raises(LedgerError) as caught:
                 await ledger.execute(command)
             assert isinstance(caught.value, NotFoundError)
+
+
+async def test_what_earlier_releases_wrote_is_taken_over(ledger: Ledger, database_url: str) -> None:
+    """The migration's rows are what the fold makes of the events: the auditor compares them when the test is over."""
+    await add(ledger, "ann", "admin", "compliance", password=True)
+    await add(ledger, "bob", "admin", domains=("Sales",))
+    await add(ledger, "eve", "admin")
+    await add(ledger, "kim", "client", password=True)
+    await ledger.execute(new("bob", lifetime=timedelta(milliseconds=1)))
+    await ledger.execute(new("bob", lifetime=timedelta(days=1)))
+    await ledger.execute(new("eve"))
+    [migration] = [it for it in known_migrations() if it.name == "0005_access"]
+    _, taken_over, statements = migration.sql.partition("-- What the fold makes")
+    async with session(database_url) as owner:
+        await owner.execute(
+            "UPDATE principal SET is_administrator = false, password = NULL, tokens = '{}', added_at = '-infinity'"
+        )
+        await owner.execute("UPDATE ledger_head SET projections = jsonb_set(projections, '{access,fold}', '1')")
+
+        await owner.execute(taken_over + statements)
+
+        assert await owner.fetchval("SELECT array_agg(id ORDER BY id) FROM principal WHERE is_administrator") == [1, 3]
+    await ledger.execute(DisablePrincipal(caller=ITSELF, principal="kim"))

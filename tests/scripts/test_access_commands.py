@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+from jobledger.scripts.command_line import main
 from tests.scripts.place import Place
 
 
@@ -18,6 +21,7 @@ def nasa(shared: Place) -> Place:
     return shared
 
 
+@pytest.mark.slow
 def test_grants_are_changed_and_listed(nasa: Place) -> None:
     """Each change is an event by the ledger itself, from the command line."""
     of_bob = ("bob", "--org", "nasa")
@@ -38,6 +42,7 @@ def test_grants_are_changed_and_listed(nasa: Place) -> None:
     assert lines[-1]["state"]["domains"] == ["Sales"]
 
 
+@pytest.mark.slow
 def test_tokens_are_listed_and_revoked(nasa: Place) -> None:
     nasa.succeed("token", "create", "--org", "nasa", "--principal", "ann", "--label", "nightly", "--expires-in", "12h")
     nasa.succeed("token", "create", "--org", "nasa", "--principal", "ann")
@@ -54,6 +59,7 @@ def test_tokens_are_listed_and_revoked(nasa: Place) -> None:
     assert "There is no org" in nasa.fail("token", "list", "--org", "esa")
 
 
+@pytest.mark.slow
 def test_passwords_and_who_is_disabled(nasa: Place) -> None:
     """The last who can manage the org stays, whoever asks."""
     of_ann = ("ann", "--org", "nasa")
@@ -94,10 +100,19 @@ def test_orgs_are_listed(nasa: Place) -> None:
         ("token", "revoke", "--org", "nasa", "jl_nasa_hidden"),
     ],
 )
-def test_what_cannot_be_understood_is_usage(empty: Place, arguments: tuple[str, ...]) -> None:
+def test_what_cannot_be_understood_is_usage(
+    arguments: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Exit code 2, a sentence without what may be a secret, and nothing made."""
-    said = empty.fail(*arguments, code=2)
+    monkeypatch.chdir(tmp_path)
+    code: Any
+    try:
+        code = main(arguments)
+    except SystemExit as end:
+        code = end.code
 
+    said = capsys.readouterr().err
+    assert code == 2
     assert said
     assert "hidden" not in said
-    assert not empty.data.exists()
+    assert not list(tmp_path.iterdir())
