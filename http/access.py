@@ -1,4 +1,4 @@
-"""Who is asking: Bearer tokens and HTTP Basic become a caller."""
+"""Who is asking: Bearer tokens and HTTP Basic become a caller, and a password a token."""
 
 from __future__ import annotations
 
@@ -6,48 +6,96 @@ import asyncio
 import hmac
 import os
 import re
+import secrets
 from base64 import b64decode
 from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
 from hashlib import sha256
+from math import ceil
 from time import monotonic
+from typing import NamedTuple, TypeVar, TypeVarTuple
+from uuid import uuid4
 
 from argon2 import PasswordHasher
 from argon2.exceptions import Argon2Error, InvalidHashError
 
-from jobledger.ledger.domain.access import ORG_NAME, capabilities_of
-from jobledger.ledger.domain.command import Caller
+from jobledger.http.throttle import Throttle, network_of
+from jobledger.ledger.domain.access import LOGGED_IN, ORG_NAME, capabilities_of
+from jobledger.ledger.domain.command import Caller, Idempotency
+from jobledger.ledger.domain.credential_commands import LogIn
+from jobledger.ledger.errors import NotAllowedError, TooManyAttemptsError, UnavailableError
+from jobledger.ledger.store.ledger import Ledger
 from jobledger.projections.principal_query import KnownPrincipal, PrincipalQuery
 
 TOKEN = re.compile(rf"jl_({ORG_NAME.pattern})_[A-Za-z0-9_-]{{43}}")
+TOKEN_BYTES = 32
 DEFAULT_ORG = "default"
 LONGEST_PASSWORD_BYTES = 1024
 # A password that was verified is good for so long without being hashed again, unless its stored hash changes.
 VERIFIED_S = 60.0
 MOST_VERIFIED = 10_000
 HASHING_AT_ONCE = 2
+# So many wait for their turn: about two seconds' worth. Whoever comes then is told to come back.
+MOST_WAITING = 32
+# Failed logins of a name, and from an address: so many at once, then one each so many seconds. In every process.
+FAILURES_OF_NAME = (10, 30.0)
+FAILURES_FROM_ADDRESS = (50, 2.0)
+
+Given = TypeVarTuple("Given")
+Result = TypeVar("Result")
+
+
+class Shown(NamedTuple):
+    """Who has shown a password: the caller, its principal, and the id of the password's credential."""
+
+    caller: Caller
+    principal: KnownPrincipal
+
+
+class Login(NamedTuple):
+    """A token that a password was exchanged for; None where the request is repeated: it was shown then."""
+
+    token: str | None
+    expires_at: datetime
+    caller: Caller
 
 
 class Access:
-    """Turns what a request shows into a caller, or None."""
+    """Turns what a request shows into a caller, or None.
 
-    def __init__(self, principals: PrincipalQuery) -> None:
+    What lets in is asked of the database each time, so that what is revoked, disabled or changed in any process lets nobody in
+    from then on in all of them. Only that a password belongs to a stored hash is remembered, for a minute.
+    """
+
+    def __init__(self, principals: PrincipalQuery, ledger: Ledger) -> None:
         self._principals = principals
+        self._ledger = ledger
         self._hasher = PasswordHasher()
         self._hashing = asyncio.Semaphore(HASHING_AT_ONCE)
+        self._hashing_or_waiting = 0
         self._verified: OrderedDict[bytes, float] = OrderedDict()
         self._verified_key = os.urandom(32)
+        self._under_way: dict[bytes, asyncio.Task[bool]] = {}
+        self._by_name = Throttle(*FAILURES_OF_NAME)
+        self._by_address = Throttle(*FAILURES_FROM_ADDRESS)
 
-    async def caller(self, authorization: str | None, org: str) -> Caller | None:
-        """Who shows *authorization* on a path of *org*; None for nobody. Raises DatabaseIsAwayError."""
+    async def caller(self, authorization: str | None, org: str, address: str | None = None) -> Caller | None:
+        """Who shows *authorization* on a path of *org*; None for nobody.
+
+        Raises TooManyAttemptsError, UnavailableError where too many passwords wait to be hashed, DatabaseIsAwayError.
+        """
         scheme, _, credentials = (authorization or "").partition(" ")
         match scheme.lower():
             case "bearer":
-                return await self._by_token(credentials.strip())
+                return await self.by_token(credentials.strip())
             case "basic":
-                return await self._by_password(credentials.strip(), org)
+                return await self._by_basic(credentials.strip(), org, address)
         return None
 
-    async def _by_token(self, token: str) -> Caller | None:
+    async def by_token(self, token: str) -> Caller | None:
+        """Whose token it is; None for nobody's, also if it expired or was revoked. Raises DatabaseIsAwayError."""
         match = TOKEN.fullmatch(token)
         if match is None:
             return None
@@ -55,40 +103,132 @@ class Access:
         principal = await self._principals.by_token(org, sha256(token.encode()).digest())
         return None if principal is None else _caller(org, principal)
 
-    async def _by_password(self, credentials: str, org: str) -> Caller | None:
+    async def by_password(
+        self, login: str, password: str, org: str = DEFAULT_ORG, address: str | None = None
+    ) -> Shown | None:
+        """Whose password it is; *login* is ``name@org``, or a name that *org* has, else ``default``. Raises as ``caller``."""
+        if not login or "\0" in login or len(password.encode()) > LONGEST_PASSWORD_BYTES:
+            return None
+        name, at, named_org = login.rpartition("@")
+        orgs = [it for it in dict.fromkeys((named_org,) if at else (org, DEFAULT_ORG)) if ORG_NAME.fullmatch(it)]
+        found, principal = "", None
+        for candidate in orgs:
+            # All of them are asked for, so that nobody learns by the time it takes where a name is known.
+            known = await self._principals.by_name(candidate, name if at else login)
+            if principal is None:
+                found, principal = candidate, known
+        stored = None if principal is None else principal.password_hash
+        # Likewise counted for all of them.
+        whom = [sha256(f"{it}\0{name if at else login}".encode()).digest() for it in orgs]
+        is_right = await self._is_right(password, stored, whom, address)
+        if principal is None or not is_right or principal.is_disabled:
+            return None
+        return Shown(_caller(found, principal), principal)
+
+    async def login(
+        self,
+        login: str,
+        password: str,
+        *,
+        via: str,
+        org: str = DEFAULT_ORG,
+        address: str | None = None,
+        request: str | None = None,
+        idempotency: Idempotency | None = None,
+    ) -> Login | None:
+        """Exchange a password for a token of 12 hours, which is an event; None where it is nobody's.
+
+        Raises as ``caller``, and as ``Ledger.execute``.
+        """
+        shown = await self.by_password(login, password, org, address)
+        if shown is None:
+            return None
+        token = new_token(shown.caller.org)
+        caller = replace(shown.caller, via=via, address=address, request=request)
+        try:
+            outcome = await self._ledger.execute(
+                LogIn(
+                    caller=just_now(caller),
+                    idempotency=idempotency,
+                    principal=shown.principal.number,
+                    credential=uuid4(),
+                    token_hash=sha256(token.encode()).digest(),
+                    shown=shown.principal.credential or "",
+                )
+            )
+        except NotAllowedError:
+            # The password was changed, or the principal disabled, in between.
+            return None
+        expires_at = datetime.fromisoformat(outcome.result["expires_at"])
+        return Login(None if outcome.is_repeated else token, expires_at, caller)
+
+    async def hash_password(self, password: str) -> str:
+        """Its argon2id hash. Raises UnavailableError where too many wait for theirs."""
+        return await self._in_thread(self._hasher.hash, password)
+
+    async def _by_basic(self, credentials: str, org: str, address: str | None) -> Caller | None:
         try:
             login, colon, password = b64decode(credentials, validate=True).decode().partition(":")
         except ValueError:
             # Not base64, not ASCII, not UTF-8.
             return None
-        if not colon or not login or "\0" in login or len(password.encode()) > LONGEST_PASSWORD_BYTES:
-            return None
-        name, at, named_org = login.rpartition("@")
-        orgs = (named_org,) if at else (org, DEFAULT_ORG)
-        found, principal = "", None
-        for found in orgs:
-            if not ORG_NAME.fullmatch(found):
-                continue
-            principal = await self._principals.by_name(found, name if at else login)
-            if principal is not None:
-                break
-        is_right = await self._is_right(password, None if principal is None else principal.password_hash)
-        return _caller(found, principal) if principal is not None and is_right else None
+        shown = await self.by_password(login, password, org, address) if colon else None
+        return None if shown is None else shown.caller
 
-    async def _is_right(self, password: str, stored: str | None) -> bool:
-        mark = hmac.new(self._verified_key, f"{stored}\0{password}".encode(), sha256).digest()
-        if self._verified.get(mark, 0.0) > monotonic():
+    async def _is_right(self, password: str, stored: str | None, whom: list[bytes], address: str | None) -> bool:
+        mark = hmac.digest(self._verified_key, f"{stored}\0{password}".encode(), sha256)
+        if stored is not None and self._verified.get(mark, 0.0) > monotonic():
             return True
-        async with self._hashing:
-            is_right = await asyncio.to_thread(self._verify, stored, password)
-        if not is_right:
-            return False
-        self._verified[mark] = monotonic() + VERIFIED_S
-        if len(self._verified) > MOST_VERIFIED:
-            self._verified.popitem(last=False)
-        return True
+        attempt = b"".join((mark, *whom))
+        verifying = self._under_way.get(attempt)
+        if verifying is None:
+            verifying = asyncio.create_task(self._verify(mark, password, stored, whom, address))
+            self._under_way[attempt] = verifying
+            verifying.add_done_callback(lambda task: self._verification_ended(attempt, task))
+        # Of many requests with one login the first pays, and goes on for the others though its client goes away.
+        return await asyncio.shield(verifying)
 
-    def _verify(self, stored: str | None, password: str) -> bool:
+    def _verification_ended(self, attempt: bytes, task: asyncio.Task[bool]) -> None:
+        del self._under_way[attempt]
+        if not task.cancelled():
+            task.exception()  # is looked at here, should nobody be left to look
+
+    async def _verify(
+        self, mark: bytes, password: str, stored: str | None, whom: list[bytes], address: str | None
+    ) -> bool:
+        counts = [(self._by_name, it) for it in whom]
+        if address is not None:
+            counts.append((self._by_address, network_of(address).encode()))
+        wait_s = max((throttle.wait_s(it) for throttle, it in counts), default=0.0)
+        if wait_s:
+            raise TooManyAttemptsError("Too many attempts to log in have failed.", retry_after_s=ceil(wait_s))
+        for throttle, it in counts:
+            throttle.count(it)
+        is_decided, is_right = False, False
+        try:
+            is_right = await self._in_thread(self._matches, stored, password)
+            is_decided = True
+        finally:
+            if is_right or not is_decided:
+                for throttle, it in counts:
+                    throttle.forgive(it)
+        if is_right:
+            self._verified[mark] = monotonic() + VERIFIED_S
+            if len(self._verified) > MOST_VERIFIED:
+                self._verified.popitem(last=False)
+        return is_right
+
+    async def _in_thread(self, work: Callable[[*Given], Result], *given: *Given) -> Result:
+        if self._hashing_or_waiting >= HASHING_AT_ONCE + MOST_WAITING:
+            raise UnavailableError("Too many passwords wait to be looked at.", retry_after_s=2)
+        self._hashing_or_waiting += 1
+        try:
+            async with self._hashing:
+                return await asyncio.to_thread(work, *given)
+        finally:
+            self._hashing_or_waiting -= 1
+
+    def _matches(self, stored: str | None, password: str) -> bool:
         if stored is None:
             # So that an unknown name takes as long as a known one.
             self._hasher.hash(password)
@@ -99,11 +239,21 @@ class Access:
             return False
 
 
+def new_token(org: str) -> str:
+    """A token of the org that nobody has had."""
+    return f"jl_{org}_{secrets.token_urlsafe(TOKEN_BYTES)}"
+
+
+def just_now(caller: Caller) -> Caller:
+    """The caller as one who has just shown its password."""
+    return replace(caller, capabilities=caller.capabilities | {LOGGED_IN})
+
+
 def _caller(org: str, principal: KnownPrincipal) -> Caller:
     return Caller(
         org=org,
         principal=principal.stream,
-        capabilities=capabilities_of(principal.roles),
+        capabilities=capabilities_of(principal.roles, principal.capabilities),
         home_domain=principal.home_domain,
         domains=principal.domains,
     )

@@ -23,6 +23,7 @@ from jobledger.http.context import (
     FORM,
     JOBS,
     LEDGER,
+    PRINCIPALS,
     READING_XML,
     REQUEST_ID,
 )
@@ -32,7 +33,14 @@ from jobledger.http.dialect import Dialects
 from jobledger.http.exchange import XML_AT_ONCE, answer_refusal
 from jobledger.http.health import HEALTH, METRICS, Health, health_routes
 from jobledger.http.metrics import Metrics
-from jobledger.http.native import NATIVE, command_routes, event_routes, job_routes
+from jobledger.http.native import (
+    NATIVE,
+    command_routes,
+    event_routes,
+    job_routes,
+    principal_routes,
+    token_routes,
+)
 from jobledger.http.native.live import LIVE, LiveStreams
 from jobledger.http.negotiation import form_of_answer, forms_of
 from jobledger.http.places import PLACES, Places, take_place
@@ -74,7 +82,8 @@ def make_app(
     app[DIALECTS] = Dialects(SPOKEN)
     app[LEDGER] = ledger
     app[JOBS] = JobQuery(ledger.database)
-    app[ACCESS] = Access(PrincipalQuery(ledger.database))
+    app[PRINCIPALS] = PrincipalQuery(ledger.database)
+    app[ACCESS] = Access(app[PRINCIPALS], ledger)
     app[CURSOR_KEY] = CursorKey(cursor_key)
     app[FETCH_START_TIMEOUT_S] = fetch_start_timeout_s
     live = app[LIVE] = LiveStreams()
@@ -83,7 +92,7 @@ def make_app(
     app[PLACES] = places or Places()
     app[METRICS] = metrics or Metrics()
     app[HEALTH] = Health(Surveyor(ledger.database.url, ledger.projections), data)
-    for routes in (health_routes, job_routes, command_routes, event_routes):
+    for routes in (health_routes, job_routes, command_routes, event_routes, principal_routes, token_routes):
         app.add_routes(routes)
     app.on_response_prepare.append(add_headers)
     app.on_cleanup.append(_close_health)
@@ -138,18 +147,16 @@ async def authenticate(request: web.Request, handler: Handler) -> web.StreamResp
     if dialect is None:
         return await handler(request)
     org = dialect.org(request)
-    caller = await request.app[ACCESS].caller(dialect.credentials(request), DEFAULT_ORG if org is None else org)
+    address = client_address(request, request.app[EDGE])
+    shown_address = None if address is None else str(address)
+    caller = await request.app[ACCESS].caller(
+        dialect.credentials(request), DEFAULT_ORG if org is None else org, shown_address
+    )
     if caller is None:
         raise web.HTTPUnauthorized
     if org is not None and caller.org != org:
         raise NotFoundError("There is nothing at this path.")
-    address = client_address(request, request.app[EDGE])
-    request[CALLER] = replace(
-        caller,
-        via=dialect.name,
-        address=None if address is None else str(address),
-        request=request[REQUEST_ID],
-    )
+    request[CALLER] = replace(caller, via=dialect.name, address=shown_address, request=request[REQUEST_ID])
     return await handler(request)
 
 

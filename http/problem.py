@@ -19,6 +19,7 @@ from jobledger.ledger.errors import (
     NotAllowedError,
     NotFoundError,
     OutcomeUnknownError,
+    TooManyAttemptsError,
     UnavailableError,
 )
 
@@ -36,6 +37,7 @@ STATUS_BY_ERROR: dict[type[LedgerError], int] = {
     NotFoundError: 404,
     ConflictError: 409,
     NotAllowedError: 403,
+    TooManyAttemptsError: 429,
     UnavailableError: 503,
     OutcomeUnknownError: 504,
 }

@@ -9,12 +9,15 @@ LedgerError                    the caller can act on it
 │   ├── JobIsFinalError
 │   ├── JobIsNotRunningError
 │   ├── JobExistsError
-│   └── NameIsTakenError
+│   ├── NameIsTakenError
+│   ├── LastAdministratorError
+│   └── TooManyTokensError
 ├── NotAllowedError            the caller lacks the capability
 └── UnavailableError           nothing was appended, try again (retry_after_s)
     ├── QueueIsFullError
     ├── TooManyFollowersError
     ├── DatabaseIsAwayError
+    ├── TooManyAttemptsError
     └── ReleaseDiffersError
 OutcomeUnknownError            a LedgerError too: repeat with the same Idempotency-Key
 CorruptLedgerError             not a LedgerError: an operator must act; the org's writing stops
@@ -99,6 +102,18 @@ class NameIsTakenError(ConflictError):
     code = "name_is_taken"
 
 
+class LastAdministratorError(ConflictError):
+    """The org would be left without anybody who can manage it."""
+
+    code = "last_administrator"
+
+
+class TooManyTokensError(ConflictError):
+    """The principal has as many tokens as it may have."""
+
+    code = "too_many_tokens"
+
+
 class NotAllowedError(LedgerError):
     """The caller lacks the capability."""
 
@@ -131,6 +146,12 @@ class DatabaseIsAwayError(UnavailableError):
     """The database cannot be reached; nothing was appended."""
 
     code = "database_is_away"
+
+
+class TooManyAttemptsError(UnavailableError):
+    """Too many attempts to log in have failed."""
+
+    code = "too_many_attempts"
 
 
 class ReleaseDiffersError(UnavailableError):

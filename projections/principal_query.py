@@ -1,50 +1,146 @@
-"""Asking who a credential belongs to."""
+"""Asking who there is, and whose a credential is."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
 
 import asyncpg
 
+from jobledger.ledger.domain.access import principal_stream
+from jobledger.ledger.errors import NotFoundError
 from jobledger.ledger.store.database import Database
 from jobledger.ledger.store.statement import statement
 
 PACKAGE = "jobledger.projections"
+PLACE_BITS = 32
 
 
 @dataclass(frozen=True, slots=True)
 class KnownPrincipal:
-    """A principal as the projection has it; ``password_hash`` is argon2id's encoded form, None where it has none."""
+    """A principal as the projection has it, and the credential by which it was looked up.
 
-    stream: str
+    ``password_hash`` is argon2id's encoded form, ``credential`` the id of the token or the password; both None where it has no
+    password.
+    """
+
+    number: int
+    name: str
     roles: tuple[str, ...]
+    capabilities: tuple[str, ...]
     home_domain: str
     domains: frozenset[str] | None
+    is_disabled: bool
+    credential: str | None
     password_hash: str | None = None
+
+    @property
+    def stream(self) -> str:
+        """Its stream."""
+        return principal_stream(self.number)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some rows as documents, and what to go on after; None at the end."""
+
+    documents: Sequence[dict[str, Any]]
+    next_after: int | None
 
 
 class PrincipalQuery:
-    """The principals of every org, by what they show."""
+    """The principals of every org."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def by_token(self, org: str, token_hash: bytes) -> KnownPrincipal | None:
-        """Whose token has this SHA-256, None if nobody's or it expired. Raises DatabaseIsAwayError."""
+        """Whose token has this SHA-256, None if nobody's, revoked or expired, or disabled. Raises DatabaseIsAwayError."""
         records = await self._database.fetch(statement(PACKAGE, "principal_by_token"), org, token_hash)
         return _principal(records[0]) if records else None
 
     async def by_name(self, org: str, name: str) -> KnownPrincipal | None:
-        """The principal of that name. Raises DatabaseIsAwayError."""
+        """The principal of that name, disabled or not. Raises DatabaseIsAwayError."""
         records = await self._database.fetch(statement(PACKAGE, "principal_by_name"), org, name)
-        return _principal(records[0], records[0]["hash"]) if records else None
+        if not records:
+            return None
+        return _principal(records[0], records[0]["hash"], is_disabled=records[0]["is_disabled"])
+
+    async def principal(self, org: str, number: int) -> dict[str, Any]:
+        """One principal as a document. Raises NotFoundError, DatabaseIsAwayError."""
+        page = await self.principals(org, number=number, limit=1)
+        if not page.documents:
+            raise NotFoundError(f"There is no principal {number}.", id=number)
+        return page.documents[0]
+
+    async def principals(
+        self, org: str, *, after: int = 0, limit: int, number: int | None = None, name: str | None = None
+    ) -> Page:
+        """Up to *limit* principals with a number beyond *after*. Raises DatabaseIsAwayError."""
+        records = await self._database.fetch(statement(PACKAGE, "list_principals"), org, after, limit + 1, number, name)
+        shown = records[:limit]
+        return Page([_shown(it) for it in shown], shown[-1]["id"] if len(records) > limit else None)
+
+    async def token(self, org: str, credential: UUID) -> dict[str, Any]:
+        """One token that has not expired, as a document. Raises NotFoundError, DatabaseIsAwayError."""
+        page = await self.tokens(org, limit=1, credential=credential)
+        if not page.documents:
+            raise NotFoundError(f"There is no token {credential}.", token=str(credential))
+        return page.documents[0]
+
+    async def tokens(
+        self, org: str, *, after: int = 0, limit: int, principal: int | None = None, credential: UUID | None = None
+    ) -> Page:
+        """Up to *limit* tokens that have not expired, beyond a page's *after*. Raises DatabaseIsAwayError."""
+        principal_id, version = after >> PLACE_BITS, after & ((1 << PLACE_BITS) - 1)
+        records = await self._database.fetch(
+            statement(PACKAGE, "list_tokens"), org, principal_id, version, limit + 1, principal, credential
+        )
+        shown = records[:limit]
+        last = shown[-1] if len(records) > limit else None
+        return Page(
+            [_shown_token(it) for it in shown],
+            None if last is None else (last["principal_id"] << PLACE_BITS) | last["version"],
+        )
+
+    async def orgs(self) -> list[tuple[str, int, datetime]]:
+        """Every org: its name, how many events it has, when the last was recorded. Raises DatabaseIsAwayError."""
+        return [tuple(it) for it in await self._database.fetch(statement(PACKAGE, "list_orgs"))]
 
 
-def _principal(record: asyncpg.Record, password_hash: bytes | None = None) -> KnownPrincipal:
+def _principal(
+    record: asyncpg.Record, password_hash: bytes | None = None, *, is_disabled: bool = False
+) -> KnownPrincipal:
     return KnownPrincipal(
-        stream=f"principal-{record['id']}",
+        number=record["id"],
+        name=record["name"],
         roles=tuple(record["roles"]),
+        capabilities=tuple(record["capabilities"]),
         home_domain=record["home_domain"],
         domains=None if record["domains"] is None else frozenset(record["domains"]),
+        is_disabled=is_disabled,
+        credential=None if record["credential"] is None else str(record["credential"]),
         password_hash=None if password_hash is None else password_hash.decode(),
     )
+
+
+def _shown(record: asyncpg.Record) -> dict[str, Any]:
+    names = ("id", "name", "roles", "capabilities", "home_domain", "domains", "is_disabled", "has_password")
+    return {
+        **{name: record[name] for name in names},
+        "tokens": record["token_count"],
+        "version": record["version"],
+        "added_at": record["added_at"],
+    }
+
+
+def _shown_token(record: asyncpg.Record) -> dict[str, Any]:
+    return {
+        "id": record["credential"],
+        **{
+            name: record[name] for name in ("principal_id", "principal", "label", "is_login", "issued_at", "expires_at")
+        },
+    }

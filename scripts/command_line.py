@@ -5,13 +5,15 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from jobledger.scripts.access_command_line import add_access_commands
+from jobledger.scripts.command_parts import finish, noun, run, verb
 from jobledger.scripts.failure import UsageError, sentence_of
-from jobledger.scripts.settings import Settings, read_duration
+from jobledger.scripts.settings import Settings
 
 SUCCESS, FAILURE, USAGE = 0, 1, 2
 
@@ -38,16 +40,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
-def _run(coroutine: Coroutine[Any, Any, int | None]) -> int:
-    import uvloop
-
-    return uvloop.run(coroutine) or SUCCESS
-
-
 def _serve(options: argparse.Namespace, settings: Settings) -> int:
     from jobledger.scripts.serve import ServeOptions, serve
 
-    return _run(
+    return run(
         serve(
             settings,
             ServeOptions(options.host, options.port, options.workers, is_behind_proxy=options.behind_proxy),
@@ -58,50 +54,32 @@ def _serve(options: argparse.Namespace, settings: Settings) -> int:
 def _add_org(options: argparse.Namespace, settings: Settings) -> int:
     from jobledger.scripts.org import add_org
 
-    return _run(add_org(settings, options.name))
+    return run(add_org(settings, options.name))
 
 
-def _add_principal(options: argparse.Namespace, settings: Settings) -> int:
-    from jobledger.scripts.principal import add_principal, ask_password
+def _list_orgs(_options: argparse.Namespace, settings: Settings) -> int:
+    from jobledger.scripts.org import list_orgs
 
-    password = None if options.no_password else ask_password(from_stdin=options.password_stdin)
-    return _run(
-        add_principal(
-            settings,
-            options.org,
-            options.name,
-            roles=tuple(dict.fromkeys(options.role)),
-            home_domain=options.home_domain,
-            domains=None if options.domain is None else tuple(dict.fromkeys(options.domain)),
-            password=password,
-        )
-    )
-
-
-def _create_token(options: argparse.Namespace, settings: Settings) -> int:
-    from jobledger.scripts.principal import create_token
-
-    expires_in = None if options.expires_in is None else read_duration(options.expires_in, "--expires-in")
-    return _run(create_token(settings, options.org, options.principal, expires_in))
+    return run(list_orgs(settings))
 
 
 def _load_swf(options: argparse.Namespace, settings: Settings) -> int:
     from jobledger.scripts.load import load_swf
 
-    return _run(load_swf(settings, options.file, options.org))
+    return run(load_swf(settings, options.file, options.org))
 
 
 def _replay(options: argparse.Namespace, settings: Settings) -> int:
     from jobledger.scripts.replay import read_limit, replay
 
     limit = None if options.to is None else read_limit(options.to)
-    return _run(replay(settings, options.org, job_id=options.job, to=limit, as_json=options.json))
+    return run(replay(settings, options.org, job_id=options.job, to=limit, as_json=options.json))
 
 
 def _migrate(options: argparse.Namespace, settings: Settings) -> int:
     from jobledger.scripts.database import migrate_database
 
-    return _run(migrate_database(settings))
+    return run(migrate_database(settings))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -114,29 +92,12 @@ def _parser() -> argparse.ArgumentParser:
     nouns = parser.add_subparsers(metavar="COMMAND", required=True)
     _add_serve(nouns)
 
-    org = _verb(_noun(nouns, "org", "orgs"), "add", _add_org, "begin an org's ledger")
-    org.add_argument("name", metavar="NAME")
+    orgs = noun(nouns, "org", "orgs")
+    verb(orgs, "add", _add_org, "begin an org's ledger").add_argument("name", metavar="NAME")
+    verb(orgs, "list", _list_orgs, "print each org, how many events it has, and when the last was recorded")
+    add_access_commands(nouns)
 
-    principal = _verb(_noun(nouns, "principal", "who may act in an org"), "add", _add_principal, "add a principal")
-    principal.add_argument("name", metavar="NAME")
-    principal.add_argument("--org", required=True)
-    principal.add_argument(
-        "--role", action="append", required=True, help="auditor, client, operator, compliance or admin; repeatable"
-    )
-    principal.add_argument(
-        "--domain", action="append", help="a domain whose jobs it may see; repeatable; none named: all"
-    )
-    principal.add_argument("--home-domain", default="Global", help="the domain of the jobs it registers (Global)")
-    password = principal.add_mutually_exclusive_group()
-    password.add_argument("--password-stdin", action="store_true", help="read the password from standard input")
-    password.add_argument("--no-password", action="store_true", help="no password: it logs in by tokens only")
-
-    token = _verb(_noun(nouns, "token", "tokens of principals"), "create", _create_token, "issue a token and print it")
-    token.add_argument("--org", required=True)
-    token.add_argument("--principal", required=True, metavar="NAME")
-    token.add_argument("--expires-in", metavar="DURATION", help="like 12h or 30d; without it the token does not expire")
-
-    load = _verb(_noun(nouns, "load", "bring in what others recorded"), "swf", _load_swf, "load a workload log")
+    load = verb(noun(nouns, "load", "bring in what others recorded"), "swf", _load_swf, "load a workload log")
     load.description = "Register every job of a log in the Standard Workload Format, as it is or compressed by gzip."
     load.add_argument("file", metavar="FILE", type=Path)
     load.add_argument("--org", required=True)
@@ -146,9 +107,9 @@ def _parser() -> argparse.ArgumentParser:
     replay.add_argument("--job", type=_natural, metavar="N", help="the events of this job only")
     replay.add_argument("--to", metavar="POSITION|TIME", help="the last position, or an RFC 3339 time")
     replay.add_argument("--json", action="store_true", help="one JSON object a line")
-    _finish(replay, _replay)
+    finish(replay, _replay)
 
-    _verb(_noun(nouns, "db", "the database"), "migrate", _migrate, "bring the database to this release's schema")
+    verb(noun(nouns, "db", "the database"), "migrate", _migrate, "bring the database to this release's schema")
     return parser
 
 
@@ -163,24 +124,7 @@ def _add_serve(nouns: Any) -> None:
     serve.add_argument(
         "--behind-proxy", action="store_true", help="let a host that is not loopback be served without TLS"
     )
-    _finish(serve, _serve)
-
-
-def _noun(nouns: Any, name: str, help_text: str) -> Any:
-    return nouns.add_parser(name, help=help_text).add_subparsers(metavar="VERB", required=True)
-
-
-def _verb(verbs: Any, name: str, run: Any, help_text: str) -> argparse.ArgumentParser:
-    verb: argparse.ArgumentParser = verbs.add_parser(name, help=help_text)
-    _finish(verb, run)
-    return verb
-
-
-def _finish(parser: argparse.ArgumentParser, run: Any) -> None:
-    parser.add_argument(
-        "--data", type=Path, metavar="FOLDER", help="the data folder (JOBLEDGER_DATA, ./jobledger-data)"
-    )
-    parser.set_defaults(run=run)
+    finish(serve, _serve)
 
 
 def _natural(text: str) -> int:

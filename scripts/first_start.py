@@ -10,7 +10,7 @@ from uuid import uuid4
 
 from argon2 import PasswordHasher
 
-from jobledger.ledger.domain.access import AddPrincipal
+from jobledger.ledger.domain.access_commands import AddPrincipal
 from jobledger.ledger.errors import NameIsTakenError
 from jobledger.ledger.store.database import connect
 from jobledger.ledger.store.ledger import Ledger

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 import orjson
@@ -22,6 +23,7 @@ from jobledger.ledger.domain.access import Org, Principal
 from jobledger.ledger.domain.aggregate import Aggregate
 from jobledger.ledger.domain.event_types import read_event
 from jobledger.ledger.domain.job import Job
+from jobledger.projections.access import rendered_row
 from jobledger.projections.jobs import registered_row
 from tests.cluster import session
 
@@ -32,7 +34,10 @@ JOB_COLUMNS = (
     "id, version, state, type, domain, datastream_id, source, external_id, body_hash, preceding_job_id, scheduled_at,"
     " started_at, ended_at, due_at, q, registration, course"
 )
-PRINCIPAL_COLUMNS = "id, version, name, roles, home_domain, domains"
+PRINCIPAL_COLUMNS = (
+    "id, version, name, roles, capabilities, home_domain, domains, is_disabled, is_administrator, password,"
+    " tokens, added_at"
+)
 JSON_COLUMNS = (15, 16)  # of a job's: registration and course
 
 
@@ -152,12 +157,15 @@ async def _audit_rows(connection: asyncpg.Connection[asyncpg.Record], head: asyn
     jobs = [registered_row(it) for it in audited.aggregates.values() if isinstance(it, Job)]
     await _compare(connection, "job", JOB_COLUMNS, head["org"], live["jobs"]["gen"], jobs, JSON_COLUMNS)
     principals = [
-        (it.principal_id, it.version, it.name, it.roles, it.home_domain, it.domains)
+        (
+            *(it.principal_id, it.version, it.name, it.roles, it.capabilities, it.home_domain, it.domains),
+            *(it.is_disabled, it.is_administrator, it.password, rendered_row(it)[7], it.created_on),
+        )
         for it in audited.aggregates.values()
         if isinstance(it, Principal)
     ]
     generation = live["access"]["gen"]
-    await _compare(connection, "principal", PRINCIPAL_COLUMNS, head["org"], generation, principals)
+    await _compare(connection, "principal", PRINCIPAL_COLUMNS, head["org"], generation, principals, keyed_columns=(10,))
 
 
 async def _compare(
@@ -168,19 +176,28 @@ async def _compare(
     generation: int,
     folded: Iterable[Sequence[Any]],
     json_columns: Sequence[int] = (),
+    keyed_columns: Sequence[int] = (),
 ) -> None:
     records = await connection.fetch(f"SELECT {columns} FROM {table} WHERE org = $1 AND gen = $2", org, generation)
-    stored = _canonical(map(tuple, records), json_columns)
-    expected = _canonical(folded, json_columns)
+    stored = _canonical(map(tuple, records), json_columns, keyed_columns)
+    expected = _canonical(folded, json_columns, keyed_columns)
     if _hash(stored) != _hash(expected):
         differences = [(a, b) for a, b in zip(stored, expected, strict=False) if a != b][:3]
         raise AssertionError(f"{table} of {org}: {len(stored)} rows, {len(expected)} folded; first: {differences}")
 
 
-def _canonical(rows: Iterable[Sequence[Any]], json_columns: Sequence[int]) -> list[str]:
-    """The rows in order of their ids; instants in UTC, JSON with its members in the order they stand in."""
+def _canonical(rows: Iterable[Sequence[Any]], json_columns: Sequence[int], keyed_columns: Sequence[int]) -> list[str]:
+    """The rows in order of their ids; instants in UTC, JSON with its members in the order they stand in, or, where Postgres
+    keeps none, in that of their names.
+    """
+
+    def told(number: int, value: Any) -> Any:
+        if value and number in keyed_columns:
+            return json.dumps(json.loads(value), sort_keys=True)
+        return json.loads(value) if value and number in json_columns else value
+
     return [
-        json.dumps([json.loads(it) if it and n in json_columns else it for n, it in enumerate(row)], default=_plain)
+        json.dumps([told(number, it) for number, it in enumerate(row)], default=_plain)
         for row in sorted(rows, key=lambda row: row[0])
     ]
 
@@ -188,6 +205,8 @@ def _canonical(rows: Iterable[Sequence[Any]], json_columns: Sequence[int]) -> li
 def _plain(value: Any) -> str:
     if isinstance(value, bytes):
         return value.decode()
+    if isinstance(value, UUID):
+        return str(value)
     assert isinstance(value, datetime)
     return value.astimezone(UTC).isoformat()
 
@@ -206,11 +225,13 @@ async def _audit_answers(connection: asyncpg.Connection[asyncpg.Record], org: st
 
 
 async def _audit_credentials(connection: asyncpg.Connection[asyncpg.Record], org: str, audited: Audited) -> None:
-    """Each credential is one that an event of its principal names, and the other way round."""
-    told = {
-        (data["credential"], int(stream.removeprefix("principal-")))
-        for stream, data in zip(audited.streams, audited.data, strict=True)
-        if "credential" in data
+    """Each credential is one that counts by the events of its principal, and the other way round: none is left over."""
+    counting = {
+        (credential, it.principal_id)
+        for it in audited.aggregates.values()
+        if isinstance(it, Principal)
+        for credential in (*it.tokens, it.password)
+        if credential is not None
     }
     records = await connection.fetch("SELECT id, principal_id FROM credential WHERE org = $1", org)
-    assert {(str(record["id"]), record["principal_id"]) for record in records} == told
+    assert {(str(record["id"]), record["principal_id"]) for record in records} == counting

@@ -7,12 +7,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar
-from uuid import UUID
 
-from jobledger.ledger.domain.aggregate import Aggregate
-from jobledger.ledger.domain.command import Command, Effect, Find, UnitOfWork
-from jobledger.ledger.domain.job import DEFAULT_DOMAIN
-from jobledger.ledger.errors import InvalidCommandError, NameIsTakenError, NotFoundError
+from jobledger.ledger.domain.aggregate import USUAL_WEIGHT_BYTES, Aggregate
+from jobledger.ledger.domain.command import Command, UnitOfWork
+from jobledger.ledger.errors import InvalidCommandError, NameIsTakenError
 
 # First segments of the paths that the server itself or a dialect answers; an org of that name could not be told from them.
 RESERVED_ORG_NAMES = frozenset(
@@ -21,7 +19,6 @@ RESERVED_ORG_NAMES = frozenset(
 )
 ORG_NAME = re.compile(r"[a-z][a-z0-9-]{0,40}")
 ORG_STREAM = "org"
-PRINCIPALS_BY_NAME = "principals_by_name"
 
 CAPABILITIES_BY_ROLE: dict[str, frozenset[str]] = {
     role: frozenset(capabilities.split())
@@ -40,9 +37,48 @@ CAPABILITIES_BY_ROLE: dict[str, frozenset[str]] = {
 }
 
 
-def capabilities_of(roles: Iterable[str]) -> frozenset[str]:
-    """What principals of these roles may do."""
-    return frozenset().union(*(CAPABILITIES_BY_ROLE[role] for role in roles))
+CAPABILITIES = frozenset[str]().union(*CAPABILITIES_BY_ROLE.values())
+# What the vendors of the dialects call some of them.
+CAPABILITY_BY_ALIAS = {
+    "PurgeJobs": "jobs.purge",
+    "JobMgr": "jobs.read",
+    "DefaultRead": "jobs.read",
+    "CancelJob": "jobs.cancel",
+    "jobClose": "jobs.close",
+    "jobReopenClosed": "jobs.reopen",
+    "jobUpgrade": "jobs.upgrade",
+    "jobDelete": "jobs.delete",
+}
+MANAGE_PRINCIPALS = "principals.manage"
+# Of whoever has just proved to be a principal by its password, for that moment: it is of no role.
+LOGGED_IN = "login.just_now"
+
+
+def capabilities_of(roles: Iterable[str], capabilities: Iterable[str] = ()) -> frozenset[str]:
+    """What principals with these roles, and capabilities beyond them, may do."""
+    return frozenset(capabilities).union(*(CAPABILITIES_BY_ROLE[role] for role in roles))
+
+
+def known_roles(names: Iterable[str]) -> list[str]:
+    """The roles, each once. Raises InvalidCommandError."""
+    for role in names:
+        if role not in CAPABILITIES_BY_ROLE:
+            raise InvalidCommandError(f"There is no role {role}.", role=role, roles=sorted(CAPABILITIES_BY_ROLE))
+    return list(dict.fromkeys(names))
+
+
+def known_capabilities(names: Iterable[str]) -> list[str]:
+    """The capabilities under their own names, each once; a vendor's name counts as well. Raises InvalidCommandError."""
+    own_names = [CAPABILITY_BY_ALIAS.get(name, name) for name in names]
+    for capability in own_names:
+        if capability not in CAPABILITIES:
+            raise InvalidCommandError(f"There is no capability {capability}.", capability=capability)
+    return list(dict.fromkeys(own_names))
+
+
+def principal_stream(number: int) -> str:
+    """The stream of a principal."""
+    return f"principal-{number}"
 
 
 def must_be_org_name(name: str) -> None:
@@ -72,14 +108,53 @@ class Org(Aggregate):
             aggregate.name = self.name
 
 
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A token that was issued and not revoked since. ``version`` is its event's, ``is_login`` says that a login issued it."""
+
+    version: int
+    issued_at: datetime
+    expires_at: datetime | None
+    is_login: bool
+    label: str | None
+
+    def is_alive(self, now: datetime) -> bool:
+        """Whether it lets its principal in at *now*."""
+        return self.expires_at is None or self.expires_at > now
+
+
 class Principal(Aggregate):
-    """Somebody, or something, that may act in an org."""
+    """Somebody, or something, that may act in an org.
+
+    ``capabilities`` are those beyond its roles', ``domains`` those it may see, None for all. ``password`` is the id of the
+    password's credential, ``tokens`` are by their credentials' ids, in the order of issue; those that expired may be missing.
+    """
 
     principal_id: int
     name: str
     roles: list[str]
+    capabilities: list[str]
     home_domain: str
     domains: list[str] | None
+    is_disabled: bool
+    password: str | None
+    tokens: dict[str, Token]
+
+    @property
+    def granted(self) -> frozenset[str]:
+        """All that it may do while it is not disabled."""
+        return capabilities_of(self.roles, self.capabilities)
+
+    @property
+    def is_administrator(self) -> bool:
+        """Whether it can come in, for as long as nothing is changed, and may manage principals."""
+        has_way_in = self.password is not None or any(it.expires_at is None for it in self.tokens.values())
+        return has_way_in and not self.is_disabled and MANAGE_PRINCIPALS in self.granted
+
+    @property
+    def weight_bytes(self) -> int:
+        """See ``Aggregate``."""
+        return USUAL_WEIGHT_BYTES + 400 * len(self.tokens)
 
     class Event(Aggregate.Event):
         """Base of a principal's events."""
@@ -92,14 +167,55 @@ class Principal(Aggregate):
         roles: list[str]
         home_domain: str
         domains: list[str] | None = None
+        capabilities: list[str] | None = None
 
         def apply(self, aggregate: Principal) -> None:
             """Begin."""
             aggregate.principal_id = int(self.originator_id.removeprefix("principal-"))
             aggregate.name = self.name
             aggregate.roles = self.roles
+            aggregate.capabilities = self.capabilities or []
             aggregate.home_domain = self.home_domain
             aggregate.domains = self.domains
+            aggregate.is_disabled = False
+            aggregate.password = None
+            aggregate.tokens = {}
+
+    class Granted(Event):
+        """What the principal may do and see from now on, whole. ``domains`` absent: all of them."""
+
+        type_name: ClassVar[str] = "principal.granted"
+        roles: list[str]
+        capabilities: list[str]
+        home_domain: str
+        domains: list[str] | None = None
+
+        def apply(self, aggregate: Principal) -> None:
+            """It takes the place of what was granted before."""
+            aggregate.roles = self.roles
+            aggregate.capabilities = self.capabilities
+            aggregate.home_domain = self.home_domain
+            aggregate.domains = self.domains
+
+    class Disabled(Event):
+        """Nothing lets the principal in until it is enabled."""
+
+        type_name: ClassVar[str] = "principal.disabled"
+        reason: str | None = None
+
+        def apply(self, aggregate: Principal) -> None:
+            """Password and tokens stay, and let nobody in."""
+            aggregate.is_disabled = True
+
+    class Enabled(Event):
+        """What let the principal in before lets it in again."""
+
+        type_name: ClassVar[str] = "principal.enabled"
+        reason: str | None = None
+
+        def apply(self, aggregate: Principal) -> None:
+            """Password and tokens hold again."""
+            aggregate.is_disabled = False
 
     class PasswordSet(Event):
         """The principal's password was set; only its credential's id is told."""
@@ -109,6 +225,16 @@ class Principal(Aggregate):
 
         def apply(self, aggregate: Principal) -> None:
             """The hash is kept beside the ledger."""
+            aggregate.password = self.credential
+
+    class PasswordRemoved(Event):
+        """The principal has no password any more."""
+
+        type_name: ClassVar[str] = "principal.password_removed"
+
+        def apply(self, aggregate: Principal) -> None:
+            """The hash goes in the same append."""
+            aggregate.password = None
 
     class TokenIssued(Event):
         """A token was issued; only its credential's id is told."""
@@ -117,9 +243,25 @@ class Principal(Aggregate):
         times: ClassVar[tuple[str, ...]] = ("expires_at",)
         credential: str
         expires_at: datetime | None = None
+        is_login: bool | None = None
+        label: str | None = None
 
         def apply(self, aggregate: Principal) -> None:
-            """The hash is kept beside the ledger."""
+            """The hash is kept beside the ledger. Those that have expired by now are forgotten."""
+            issued = Token(self.originator_version, self.timestamp, self.expires_at, bool(self.is_login), self.label)
+            alive = {name: it for name, it in aggregate.tokens.items() if it.is_alive(self.timestamp)}
+            aggregate.tokens = {**alive, self.credential: issued}
+
+    class TokenRevoked(Event):
+        """A token lets nobody in any more."""
+
+        type_name: ClassVar[str] = "token.revoked"
+        credential: str
+        reason: str | None = None
+
+        def apply(self, aggregate: Principal) -> None:
+            """The hash goes in the same append."""
+            aggregate.tokens = {name: it for name, it in aggregate.tokens.items() if name != self.credential}
 
 
 Org.Created.aggregate_class = Org
@@ -142,83 +284,3 @@ class CreateOrg(Command):
             raise NameIsTakenError(f"There is an org {self.caller.org}.", name=self.caller.org)
         unit.begin(Org.Created, ORG_STREAM, name=self.caller.org)
         return {"name": self.caller.org}
-
-
-@dataclass(slots=True, kw_only=True, eq=False)
-class AddPrincipal(Command):
-    """Add a principal, with a password where a hash of one is given. The result is ``{"id", "name"}``."""
-
-    capability: ClassVar[str] = "principals.manage"
-    name: str
-    roles: tuple[str, ...]
-    home_domain: str = DEFAULT_DOMAIN
-    domains: tuple[str, ...] | None = None
-    credential: UUID | None = None
-    password_hash: str | None = None
-
-    def finds(self) -> Iterable[Find]:
-        """Whether the name is free."""
-        return (Find(PRINCIPALS_BY_NAME, (self.name,)),)
-
-    def decide(self, unit: UnitOfWork) -> dict[str, Any]:
-        """Raises NameIsTakenError, InvalidCommandError."""
-        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", self.name):
-            raise InvalidCommandError(
-                "A principal's name is 1 to 64 letters, digits, '.', '_' and '-'.", name=self.name
-            )
-        for role in self.roles:
-            if role not in CAPABILITIES_BY_ROLE:
-                raise InvalidCommandError(f"There is no role {role}.", role=role, roles=sorted(CAPABILITIES_BY_ROLE))
-        if unit.found(Find(PRINCIPALS_BY_NAME, (self.name,))):
-            raise NameIsTakenError(f"There is a principal {self.name}.", name=self.name)
-        number = unit.next_number("principal")
-        principal = unit.begin(
-            Principal.Added,
-            f"principal-{number}",
-            name=self.name,
-            roles=list(self.roles),
-            home_domain=self.home_domain,
-            domains=None if self.domains is None else list(self.domains),
-        )
-        unit.outdate(PRINCIPALS_BY_NAME, self.name)
-        if self.credential is not None and self.password_hash is not None:
-            principal.trigger_event(Principal.PasswordSet, timestamp=unit.now, credential=str(self.credential))
-            unit.affect(
-                Effect("credential", (self.credential, number, "password", self.password_hash.encode(), unit.now, None))
-            )
-        return {"id": number, "name": self.name}
-
-
-@dataclass(slots=True, kw_only=True, eq=False)
-class IssueToken(Command):
-    """Issue a token whose SHA-256 is given to the principal of that name. The result is ``{"principal", "credential"}``."""
-
-    capability: ClassVar[str] = "tokens.manage"
-    principal_name: str
-    credential: UUID
-    token_hash: bytes
-    expires_at: datetime | None = None
-
-    def finds(self) -> Iterable[Find]:
-        """Who has the name."""
-        return (Find(PRINCIPALS_BY_NAME, (self.principal_name,)),)
-
-    def found_streams(self, answers: Iterable[Any]) -> Iterable[str]:
-        """The principal."""
-        return (f"principal-{number}" for found in answers for number in found.values())
-
-    def decide(self, unit: UnitOfWork) -> dict[str, Any]:
-        """Raises NotFoundError, InvalidCommandError."""
-        number = unit.found(Find(PRINCIPALS_BY_NAME, (self.principal_name,))).get(self.principal_name)
-        principal = None if number is None else unit.get(Principal, f"principal-{number}")
-        if principal is None:
-            raise NotFoundError(f"There is no principal {self.principal_name}.", name=self.principal_name)
-        if self.expires_at is not None and self.expires_at <= unit.now:
-            raise InvalidCommandError("The token would have expired already.", expires_at=self.expires_at)
-        principal.trigger_event(
-            Principal.TokenIssued, timestamp=unit.now, credential=str(self.credential), expires_at=self.expires_at
-        )
-        unit.affect(
-            Effect("credential", (self.credential, number, "token", self.token_hash, unit.now, self.expires_at))
-        )
-        return {"principal": principal.id, "credential": str(self.credential)}

@@ -24,8 +24,13 @@ EVENT_CLASSES: tuple[type[Aggregate.Event], ...] = (
     Job.Resumed,
     Org.Created,
     Principal.Added,
+    Principal.Granted,
+    Principal.Disabled,
+    Principal.Enabled,
     Principal.PasswordSet,
+    Principal.PasswordRemoved,
     Principal.TokenIssued,
+    Principal.TokenRevoked,
 )
 CLASS_BY_TYPE: dict[str, type[Aggregate.Event]] = {cls.type_name: cls for cls in EVENT_CLASSES}
 

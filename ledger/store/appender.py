@@ -25,7 +25,7 @@ MOST_EVENTS_A_PART = 1_000
 HEAD_HAS_MOVED = "JL001"
 STORE_PARTS = (
     *("write_head", "move_head", "insert_headers", "insert_contents"),
-    *("remember_answers", "replace_answers", "credential", "heartbeat"),
+    *("remember_answers", "replace_answers", "credential", "heartbeat", "drop_credentials"),
 )
 
 # SQL with its arguments; and a part of such: its name instead of the SQL.
@@ -98,7 +98,9 @@ class Appender:
         return [(batch.answers_statement, arguments)]
 
     def _effects(self, batch: Batch, rows: Rows) -> list[Part]:
-        return [(kind, [batch.org, *map(list, zip(*effects, strict=True))]) for kind, effects in rows.effects.items()]
+        # In the order of STORE_PARTS: a credential that the batch writes and drops is not there at its end.
+        kinds = sorted(rows.effects, key=STORE_PARTS.index)
+        return [(kind, [batch.org, *map(list, zip(*rows.effects[kind], strict=True))]) for kind in kinds]
 
     def _joined(self, parts: Sequence[Part], result: str) -> Statement:
         """The parts as one statement, each a data-modifying query of its own, and what it returns."""

@@ -1,13 +1,13 @@
--- A principal and the hash of its password; of several passwords the newest.
+-- A principal and the hash of its password.
 --   $1 org text    $2 name text
--- Returns id, roles, home_domain, domains, hash; hash is null where it has no password.
-SELECT p.id, p.roles, p.home_domain, p.domains,
-       (SELECT c.hash
-          FROM credential AS c
-         WHERE c.org = (SELECT $1::text) AND c.principal_id = p.id AND c.kind = 'password'
-         ORDER BY c.created_at DESC
-         LIMIT 1) AS hash
+-- Returns id, name, roles, capabilities, home_domain, domains, is_disabled, credential, hash; the last two are null where it has
+-- no password.
+SELECT p.id, p.name, p.roles, p.capabilities, p.home_domain, p.domains, p.is_disabled, p.password AS credential, c.hash
   FROM principal AS p
+  LEFT JOIN credential AS c
+    ON c.org = (SELECT $1::text)
+   AND c.id = p.password
+   AND c.kind = 'password'
  WHERE p.org = (SELECT $1::text)
    AND p.gen = (SELECT (projections -> 'access' ->> 'gen')::integer FROM ledger_head WHERE org = (SELECT $1::text))
    AND p.name = $2::text;

@@ -1,7 +1,7 @@
--- Whose token this is, if it has not expired by the database's clock.
+-- Whose token this is, if its events say that it counts and it has not expired by the database's clock.
 --   $1 org text    $2 SHA-256 of the token bytea
--- Returns id, roles, home_domain, domains.
-SELECT p.id, p.roles, p.home_domain, p.domains
+-- Returns id, name, roles, capabilities, home_domain, domains, credential.
+SELECT p.id, p.name, p.roles, p.capabilities, p.home_domain, p.domains, c.id AS credential
   FROM credential AS c
   JOIN principal AS p
     ON p.org = (SELECT $1::text)
@@ -10,4 +10,6 @@ SELECT p.id, p.roles, p.home_domain, p.domains
  WHERE c.org = (SELECT $1::text)
    AND c.kind = 'token'
    AND c.hash = $2::bytea
-   AND (c.expires_at IS NULL OR c.expires_at > clock_timestamp());
+   AND (c.expires_at IS NULL OR c.expires_at > clock_timestamp())
+   AND p.tokens ? c.id::text
+   AND NOT p.is_disabled;

@@ -15,8 +15,10 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from jobledger.ledger.domain.access import CAPABILITIES_BY_ROLE, AddPrincipal, IssueToken, capabilities_of
+from jobledger.ledger.domain.access import CAPABILITIES_BY_ROLE, capabilities_of
+from jobledger.ledger.domain.access_commands import AddPrincipal
 from jobledger.ledger.domain.command import Caller
+from jobledger.ledger.domain.credential_commands import IssueToken
 from jobledger.ledger.domain.job_commands import StartJob
 from jobledger.ledger.domain.job_registration import FETCH_START_TIMEOUT_S, JobSpec, RegisterJobs
 from jobledger.ledger.postgres.embedded import EmbeddedPostgres
@@ -92,7 +94,7 @@ class Bed:
         name = f"client-{uuid4().hex[:8]}"
         await self.ledger.execute(AddPrincipal(caller=itself, name=name, roles=("operator",)))
         digest = sha256(token.encode()).digest()
-        issue = IssueToken(caller=itself, principal_name=name, credential=uuid4(), token_hash=digest)
+        issue = IssueToken(caller=itself, principal=name, credential=uuid4(), token_hash=digest)
         await self.ledger.execute(issue)
         return token
 

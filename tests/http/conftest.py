@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from uuid import UUID
 
 import pytest
 
+from jobledger.ledger.domain.access import CAPABILITIES_BY_ROLE
 from jobledger.ledger.store.ledger import Ledger
 from tests.cluster import session, url_of
 from tests.http.peer import Peers
-from tests.http.serving import Api, Server, served
+from tests.http.serving import OWNER_PASSWORD, Api, Server, add_principal, served
+from tests.http.targets import TOKEN_ID
 from tests.http.trial import Trial
 from tests.world import ORG
 
@@ -57,8 +60,10 @@ async def api(server: Server) -> Api:
 
 
 @pytest.fixture
-async def trial(server: Server, api: Api) -> AsyncIterator[Trial]:
-    """A running job, 1, in the domain Global."""
+async def trial(server: Server) -> AsyncIterator[Trial]:
+    """A running job, 1, in the domain Global, and a principal, 2, with a token; asked by one who may do everything."""
+    api = await server.client(*CAPABILITIES_BY_ROLE, password=OWNER_PASSWORD)
+    await add_principal(server.ledger, ["client"], name="bob", password="secret", credential=UUID(TOKEN_ID))
     await api.register_running()
     trial = Trial(server, api, (await server.ledger.recorder.head(ORG)).size)
     yield trial

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
 from typing import Any
+from uuid import UUID as Uuid
 from uuid import uuid4
 
 import aiohttp
@@ -24,7 +25,8 @@ from yarl import URL
 from jobledger.http.app import make_app
 from jobledger.http.connections import make_runner
 from jobledger.http.xml_document import plain, read_xml, write_xml
-from jobledger.ledger.domain.access import AddPrincipal, IssueToken
+from jobledger.ledger.domain.access_commands import AddPrincipal
+from jobledger.ledger.domain.credential_commands import IssueToken
 from jobledger.ledger.store.ledger import Ledger, ledger_itself
 from tests.world import ORG
 
@@ -32,6 +34,9 @@ CURSOR_KEY = b"the installation's secret"
 NDJSON = "application/x-ndjson"
 # Hashes of the same strength for all would cost each test seconds; what is verified is the encoded hash's own strength.
 WEAK_HASHER = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+
+# The password of whoever may do everything.
+OWNER_PASSWORD = "staple battery"
 
 TIME = re.compile(rb'"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z"')
 UUID = re.compile(rb"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -215,6 +220,7 @@ async def add_principal(
     name: str | None = None,
     password: str | None = None,
     expires_at: datetime | None = None,
+    credential: Uuid | None = None,
     **members: Any,
 ) -> str:
     """Add a principal with a token, which is returned, and perhaps a password."""
@@ -232,8 +238,8 @@ async def add_principal(
     )
     issue = IssueToken(
         caller=itself,
-        principal_name=name,
-        credential=uuid4(),
+        principal=name,
+        credential=credential or uuid4(),
         token_hash=sha256(token.encode()).digest(),
         expires_at=expires_at,
     )

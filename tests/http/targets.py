@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -10,15 +11,46 @@ import orjson
 
 from jobledger.http.app import make_app
 from jobledger.http.native.job_members import REGISTRATION, TRANSITIONS
+from jobledger.http.native.principals import (
+    CHANGE,
+    NEW_PRINCIPAL,
+    OWN_PASSWORD,
+    PASSWORD,
+    REASON,
+    VERBS,
+)
+from jobledger.http.native.tokens import NEW_TOKEN
 from jobledger.ledger.store.database import Database
 from jobledger.ledger.store.ledger import Ledger
-from tests.http.serving import CURSOR_KEY, NDJSON
+from tests.http.serving import CURSOR_KEY, NDJSON, OWNER_PASSWORD
 from tests.world import ORG, projections
 
+# A token of principal 2.
+TOKEN_ID = "7c9e6679-7425-40de-944b-e07fc1f90ae7"
+PRINCIPAL_PATH = "/ledger/v1/{org}/principals/{principal_id}"
 # What stands for the variable parts of a path. A route with another variable needs its line here.
-VALUES = {"org": [ORG], "job_id": ["1"], "verb": list(TRANSITIONS)}
-# Bodies that are accepted while job 1 runs, by the path's last word; ``{}`` for those not here.
-BODIES: dict[str, Any] = {"jobs": {"type": "copy", "name": "n"}, "stage": {"stage": "b"}}
+VALUES = {"org": [ORG], "job_id": ["1"], "principal_id": ["2"], "token_id": [TOKEN_ID]}
+VERBS_BELOW = {PRINCIPAL_PATH: list(VERBS), "/ledger/v1/{org}/jobs/{job_id}": list(TRANSITIONS)}
+# Bodies that are accepted while job 1 runs, by the path's last word, and for a principal; ``{}`` for those not here.
+BODIES: dict[str, Any] = {
+    "jobs": {"type": "copy", "name": "n"},
+    "stage": {"stage": "b"},
+    "principals": {"name": "carol", "roles": ["client"]},
+    "2": {"roles": ["client"]},
+    "password": {"password": "correct horse"},
+    "tokens": {"principal_id": 2},
+}
+OWN_PASSWORD_PATH = "/ledger/v1/{org}/me/password"
+# The members of bodies by the pattern of the path; those of verbs are their own.
+MEMBERS: dict[str, Mapping[str, Any]] = {
+    "/ledger/v1/{org}/jobs": REGISTRATION,
+    "/ledger/v1/{org}/principals": NEW_PRINCIPAL,
+    PRINCIPAL_PATH: CHANGE,
+    f"{PRINCIPAL_PATH}/password": PASSWORD,
+    OWN_PASSWORD_PATH: OWN_PASSWORD,
+    "/ledger/v1/{org}/tokens": NEW_TOKEN,
+    "/ledger/v1/{org}/tokens/{token_id}/revoke": REASON,
+}
 # What answers operators, outside the orgs, has tests of its own.
 OPERATIONS = {"/healthz", "/readyz", "/metrics"}
 COMMAND = {"command": "heartbeat", "id": 1}
@@ -50,6 +82,8 @@ class Target:
         """A body that is accepted; None where none is taken."""
         if self.method != "POST":
             return None
+        if self.pattern == OWN_PASSWORD_PATH:
+            return orjson.dumps({"current": OWNER_PASSWORD, "password": OWNER_PASSWORD})
         return orjson.dumps(COMMAND if self.is_commands else BODIES.get(self.last, {}))
 
     @property
@@ -62,7 +96,14 @@ class Target:
     @property
     def members(self) -> dict[str, Any]:
         """The readers of the body's members."""
-        return dict(TRANSITIONS[self.last].readers if self.last in TRANSITIONS else REGISTRATION)
+        if self.pattern in MEMBERS and "{verb}" not in self.pattern:
+            return dict(MEMBERS[self.pattern])
+        return dict(TRANSITIONS[self.last].readers if self.last in TRANSITIONS else VERBS[self.last].readers)
+
+    @property
+    def is_for_everybody(self) -> bool:
+        """Whether it needs no capability."""
+        return "/me" in self.path
 
 
 def all_targets() -> list[Target]:
@@ -75,8 +116,9 @@ def all_targets() -> list[Target]:
         pattern = route.resource.canonical
         if pattern in OPERATIONS:
             continue
-        names = [name for name in VALUES if f"{{{name}}}" in pattern]
-        for values in product(*(VALUES[name] for name in names)):
+        values_of = {**VALUES, "verb": VERBS_BELOW.get(pattern.removesuffix("/{verb}"), [])}
+        names = [name for name in values_of if f"{{{name}}}" in pattern]
+        for values in product(*(values_of[name] for name in names)):
             path = pattern
             for name, value in zip(names, values, strict=True):
                 path = path.replace(f"{{{name}}}", value)

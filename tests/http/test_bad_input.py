@@ -12,9 +12,11 @@ from yarl import URL
 from jobledger.http.native.events import FILTERS as EVENT_FILTERS
 from jobledger.http.native.events import PARAMETERS as EVENT_PARAMETERS
 from jobledger.http.native.jobs import FILTERS as JOB_FILTERS
+from jobledger.http.native.principals import FILTERS as PRINCIPAL_FILTERS
+from jobledger.http.native.tokens import FILTERS as TOKEN_FILTERS
 from tests.cluster import session
 from tests.http.serving import Server, add_principal, new_token
-from tests.http.targets import DOCUMENT_POSTS, POSTS, TARGETS
+from tests.http.targets import DOCUMENT_POSTS, POSTS, TARGETS, TOKEN_ID
 from tests.http.trial import Trial
 from tests.world import ORG
 
@@ -26,7 +28,7 @@ async def test_the_requests_are_accepted_but_for_their_fault(trial: Trial) -> No
     for target in TARGETS:
         headers = {**trial.api.headers, "Content-Type": target.media_type or ""}
         headers = {name: value for name, value in headers.items() if value}
-        if target.last in ("fail", "cancel", "succeed"):
+        if target.last in ("fail", "cancel", "succeed", "revoke", "revoke_tokens"):
             continue
         reply = await trial.api.send(target.method, trial.server.url + target.path, data=target.body, headers=headers)
         assert reply.status in (200, 201), (str(target), reply.body)
@@ -36,7 +38,7 @@ async def test_without_valid_credentials(trial: Trial, database_url: str) -> Non
     expired = await add_principal(trial.server.ledger, ["operator"])
     async with session(database_url) as owner:
         await owner.execute(
-            "UPDATE credential SET expires_at = clock_timestamp() - interval '1 ms' WHERE principal_id = 2"
+            "UPDATE credential SET expires_at = clock_timestamp() - interval '1 ms' WHERE principal_id = 3"
         )
     trial.size += 2
     for target in TARGETS:
@@ -76,7 +78,8 @@ async def test_without_the_capability(trial: Trial) -> None:
     nobody = await trial.server.client()
     trial.size += 2
     for target in TARGETS:
-        await trial.expect(target, 403, headers=nobody.headers)
+        if not target.is_for_everybody:
+            await trial.expect(target, 403, headers=nobody.headers)
 
 
 BODIES = [
@@ -105,7 +108,7 @@ async def test_an_empty_body_where_one_is_due(trial: Trial) -> None:
             await trial.expect(target, 400, data=b"[]")
 
 
-BODY_IS_DUE = {"jobs", "stage"}
+BODY_IS_DUE = {"jobs", "stage", "principals", "2", "password", "tokens"}
 
 
 MEDIA_TYPES = [
@@ -154,6 +157,15 @@ async def test_ids_that_no_job_has(trial: Trial) -> None:
             await trial.expect(target, 404, url=URL(trial.server.url + path, encoded=True))
 
 
+async def test_ids_that_no_principal_and_no_token_has(trial: Trial) -> None:
+    no_tokens = [*NO_IDS, TOKEN_ID.upper(), TOKEN_ID.replace("-", ""), f"{{{TOKEN_ID}}}", TOKEN_ID[:-1] + "0"]
+    for name, no_ids in (("principal_id", [it for it in NO_IDS if it != "2"]), ("token_id", no_tokens)):
+        for target, no_id in product(TARGETS, no_ids):
+            if f"{{{name}}}" in target.pattern:
+                path = target.pattern.format(org=ORG, **{name: no_id}, verb=target.last)
+                await trial.expect(target, 404, url=URL(trial.server.url + path, encoded=True))
+
+
 NO_PARAMETERS = ["unknown=1", "%00=1", "limit=1&limit=1", "x", "as_of=3", "%ff=%ff", "cursor=x&cursor=y"]  # fmt: skip
 
 
@@ -180,6 +192,8 @@ WRONG_PARAMETER: dict[str, list[str]] = {
     "after": ["", "-2", "x", "1.5", "9" * 19, "9" * 30, "9" * 5_000, "%00", "1000"],
     "stream": ["", "x" * 101, "%00"],
     "follow": ["", "yes", "1", "TRUE", "true"],
+    "name": ["", "x" * 65, "%00"],
+    "principal_id": ["", "0", "x", "2147483648", "9" * 30, "%00"],
 }
 
 
@@ -188,6 +202,8 @@ async def test_parameters_of_another_kind(trial: Trial) -> None:
         ("jobs", [*JOB_FILTERS]),
         ("events", [*EVENT_PARAMETERS, *EVENT_FILTERS]),
         ("jobs/1/events", [*EVENT_PARAMETERS]),
+        ("principals", [*PRINCIPAL_FILTERS]),
+        ("tokens", [*TOKEN_FILTERS]),
     ):
         [target] = [it for it in TARGETS if it.method == "GET" and it.path.endswith(f"{ORG}/{path}")]
         for name in parameters:
@@ -288,4 +304,5 @@ async def test_a_token_expires_by_the_databases_clock(server: Server, database_u
 
 
 def test_every_parameter_is_covered() -> None:
-    assert set(WRONG_PARAMETER) == {*JOB_FILTERS, *EVENT_PARAMETERS, *EVENT_FILTERS}
+    known = {*JOB_FILTERS, *EVENT_PARAMETERS, *EVENT_FILTERS, *PRINCIPAL_FILTERS, *TOKEN_FILTERS}
+    assert set(WRONG_PARAMETER) == known

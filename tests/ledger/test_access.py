@@ -17,12 +17,12 @@ from argon2 import PasswordHasher
 from jobledger.ledger.domain.access import (
     CAPABILITIES_BY_ROLE,
     RESERVED_ORG_NAMES,
-    AddPrincipal,
-    IssueToken,
     Principal,
     capabilities_of,
     must_be_org_name,
 )
+from jobledger.ledger.domain.access_commands import AddPrincipal
+from jobledger.ledger.domain.credential_commands import IssueToken
 from jobledger.ledger.errors import (
     InvalidCommandError,
     NameIsTakenError,
@@ -43,7 +43,7 @@ def add(name: str, *, roles: tuple[str, ...] = ("client",), **members: Any) -> A
 
 def issue(name: str, token: str = "a token", **members: Any) -> IssueToken:
     digest = sha256(token.encode()).digest()
-    return IssueToken(caller=ALICE, principal_name=name, credential=uuid4(), token_hash=digest, **members)
+    return IssueToken(caller=ALICE, principal=name, credential=uuid4(), token_hash=digest, **members)
 
 
 async def principal(ledger: Ledger, number: int) -> Principal:
@@ -61,7 +61,7 @@ async def test_a_principal_is_added_with_roles_and_domains(ledger: Ledger) -> No
     ]
 
     assert [it.result for it in outcomes] == [
-        {"id": n, "name": name} for n, name in ((1, "alice"), (2, "bob"), (3, "carol"))
+        {"id": n, "name": name, "version": 1} for n, name in ((1, "alice"), (2, "bob"), (3, "carol"))
     ]
     found = [await principal(ledger, n) for n in (1, 2, 3)]
     assert [it.roles for it in found] == [["admin", "compliance"], ["client"], ["client"]]
@@ -105,7 +105,7 @@ async def test_a_token_is_issued_to_a_principal_by_name(ledger: Ledger) -> None:
         ledger.execute(add("alice")), ledger.execute(issue("alice", expires_at=expires_at))
     )
 
-    assert issued.result["principal"] == f"principal-{added.result['id']}"
+    assert issued.result["id"] == added.result["id"]
     with pytest.raises(NotFoundError):
         await ledger.execute(issue("bob"))
     with pytest.raises(InvalidCommandError):

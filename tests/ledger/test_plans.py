@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from hashlib import sha256
 from typing import Any
 
 import asyncpg
@@ -84,6 +85,41 @@ SELECT 'large', 1, n, 5, 'SCHEDULED', 'copy', 'Global', nullif(n - 1, 0), 'q', '
 INSERT INTO idempotency (org, principal, key, request_hash, answer, recorded_at)
 SELECT 'large', 'principal-1', n, '', '', to_timestamp(n) FROM generate_series(1, 10000) AS n;
 """
+MANY_PRINCIPALS = """
+INSERT INTO principal (org, gen, id, version, name, roles, home_domain, is_administrator)
+SELECT o, 1, n, 1, 'name-' || n, '{}', 'Global', false FROM generate_series(1, 3000) AS n, unnest(ARRAY['large', 'acme']) AS o;
+INSERT INTO credential (org, id, principal_id, kind, hash, created_at)
+SELECT o, gen_random_uuid(), n, 'token', sha256(convert_to(o || n, 'UTF8')), now()
+  FROM generate_series(1, 3000) AS n, unnest(ARRAY['large', 'acme']) AS o;
+"""
+AUTHENTICATION: dict[str, list[Any]] = {
+    "principal_by_token": [ORG, sha256(b"acme7").digest()],
+    "principal_by_name": [ORG, "name-7"],
+}
+
+
+@pytest.mark.parametrize("name", AUTHENTICATION)
+@pytest.mark.parametrize("is_analysed", [False, True])
+async def test_a_credential_is_looked_up_by_its_index(
+    ledger: Ledger, unaudited_url: str, name: str, is_analysed: bool
+) -> None:
+    """One statement, which reads a row of each table however many there are."""
+    async with session(unaudited_url) as owner:
+        await owner.execute(MANY_PRINCIPALS)
+        if is_analysed:
+            await owner.execute("ANALYZE")
+    reader = await connect(unaudited_url, READER_SETTINGS)
+    explain = f"EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, BUFFERS OFF) {statement('jobledger.projections', name)}"
+    plan = "\n".join(it[0] for it in await reader.fetch(explain, *AUTHENTICATION[name]))
+    await reader.close()
+    async with session(unaudited_url) as owner:
+        await owner.execute("DELETE FROM principal; DELETE FROM credential")
+
+    assert "Seq Scan" not in plan, plan
+    assert "Rows Removed by Join Filter" not in plan, plan
+    assert max(float(it) for it in re.findall(r"actual rows=([\d.]+) loops=\d+", plan)) <= 1, plan
+
+
 NONE = (None,) * 15
 READ: dict[str, tuple[str, list[Any]]] = {
     "load_jobs": STATEMENTS["load_jobs"],

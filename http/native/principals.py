@@ -1,0 +1,264 @@
+"""The native API's principals: who may act in the org, and what each may do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+from uuid import uuid4
+
+from aiohttp import web
+
+from jobledger.http.access import LONGEST_PASSWORD_BYTES, just_now
+from jobledger.http.context import ACCESS, CALLER, CURSOR_KEY, LEDGER, PRINCIPALS
+from jobledger.http.exchange import answer, read_document
+from jobledger.http.members import Reader, boolean, list_of, read_members, text
+from jobledger.http.native.parameters import DEFAULT_LIMIT, idempotency, limit, read_parameters
+from jobledger.ledger.domain.access_commands import (
+    AddPrincipal,
+    ChangePrincipal,
+    DisablePrincipal,
+    EnablePrincipal,
+    must_see_all,
+)
+from jobledger.ledger.domain.command import Caller, Command, Idempotency, Outcome
+from jobledger.ledger.domain.credential_commands import RemovePassword, RevokeTokens, SetOwnPassword, SetPassword
+from jobledger.ledger.errors import InvalidCommandError, NotFoundError
+from jobledger.ledger.store.codec import wire_time
+from jobledger.projections.principal_query import Page
+
+READ_ACCESS = "access.read"
+LARGEST_NUMBER = 2**31 - 1
+
+principal_routes = web.RouteTableDef()
+
+
+def password(value: Any) -> str:
+    """A password as one may be given."""
+    read: str = text(LONGEST_PASSWORD_BYTES, most_bytes=LONGEST_PASSWORD_BYTES)(value)
+    if not read.isprintable():
+        raise ValueError("holds characters that cannot be printed")
+    return read
+
+
+words = list_of(text(200), 1000)
+GRANTS: dict[str, Reader] = {
+    "roles": words,
+    "capabilities": words,
+    "home_domain": text(200),
+    "domains": words,
+}
+NEW_PRINCIPAL: dict[str, Reader] = {"name": text(64), **GRANTS, "password": password}
+CHANGE: dict[str, Reader] = {**GRANTS, "all_domains": boolean}
+REASON: dict[str, Reader] = {"reason": text(10_000)}
+PASSWORD: dict[str, Reader] = {"password": password}
+OWN_PASSWORD: dict[str, Reader] = {"current": text(LONGEST_PASSWORD_BYTES), "password": password}
+FILTERS: dict[str, Reader] = {"name": text(64), "limit": limit, "cursor": text(100)}
+
+
+class Verb(NamedTuple):
+    """A verb on one principal: its command, and the members of its body."""
+
+    command: Callable[..., Command]
+    readers: Mapping[str, Reader]
+
+
+VERBS: dict[str, Verb] = {
+    "disable": Verb(DisablePrincipal, REASON),
+    "enable": Verb(EnablePrincipal, REASON),
+    "remove_password": Verb(RemovePassword, {}),
+    "revoke_tokens": Verb(RevokeTokens, REASON),
+}
+
+
+@principal_routes.get("/ledger/v1/{org}/me")
+async def get_me(request: web.Request) -> web.Response:
+    """Who asks, and all that they may do."""
+    read_parameters(request, {})
+    caller = request[CALLER]
+    shown = await request.app[PRINCIPALS].principal(caller.org, own_number(caller))
+    return answer(request, {"org": caller.org, "principal": shown, "capabilities": sorted(caller.capabilities)})
+
+
+@principal_routes.post("/ledger/v1/{org}/me/password")
+async def change_own_password(request: web.Request) -> web.Response:
+    """Change one's own password, by showing the current one."""
+    read_parameters(request, {})
+    document, body, _ = await read_document(request)
+    members = read_members(document, OWN_PASSWORD, needed=("current", "password"))
+    caller, access = request[CALLER], request.app[ACCESS]
+    me = await request.app[PRINCIPALS].principal(caller.org, own_number(caller))
+    shown = await access.by_password(f"{me['name']}@{caller.org}", members["current"], caller.org, caller.address)
+    # One that is not right is refused by the command, so that a repeat of what was done already gets its answer.
+    password_hash = "" if shown is None else await access.hash_password(members["password"])
+    credential = None if shown is None else shown.principal.credential
+    outcome = await request.app[LEDGER].execute(
+        SetOwnPassword(
+            caller=just_now(caller),
+            idempotency=sealed_idempotency(request, body),
+            principal=own_number(caller),
+            credential=uuid4(),
+            password_hash=password_hash,
+            shown=credential or "",
+        )
+    )
+    return outcome_answer(request, outcome)
+
+
+@principal_routes.get("/ledger/v1/{org}/principals")
+async def list_principals(request: web.Request) -> web.Response:
+    """A page of the org's principals, by number."""
+    caller = may_read(request)
+    parameters = read_parameters(request, FILTERS)
+    name, size = parameters.get("name"), parameters.get("limit", DEFAULT_LIMIT)
+    list_name = f"principals of {caller.org}: {name!r}"
+    after = read_cursor(request, parameters, list_name)
+    page = await request.app[PRINCIPALS].principals(caller.org, after=after, limit=size, name=name)
+    return page_answer(request, "principals", page, list_name)
+
+
+@principal_routes.post("/ledger/v1/{org}/principals")
+async def add_principal(request: web.Request) -> web.Response:
+    """Add a principal: 201 with its number."""
+    read_parameters(request, {})
+    document, body, _ = await read_document(request)
+    members = read_members(document, NEW_PRINCIPAL, needed=("name", "roles"))
+    given = members.pop("password", None)
+    request[CALLER].must(AddPrincipal.capability)
+    outcome = await request.app[LEDGER].execute(
+        AddPrincipal(
+            caller=request[CALLER],
+            idempotency=sealed_idempotency(request, body),
+            credential=None if given is None else uuid4(),
+            password_hash=None if given is None else await request.app[ACCESS].hash_password(given),
+            **in_tuples(members),
+        )
+    )
+    return outcome_answer(request, outcome, 201, location=f"{request.path}/{outcome.result['id']}")
+
+
+@principal_routes.get("/ledger/v1/{org}/principals/{principal_id}")
+async def get_principal(request: web.Request) -> web.Response:
+    """One principal."""
+    caller = may_read(request)
+    read_parameters(request, {})
+    return answer(request, await request.app[PRINCIPALS].principal(caller.org, path_number(request)))
+
+
+@principal_routes.post("/ledger/v1/{org}/principals/{principal_id}")
+async def change_principal(request: web.Request) -> web.Response:
+    """Grant a principal other roles, capabilities or domains; what is not given stays."""
+    read_parameters(request, {})
+    number = path_number(request)
+    document, body, _ = await read_document(request)
+    members = read_members(document, CHANGE)
+    if not members:
+        raise InvalidCommandError(f"To change a principal takes some of {', '.join(CHANGE)}.")
+    outcome = await request.app[LEDGER].execute(
+        ChangePrincipal(
+            caller=request[CALLER],
+            idempotency=idempotency(request, body),
+            principal=number,
+            sees_all=members.pop("all_domains", False),
+            **in_tuples(members),
+        )
+    )
+    return outcome_answer(request, outcome)
+
+
+@principal_routes.post("/ledger/v1/{org}/principals/{principal_id}/password")
+async def set_password(request: web.Request) -> web.Response:
+    """Give a principal a password."""
+    read_parameters(request, {})
+    number = path_number(request)
+    document, body, _ = await read_document(request)
+    members = read_members(document, PASSWORD, needed=("password",))
+    # Before it costs a hash.
+    request[CALLER].must(SetPassword.capability)
+    outcome = await request.app[LEDGER].execute(
+        SetPassword(
+            caller=request[CALLER],
+            idempotency=sealed_idempotency(request, body),
+            principal=number,
+            credential=uuid4(),
+            password_hash=await request.app[ACCESS].hash_password(members["password"]),
+        )
+    )
+    return outcome_answer(request, outcome)
+
+
+@principal_routes.post("/ledger/v1/{org}/principals/{principal_id}/{verb:" + "|".join(VERBS) + "}")
+async def change_access(request: web.Request) -> web.Response:
+    """One of the other verbs on a principal."""
+    read_parameters(request, {})
+    verb, number = VERBS[request.match_info["verb"]], path_number(request)
+    document, body, _ = await read_document(request)
+    command = verb.command(
+        caller=request[CALLER],
+        idempotency=idempotency(request, body),
+        principal=number,
+        **read_members(document, verb.readers),
+    )
+    return outcome_answer(request, await request.app[LEDGER].execute(command))
+
+
+def in_tuples(members: Mapping[str, Any]) -> dict[str, Any]:
+    """The members with their lists as a command takes them."""
+    return {name: tuple(it) if isinstance(it, list) else it for name, it in members.items()}
+
+
+def may_read(request: web.Request) -> Caller:
+    """The caller, if it may read who there is. Raises NotAllowedError."""
+    caller = request[CALLER]
+    caller.must(READ_ACCESS)
+    must_see_all(caller)
+    return caller
+
+
+def path_number(request: web.Request) -> int:
+    """The principal's number in the path. NotFoundError for what can be none."""
+    given = request.match_info["principal_id"]
+    if not given.isdecimal() or not given.isascii() or len(given) > 10 or not 0 < int(given) <= LARGEST_NUMBER:
+        raise NotFoundError(f"There is no principal {given[:40]}.")
+    return int(given)
+
+
+def own_number(caller: Caller) -> int:
+    """The caller's own."""
+    return int(caller.principal.removeprefix("principal-"))
+
+
+def sealed_idempotency(request: web.Request, body: bytes) -> Idempotency | None:
+    """As ``idempotency``, for a body with a password in it: its plain hash, kept for a day, could be guessed at."""
+    plain = idempotency(request, body)
+    return None if plain is None else Idempotency(plain.key, request.app[CURSOR_KEY].sealed(plain.request_hash))
+
+
+def read_cursor(request: web.Request, parameters: Mapping[str, Any], list_name: str) -> int:
+    """What the page goes on after. Raises InvalidCommandError."""
+    cursor = parameters.get("cursor")
+    return 0 if cursor is None else request.app[CURSOR_KEY].read(cursor, list_name)
+
+
+def page_answer(request: web.Request, name: str, page: Page, list_name: str) -> web.Response:
+    """A page of a list, with where it goes on."""
+    following, headers = None, {}
+    if page.next_after is not None:
+        following = request.app[CURSOR_KEY].cursor(page.next_after, list_name)
+        headers["Link"] = f'<{request.rel_url.update_query(cursor=following)}>; rel="next"'
+    return answer(request, {name: page.documents, "next": following}, headers=headers)
+
+
+def outcome_answer(
+    request: web.Request, outcome: Outcome, status: int = 200, *, location: str | None = None, **further: Any
+) -> web.Response:
+    """What a command came to."""
+    headers = {} if location is None else {"Location": location}
+    if outcome.is_repeated:
+        headers["Idempotent-Replayed"] = "true"
+    document = {
+        **outcome.result,
+        **further,
+        "positions": list(outcome.positions),
+        "recorded_at": wire_time(outcome.recorded_at) if outcome.event_count else None,
+    }
+    return answer(request, document, status, headers)

@@ -1,0 +1,6 @@
+-- Who can come in and manage principals.
+--   $1 org text    $2 gen integer
+-- Returns id.
+SELECT id
+  FROM principal
+ WHERE org = $1::text AND gen = $2::integer AND is_administrator;
