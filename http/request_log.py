@@ -14,7 +14,7 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from time import monotonic
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 import orjson
 from aiohttp import web
@@ -43,6 +43,11 @@ def without_secrets(text: str) -> str:
 BEGAN_AT = web.RequestKey("began_at", float)
 
 
+def is_routed(request: web.BaseRequest) -> TypeGuard[web.Request]:
+    """Whether the application has seen the request: one that cannot be read never comes to it."""
+    return isinstance(request, web.Request) and REQUEST_ID in request
+
+
 class RequestSink(NamedTuple):
     """Where what is told of requests goes; ``write`` takes a line, None: no lines."""
 
@@ -68,7 +73,7 @@ class RequestLog(AbstractAccessLogger):
         method = request.method if request.method in METHODS else "other"
         if status == 401 and ("Authorization" in request.headers or "token" in request.rel_url.query):
             sink.metrics.login_failed()
-        owner = request.app[DIALECTS].owner(request.path) if isinstance(request, web.Request) else None
+        owner = request.app[DIALECTS].owner(request.path) if is_routed(request) else None
         dialect = OPERATIONS.get(request.path, "other") if owner is None else owner.name
         sink.metrics.answered(dialect, method, route or "none", status, took_s)
         if sink.write is None:
