@@ -102,20 +102,20 @@ def accepted(header: str) -> list[MediaRange]:
 
 
 def preferred(header: str | None, forms: Sequence[Form]) -> Form | None:
-    """The one of *forms* that *header* prefers, the first of equals; None where it takes none of them.
+    """The one of *forms* that *header* prefers; of equals the one that it names more closely, then the first.
 
-    Without a header, or one that names nothing, the first.
+    Without a header, or one that names nothing, the first. None where it takes none of them.
     """
     ranges = accepted(header) if header and header != "*/*" else []
     if not ranges:
         return forms[0]
-    best, best_quality = None, 0.0
+    best, best_rank = None, (0.0, 0)
     for form in forms:
         named = [(closeness, it.quality) for it in ranges if (closeness := it.closeness(form)) is not None]
         # The closest range alone decides; of two as close, the one that wants it more.
-        quality = max(named)[1] if named else 0.0
-        if quality > best_quality:
-            best, best_quality = form, quality
+        closeness, quality = max(named) if named else (0, 0.0)
+        if quality > 0 and (quality, closeness) > best_rank:
+            best, best_rank = form, (quality, closeness)
     return best
 
 

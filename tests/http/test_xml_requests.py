@@ -9,7 +9,18 @@ import orjson
 import pytest
 from hypothesis import given, settings
 
-from jobledger.http.members import boolean, datastream, figures, fraction, integer, list_of, number, one_of, text
+from jobledger.http.members import (
+    an_object,
+    boolean,
+    datastream,
+    figures,
+    fraction,
+    integer,
+    list_of,
+    number,
+    one_of,
+    text,
+)
 from jobledger.http.xml_document import read_xml, write_xml
 from tests.http.serving import Api
 from tests.http.targets import DOCUMENT_POSTS, Target
@@ -128,6 +139,18 @@ def test_what_a_text_means_its_reader_knows(reader: Any, inner: str, value: Any)
 def test_what_a_text_cannot_mean(reader: Any, inner: str) -> None:
     with pytest.raises(ValueError, match="is "):
         reader(of(inner))
+
+
+def test_what_is_kept_of_a_request_is_no_longer_xml() -> None:
+    """Aggregates and events hold ordinary values."""
+    value = an_object(of("<a>1</a><b><c>2</c><c>3</c></b>"))
+
+    assert value == {"a": "1", "b": {"c": ["2", "3"]}}
+    assert {type(it) for it in (value, value["b"], value["b"]["c"], value["a"], value["b"]["c"][0])} == {
+        dict,
+        list,
+        str,
+    }
 
 
 def test_json_has_types_of_its_own() -> None:
