@@ -35,10 +35,10 @@ from jobledger.ledger.errors import CorruptLedgerError, InvalidCommandError, Led
 
 NDJSON = "application/x-ndjson"
 LONGEST_LINE_BYTES = LARGEST_BODY_BYTES
+# So many lines at most are handed on, and answered, together.
+MOST_TOGETHER = 100
 # How far reading runs ahead of answering: enough to fill batches, not more than a queue has room for.
 MOST_UNANSWERED = 2_000
-# Answers that are ready are written together, up to so many.
-MOST_TOGETHER = 500
 
 command_routes = web.RouteTableDef()
 
@@ -81,7 +81,7 @@ async def execute_commands(request: web.Request) -> web.StreamResponse:
     reader = CommandReader(request)
     response = web.StreamResponse(headers={"Content-Type": NDJSON})
     await response.prepare(request)
-    lines: asyncio.Queue[Line | None] = asyncio.Queue(MOST_UNANSWERED)
+    lines: asyncio.Queue[list[Line]] = asyncio.Queue(MOST_UNANSWERED // MOST_TOGETHER)
     reading = asyncio.create_task(_read_lines(request, reader, lines))
     try:
         await _write_answers(request[REQUEST_ID], response, lines)
@@ -94,72 +94,70 @@ async def execute_commands(request: web.Request) -> web.StreamResponse:
     return response
 
 
-async def _read_lines(request: web.Request, reader: CommandReader, lines: asyncio.Queue[Line | None]) -> None:
-    """Queue each line's command in the ledger, in order, as it comes."""
+async def _read_lines(request: web.Request, reader: CommandReader, lines: asyncio.Queue[list[Line]]) -> None:
+    """Queue each line's command in the ledger, in order, as it comes; an empty list says that there are no more."""
     number = 0
     try:
-        async for text in split_lines(request):
-            number += 1
-            line = Line(number)
-            if isinstance(text, BaseException):
-                line.error = text
-            elif text.strip():
-                try:
-                    line.outcome = await request.app[LEDGER].enqueue(reader.command(text, line))
-                except Exception as error:
-                    # Whatever it is, it is this line's alone.
-                    line.error = error
-            else:
-                continue
-            await lines.put(line)
+        async for texts in split_lines(request):
+            together: list[Line] = []
+            for text in texts:
+                number += 1
+                line = Line(number)
+                if isinstance(text, BaseException):
+                    line.error = text
+                elif text.strip():
+                    try:
+                        line.outcome = await request.app[LEDGER].enqueue(reader.command(text, line))
+                    except Exception as error:
+                        # Whatever it is, it is this line's alone.
+                        line.error = error
+                else:
+                    continue
+                together.append(line)
+                if len(together) == MOST_TOGETHER:
+                    await lines.put(together)
+                    together = []
+            if together:
+                await lines.put(together)
     except LedgerError as error:
         # The body broke off: told in place of the line that it would have been.
         line = Line(number + 1)
         line.error = error
-        await lines.put(line)
-    except Exception:
-        await lines.put(None)
-        raise
-    await lines.put(None)
+        await lines.put([line])
+    finally:
+        await lines.put([])
 
 
-async def _write_answers(request_id: str, response: web.StreamResponse, lines: asyncio.Queue[Line | None]) -> None:
-    is_last = False
-    while not is_last:
-        together: list[bytes] = []
-        line = await lines.get()
-        while line is not None:
+async def _write_answers(request_id: str, response: web.StreamResponse, lines: asyncio.Queue[list[Line]]) -> None:
+    while together := await lines.get():
+        answers: list[bytes] = []
+        for line in together:
             if line.outcome is not None and not line.outcome.done():
-                if together:
-                    await response.write(b"".join(together))
-                    together = []
+                if answers:
+                    await response.write(b"".join(answers))
+                    answers = []
                 await asyncio.wait([line.outcome])
-            together.append(line.answer(request_id))
-            if lines.empty() or len(together) >= MOST_TOGETHER:
-                break
-            line = lines.get_nowait()
-        is_last = line is None
-        if together:
-            await response.write(b"".join(together))
+            answers.append(line.answer(request_id))
+        await response.write(b"".join(answers))
 
 
-async def split_lines(request: web.Request) -> AsyncIterator[bytes | BodyTooLargeError]:
-    """The lines of the body as they come; in place of one that is too long, the error."""
+async def split_lines(request: web.Request) -> AsyncIterator[list[bytes | BodyTooLargeError]]:
+    """The lines of the body as they come, some at a time; in place of one that is too long, the error."""
     rest = b""
     is_skipping = False
     async for chunk in body_chunks(request):
         *whole, rest = (rest + chunk).split(b"\n")
-        for text in whole:
-            if is_skipping:
-                is_skipping = False
-            else:
-                yield text if len(text) <= LONGEST_LINE_BYTES else _too_long()
+        if is_skipping and whole:
+            is_skipping = False
+            del whole[0]
+        lines = [text if len(text) <= LONGEST_LINE_BYTES else _too_long() for text in whole]
         if len(rest) > LONGEST_LINE_BYTES:
             if not is_skipping:
-                yield _too_long()
+                lines.append(_too_long())
             rest, is_skipping = b"", True
+        yield lines
     if rest and not is_skipping:
-        yield rest
+        yield [rest]
 
 
 def _too_long() -> BodyTooLargeError:

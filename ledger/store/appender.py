@@ -66,7 +66,7 @@ class Appender:
         """
         rows, before, after = batch.rows, batch.first_head, batch.head()
         move = [batch.org, after.size, after.last_leaf, after.recorded_at, _json(after.numbers)]
-        move += [before.size, before.last_leaf, _json(before.projections)]
+        move += [before.size, before.last_leaf, _json(before.projections), before.fence, batch.now]
         parts = [("move_head", move), *self._events(batch, rows), *self._answers(batch, rows)]
         parts += self._effects(batch, rows)
         # The head before all else, so that nothing is locked by who does not hold it.

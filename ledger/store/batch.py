@@ -106,7 +106,8 @@ class Batch:
         """The head as it stands with what was accepted."""
         if not self.event_count:
             return self.first_head
-        return Head(self.size, self.last_leaf, self.now, dict(self.numbers), self.projections)
+        before = self.first_head
+        return Head(self.size, self.last_leaf, self.now, dict(self.numbers), before.projections, before.fence)
 
     def is_outdated(self, find: Find) -> bool:
         """Whether an answer given when the batch began may have changed by what it has decided since."""

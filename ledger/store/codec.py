@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from hashlib import sha256
 from typing import Any
 
@@ -65,6 +66,7 @@ def leaf_of(header: bytes) -> bytes:
     return sha256(b"\x00" + header).digest()
 
 
+@lru_cache(maxsize=64)  # all events of a batch have the same
 def wire_time(instant: datetime) -> str:
     """RFC 3339 in UTC with six fraction digits and Z."""
     return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -138,12 +138,12 @@ class Database:
             self._pool = None
 
     @asynccontextmanager
-    async def reader(self) -> AsyncIterator[Connection]:
-        """A read-only connection. Raises DatabaseIsAwayError, also when it is lost in between."""
+    async def reader(self, timeout_s: float = CONNECT_TIMEOUT_S) -> AsyncIterator[Connection]:
+        """A read-only connection. Raises DatabaseIsAwayError, also when it is lost in between, or none is free in time."""
         if self._pool is None:
             raise DatabaseIsAwayError("The database is not open.")
         try:
-            async with self._pool.acquire(timeout=CONNECT_TIMEOUT_S) as connection:
+            async with self._pool.acquire(timeout=timeout_s) as connection:
                 yield connection  # type: ignore[misc]  # a pool's proxy behaves as the connection it stands for
         except asyncpg.QueryCanceledError as error:
             raise DatabaseIsAwayError("The database took too long.", retry_after_s=5) from error

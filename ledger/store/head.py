@@ -14,13 +14,17 @@ from jobledger.ledger.store.codec import EMPTY_LEAF
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """The head as one append left it: ``size`` events, the leaf of the last, when that was recorded, the numbers given out."""
+    """The head as one append left it: ``size`` events, the leaf of the last, when that was recorded, the numbers given out.
+
+    ``fence`` is raised to shut out a batch that was decided without the lock, of which it is not known what became.
+    """
 
     size: int
     last_leaf: bytes
     recorded_at: datetime
     numbers: Mapping[str, int]
     projections: Mapping[str, Mapping[str, int]]
+    fence: int
 
     def is_same_history_as(self, other: Head) -> bool:
         """Whether both are the same append's."""
@@ -49,4 +53,5 @@ def read_head(record: asyncpg.Record) -> Head:
         recorded_at=BEFORE_ALL_TIME if recorded_at.tzinfo is None else recorded_at,
         numbers=orjson.loads(record["numbers"]),
         projections=orjson.loads(record["projections"]),
+        fence=record["fence"],
     )

@@ -97,15 +97,21 @@ class Sequencer:
             self._failing_since = None
             refuse_all(self._in_hand, self._stopping())
             self._in_hand = []
+            # There is something queued only where this was cancelled.
+            while self._queue:
+                self._queue.take().refuse(UnavailableError("The server stopped before this was decided."))
 
     async def _go_ahead(self) -> Left:
         """Append what needs no lock; what is to be decided under it next."""
         if self._corruption is None and self._pipeline.is_worth_trying:
             try:
-                return await self._pipeline.run()
+                left = await self._pipeline.run()
             except (*LOST_CONNECTION_ERRORS, asyncpg.PostgresError):
                 # No connection: under the lock one is tried for again and again.
                 pass
+            else:
+                self._failing_since = None
+                return left
         return Left(self._take_candidates())
 
     def _take_candidates(self) -> list[Waiting]:
@@ -129,6 +135,7 @@ class Sequencer:
         while True:
             connection: Connection | None = None
             written = Written()
+            self._written = written if unsure is None else unsure
             try:
                 connection = await self._database.take_writer()
                 if unsure is not None and await self._is_appended(connection, unsure.batch):
@@ -201,15 +208,19 @@ class Sequencer:
             self._database.give_back_writer(connection)
 
     async def _is_appended(self, connection: Connection, batch: Batch | None) -> bool:
-        """Whether *batch*, whose COMMIT went unanswered, is in the store.
+        """Whether *batch*, whose COMMIT went unanswered, is in the store; if not it never will be.
 
-        The head's lock first: the server may still be committing for the connection that was lost.
+        The head's lock first: Postgres may still be committing for the connection that was lost. Or it may not have begun to
+        write a batch that was decided without the lock: that one the fence shuts out.
         """
         assert batch is not None
         async with connection.transaction():
             await connection.fetchrow(ledger_statement("lock_head"), batch.org)
             header = await connection.fetchval(ledger_statement("header_at"), batch.org, batch.first_position)
-        return header is not None and leaf_of(header) == batch.first_leaf
+            is_there = header is not None and leaf_of(header) == batch.first_leaf
+            if not is_there:
+                await connection.execute(ledger_statement("raise_fence"), batch.org)
+        return is_there
 
     def _stopping(self) -> LedgerError:
         if self._written.is_commit_sent:

@@ -58,7 +58,7 @@ async def write_part(part: Part) -> Head:
     """Write the part's rows; the head that they come to, but for the projections."""
     caller = anyone(part.org)
     recorded_at = datetime.fromisoformat(part.recorded_at)
-    head = Head(part.first_position, b"", recorded_at, {"job": part.first_job - 1}, {})
+    head = Head(part.first_position, b"", recorded_at, {"job": part.first_job - 1}, {}, fence=0)
     connection = await connect(part.url, {}, role=None)
     try:
         for first in range(part.first_job, part.end_job, JOBS_A_BATCH):
