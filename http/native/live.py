@@ -28,7 +28,7 @@ from jobledger.http.context import ACCESS, CALLER, REQUEST_ID
 from jobledger.http.places import begin_stream
 from jobledger.http.problem import problem_of
 from jobledger.ledger.domain.command import Caller
-from jobledger.ledger.errors import CorruptLedgerError, DatabaseIsAwayError, UnavailableError
+from jobledger.ledger.errors import CorruptLedgerError, LedgerError, UnavailableError
 from jobledger.ledger.store.codec import StoredEvent
 from jobledger.ledger.store.following import Follower
 from jobledger.ledger.store.tail import Form, LiveEvent, Stretch
@@ -141,8 +141,8 @@ class LiveStreams:
             for (authorization, org), same in list(self._streams.items()):
                 try:
                     caller = await access.caller(authorization, org)
-                except DatabaseIsAwayError:
-                    # Nothing new can be read either.
+                except LedgerError:
+                    # The database is away, and nothing new can be read either; or it is too busy to tell just now.
                     continue
                 except Exception:
                     log.exception("It could not be found out whether live streams may go on")
