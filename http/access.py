@@ -25,7 +25,7 @@ from jobledger.http.throttle import Throttle, network_of
 from jobledger.ledger.domain.access import LOGGED_IN, ORG_NAME, capabilities_of
 from jobledger.ledger.domain.command import Caller, Idempotency
 from jobledger.ledger.domain.credential_commands import LogIn
-from jobledger.ledger.errors import NotAllowedError, TooManyAttemptsError, UnavailableError
+from jobledger.ledger.errors import NotAllowedError, NotLetInError, TooManyAttemptsError, UnavailableError
 from jobledger.ledger.store.ledger import Ledger
 from jobledger.projections.principal_query import KnownPrincipal, PrincipalQuery
 
@@ -42,6 +42,8 @@ MOST_WAITING = 32
 # Failed logins of a name, and from an address: so many at once, then one each so many seconds. In every process.
 FAILURES_OF_NAME = (10, 30.0)
 FAILURES_FROM_ADDRESS = (50, 2.0)
+# How often it is asked anew whether whoever sends one long request may go on.
+ASK_AGAIN_S = 1.0
 
 Given = TypeVarTuple("Given")
 Result = TypeVar("Result")
@@ -200,7 +202,8 @@ class Access:
         if address is not None:
             counts.append((self._by_address, network_of(address).encode()))
         wait_s = max((throttle.wait_s(it) for throttle, it in counts), default=0.0)
-        if wait_s:
+        # Who has shown this very password before, while it was the one stored, is no guesser.
+        if wait_s and mark not in self._verified:
             raise TooManyAttemptsError("Too many attempts to log in have failed.", retry_after_s=ceil(wait_s))
         for throttle, it in counts:
             throttle.count(it)
@@ -214,6 +217,7 @@ class Access:
                     throttle.forgive(it)
         if is_right:
             self._verified[mark] = monotonic() + VERIFIED_S
+            self._verified.move_to_end(mark)
             if len(self._verified) > MOST_VERIFIED:
                 self._verified.popitem(last=False)
         return is_right
@@ -237,6 +241,27 @@ class Access:
             return self._hasher.verify(stored, password)
         except (Argon2Error, InvalidHashError):
             return False
+
+
+class Standing:
+    """Whether a caller is still let in, and may still do what it could, while one request of its goes on and on."""
+
+    def __init__(self, access: Access, authorization: str | None, caller: Caller) -> None:
+        self._access = access
+        self._authorization = authorization
+        self._caller = caller
+        self._asked_at = monotonic()
+
+    async def caller(self) -> Caller:
+        """The caller with what it may do now, or a second ago. Raises NotLetInError, and as ``Access.caller``."""
+        if monotonic() >= self._asked_at + ASK_AGAIN_S:
+            known = self._caller
+            now = await self._access.caller(self._authorization, known.org, known.address)
+            if now is None or (now.org, now.principal) != (known.org, known.principal):
+                raise NotLetInError("What was shown with this request lets nobody in any more.")
+            self._caller = replace(now, via=known.via, address=known.address, request=known.request)
+            self._asked_at = monotonic()
+        return self._caller
 
 
 def new_token(org: str) -> str:

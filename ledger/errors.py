@@ -13,6 +13,7 @@ LedgerError                    the caller can act on it
 │   ├── LastAdministratorError
 │   └── TooManyTokensError
 ├── NotAllowedError            the caller lacks the capability
+├── NotLetInError              what the caller shows lets nobody in, or no more
 └── UnavailableError           nothing was appended, try again (retry_after_s)
     ├── QueueIsFullError
     ├── TooManyFollowersError
@@ -118,6 +119,12 @@ class NotAllowedError(LedgerError):
     """The caller lacks the capability."""
 
     code = "not_allowed"
+
+
+class NotLetInError(LedgerError):
+    """Valid credentials are needed."""
+
+    code = "not_let_in"
 
 
 class UnavailableError(LedgerError):

@@ -17,7 +17,8 @@ from typing import Any
 import orjson
 from aiohttp import web
 
-from jobledger.http.context import CALLER, FETCH_START_TIMEOUT_S, LEDGER, REQUEST_ID
+from jobledger.http.access import Standing
+from jobledger.http.context import ACCESS, CALLER, FETCH_START_TIMEOUT_S, LEDGER, REQUEST_ID
 from jobledger.http.document import (
     LARGEST_BODY_BYTES,
     BodyTooLargeError,
@@ -122,6 +123,7 @@ async def _read_lines(request: web.Request, reader: CommandReader, lines: asynci
                     line.error = text
                 elif text.strip():
                     try:
+                        await reader.ask_standing()
                         line.outcome = await request.app[LEDGER].enqueue(reader.command(text, line))
                     except Exception as error:
                         # Whatever it is, it is this line's alone.
@@ -184,9 +186,14 @@ class CommandReader:
 
     def __init__(self, request: web.Request) -> None:
         self._caller: Caller = request[CALLER]
+        self._standing = Standing(request.app[ACCESS], request.headers.get("Authorization"), self._caller)
         self._path = request.path
         self._key = header_key(request)
         self._fetch_start_timeout_s = request.app[FETCH_START_TIMEOUT_S]
+
+    async def ask_standing(self) -> None:
+        """Go on as what the caller may do by now. Raises NotLetInError where it is let in no more."""
+        self._caller = await self._standing.caller()
 
     def command(self, text: bytes, line: Line) -> Command:
         """The command in a line. Raises InvalidCommandError."""

@@ -7,6 +7,7 @@ comes of it. Taking away needs no more than the command's own capability. The or
 from __future__ import annotations
 
 import re
+from abc import abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -114,13 +115,13 @@ class PrincipalCommand(Command):
         return (principal_stream(self.principal),) if isinstance(self.principal, int) else ()
 
     def finds(self) -> Iterable[Find]:
-        """Who has the name, and who can manage the org."""
+        """Who can manage the org, and, where it is not known, whom this is about."""
         administrators = Find(ADMINISTRATORS, ())
         who = self.who()
         return (administrators,) if who is None else (administrators, who)
 
     def who(self) -> Find | None:
-        """The question of who it is about; None where that is known."""
+        """The question of whom it is about; None where that is known."""
         return None if isinstance(self.principal, int) else Find(PRINCIPALS_BY_NAME, (self.principal,))
 
     def found_streams(self, answers: Iterable[Any]) -> Iterable[str]:
@@ -130,8 +131,7 @@ class PrincipalCommand(Command):
 
     def decide(self, unit: UnitOfWork) -> dict[str, Any]:
         """Raises NotFoundError, LastAdministratorError, NotAllowedError, and what the change raises."""
-        must_see_all(self.caller)
-        principal = self._principal(unit)
+        principal = self.found_principal(unit)
         was_administrator = principal.is_administrator
         further = self.change(unit, principal)
         if was_administrator != principal.is_administrator:
@@ -141,29 +141,26 @@ class PrincipalCommand(Command):
                     f"{principal.name} is the only one left who can come in and manage principals. Add another first."
                 )
             unit.outdate(ADMINISTRATORS)
-        return {
-            "id": principal.principal_id,
-            "name": principal.name,
-            "version": principal.version,
-            **further,
-        }
+        return {"id": principal.principal_id, "name": principal.name, "version": principal.version, **further}
 
+    @abstractmethod
     def change(self, unit: UnitOfWork, principal: Principal) -> dict[str, Any]:
         """Change it; what the result says beside who it is."""
-        raise NotImplementedError
 
-    def absent(self) -> NotFoundError:
-        """What to say where there is no such principal."""
-        key = "id" if isinstance(self.principal, int) else "name"
-        return NotFoundError(f"There is no principal {self.principal}.", **{key: self.principal})
-
-    def _principal(self, unit: UnitOfWork) -> Principal:
+    def found_principal(self, unit: UnitOfWork) -> Principal:
+        """The principal, for one who may manage it. Raises NotAllowedError, NotFoundError."""
+        must_see_all(self.caller)
         who = self.who()
         numbers = [self.principal] if who is None else list(unit.found(who).values())
         found = unit.get(Principal, f"principal-{numbers[0]}") if numbers else None
         if found is None:
             raise self.absent()
         return found
+
+    def absent(self) -> NotFoundError:
+        """What to say where there is no such principal."""
+        key = "id" if isinstance(self.principal, int) else "name"
+        return NotFoundError(f"There is no principal {self.principal}.", **{key: self.principal})
 
 
 @dataclass(slots=True, kw_only=True, eq=False)

@@ -36,17 +36,22 @@ class SetPassword(PrincipalCommand):
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
-class SetOwnPassword(SetPassword):
+class SetOwnPassword(PrincipalCommand):
     """Change one's own password, having shown it: *shown* is the id of its credential."""
 
     capability: ClassVar[str] = LOGGED_IN
+    credential: UUID
+    password_hash: str
     shown: str
 
-    def decide(self, unit: UnitOfWork) -> dict[str, Any]:
+    def found_principal(self, unit: UnitOfWork) -> Principal:
         """Raises NotAllowedError where it was another, or was changed meanwhile."""
-        principal = must_be_shown(unit, self.caller.principal, self.shown)
+        return must_be_shown(unit, self.caller.principal, self.shown)
+
+    def change(self, unit: UnitOfWork, principal: Principal) -> dict[str, Any]:
+        """The new one takes its place."""
         set_password(unit, principal, self.credential, self.password_hash)
-        return {"id": principal.principal_id, "name": principal.name, "version": principal.version}
+        return {}
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -101,22 +106,19 @@ class LogIn(PrincipalCommand):
     token_hash: bytes
     shown: str
 
-    def decide(self, unit: UnitOfWork) -> dict[str, Any]:
+    def found_principal(self, unit: UnitOfWork) -> Principal:
         """Raises NotAllowedError where the password was changed, or the principal disabled, meanwhile."""
-        principal = must_be_shown(unit, self.caller.principal, self.shown)
+        return must_be_shown(unit, self.caller.principal, self.shown)
+
+    def change(self, unit: UnitOfWork, principal: Principal) -> dict[str, Any]:
+        """See the class."""
         alive = [name for name, it in principal.tokens.items() if it.is_login and it.is_alive(unit.now)]
-        for credential in alive[: len(alive) - MOST_LOGIN_TOKENS + 1] if len(alive) >= MOST_LOGIN_TOKENS else ():
+        for credential in alive[: max(0, len(alive) - MOST_LOGIN_TOKENS + 1)]:
             revoke_token(unit, principal, credential, "a newer login")
-        issued = issue_token(
-            unit,
-            principal,
-            self.credential,
-            self.token_hash,
-            expires_at=unit.now + LOGIN_LIFETIME,
-            is_login=True,
-            label=None,
+        expires_at = unit.now + LOGIN_LIFETIME
+        return issue_token(
+            unit, principal, self.credential, self.token_hash, expires_at=expires_at, is_login=True, label=None
         )
-        return {"id": principal.principal_id, "name": principal.name, "version": principal.version, **issued}
 
 
 @dataclass(slots=True, kw_only=True, eq=False)

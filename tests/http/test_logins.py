@@ -5,25 +5,28 @@ from __future__ import annotations
 import asyncio
 import threading
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
+from time import monotonic
 from typing import Literal
 from uuid import uuid4
 
+import orjson
 import pytest
 from argon2 import PasswordHasher
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jobledger.http import access as access_module
 from jobledger.http import throttle as throttle_module
 from jobledger.http.access import FAILURES_FROM_ADDRESS, FAILURES_OF_NAME, HASHING_AT_ONCE, MOST_WAITING, Access
 from jobledger.http.context import ACCESS
 from jobledger.http.throttle import MOST_REMEMBERED, Throttle, network_of
-from jobledger.ledger.domain.access_commands import DisablePrincipal
-from jobledger.ledger.domain.credential_commands import LOGIN_LIFETIME, SetPassword
+from jobledger.ledger.domain.access_commands import ChangePrincipal, DisablePrincipal
+from jobledger.ledger.domain.credential_commands import LOGIN_LIFETIME, RevokeTokens, SetPassword
 from jobledger.ledger.errors import TooManyAttemptsError
 from jobledger.ledger.store.ledger import ledger_itself
-from tests.http.serving import WEAK_HASHER, Api, Server, add_principal
+from tests.http.serving import NDJSON, WEAK_HASHER, Api, Server, add_principal
 from tests.world import ORG, types_of
 
 
@@ -162,6 +165,65 @@ async def test_one_who_was_let_in_is_not_held_up_by_others_guesses(
 
     assert statuses[-1] == 429
     assert await get(server, f"ann@{ORG}", "secret") == 200
+
+
+async def test_one_whose_password_was_right_before_is_not_taken_for_a_guesser(
+    server: Server, access: Access, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Long after it was last verified; with another password it is."""
+    await add_principal(server.ledger, ["client"], name="ann", password="secret")
+    assert await get(server, f"ann@{ORG}", "secret") == 200
+    later = monotonic() + 10 * access_module.VERIFIED_S
+    monkeypatch.setattr(access_module, "monotonic", lambda: later)
+    for number in range(FAILURES_OF_NAME[0] + 1):
+        last = await get(server, f"ann@{ORG}", f"guess {number}")
+
+    assert last == 429
+    assert await get(server, f"ann@{ORG}", "secret") == 200
+    assert await get(server, f"ann@{ORG}", "other") == 429
+
+
+async def test_a_long_request_goes_on_for_as_long_as_its_caller_is_let_in(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each of its lines is decided by what the caller may do when it comes; it is asked again after a second."""
+    moment = monotonic()
+    monkeypatch.setattr(access_module, "monotonic", lambda: moment)
+    api = await server.client("client", name="ann")
+    job_id = await api.register_running()
+    answers: asyncio.Queue[bytes] = asyncio.Queue()
+    lines: asyncio.Queue[bytes] = asyncio.Queue()
+
+    async def body() -> AsyncIterator[bytes]:
+        while line := await lines.get():
+            yield line
+
+    async def read() -> None:
+        headers = {**api.headers, "Content-Type": NDJSON}
+        async with api.session.post(api.path("commands"), data=body(), headers=headers) as response:
+            async for line in response.content:
+                answers.put_nowait(line)
+
+    async def status_of_next() -> int:
+        lines.put_nowait(orjson.dumps({"command": "heartbeat", "id": job_id}) + b"\n")
+        status: int = orjson.loads(await answers.get())["status"]
+        return status
+
+    reading = asyncio.create_task(read())
+    itself = ledger_itself(ORG)
+    assert await status_of_next() == 200
+    await server.ledger.execute(ChangePrincipal(caller=itself, principal="ann", roles=("auditor",)))
+    assert await status_of_next() == 200
+    moment += access_module.ASK_AGAIN_S
+    assert await status_of_next() == 403
+    await server.ledger.execute(ChangePrincipal(caller=itself, principal="ann", roles=("client",)))
+    moment += access_module.ASK_AGAIN_S
+    assert await status_of_next() == 200
+    await server.ledger.execute(RevokeTokens(caller=itself, principal="ann"))
+    moment += access_module.ASK_AGAIN_S
+    assert [await status_of_next() for _ in range(2)] == [401, 401]
+    lines.put_nowait(b"")
+    await reading
 
 
 async def test_guesses_at_once_are_as_bounded_as_one_after_the_other(
