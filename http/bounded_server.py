@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from time import monotonic
-from typing import Any
+from typing import Any, cast
 
 import orjson
 from aiohttp import web
@@ -81,6 +81,7 @@ class Connection(web.RequestHandler):
         "_stage",
         "_stage_at",
         "_stage_mark",
+        "_wire",
     )
 
     def __init__(self, server: BoundedServer, loop: asyncio.AbstractEventLoop, **options: Any) -> None:
@@ -88,6 +89,8 @@ class Connection(web.RequestHandler):
         self._server = server
         self._is_refused = False
         self._received = 0
+        # aiohttp lets go of its own reference when it closes, which is when the other side may still hold on.
+        self._wire: asyncio.Transport | None = None
         # How many requests, and how many bytes, there were when it was last seen between two requests.
         self._seen = (0, 0)
         # What it was last seen at, since when, and how far it had come then; how far it was last seen to have come, and when.
@@ -97,19 +100,19 @@ class Connection(web.RequestHandler):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin, or tell a client that is one too many to come again."""
+        wire = cast("asyncio.Transport", transport)
         if not self._server.is_full:
+            self._wire = wire
             super().connection_made(transport)
             return
         self._is_refused = True
         self._server.metrics.connection_refused()
-        assert isinstance(transport, asyncio.Transport)
-        transport.write(
-            bare_answer(503, "Service Unavailable", "too_many_connections", "Too many connections are open.")
-        )
-        transport.close()
+        wire.write(bare_answer(503, "Service Unavailable", "too_many_connections", "Too many connections are open."))
+        wire.close()
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """End."""
+        self._wire = None
         if not self._is_refused:
             super().connection_lost(exc)
 
@@ -136,7 +139,7 @@ class Connection(web.RequestHandler):
 
     def look(self, now: float) -> None:
         """Give the client up where it is too slow."""
-        transport = self.transport
+        transport = self._wire
         request = self._current_request
         if transport is None:
             return

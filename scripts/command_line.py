@@ -121,9 +121,7 @@ def _add_serve(nouns: Any) -> None:
     serve.add_argument("--host", default="127.0.0.1", help="the address to listen on (127.0.0.1)")
     serve.add_argument("--port", type=_port, default=8080, help="the port to listen on (8080); 0: any that is free")
     serve.add_argument("--workers", type=_worker_count, default=1, metavar="N", help="how many processes serve (1)")
-    serve.add_argument(
-        "--behind-proxy", action="store_true", help="let a host that is not loopback be served without TLS"
-    )
+    serve.add_argument("--behind-proxy", action="store_true", help="a proxy in front has TLS: serve any host without")
     finish(serve, _serve)
 
 

@@ -158,6 +158,7 @@ class Server:
     app: web.Application
     port: int
     session: aiohttp.ClientSession
+    runner: web.AppRunner | None = None
 
     @property
     def url(self) -> str:
@@ -202,7 +203,7 @@ async def served(ledger: Ledger, *, runner_options: Any = None, **options: Any) 
     port = runner.addresses[0][1]
     try:
         async with aiohttp.ClientSession(skip_auto_headers=["Content-Type"]) as session:
-            yield Server(ledger, app, port, session)
+            yield Server(ledger, app, port, session, runner)
     finally:
         await runner.cleanup()
 

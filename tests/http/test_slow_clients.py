@@ -157,6 +157,27 @@ async def test_an_answer_that_nobody_takes_is_given_up(peers: Peers, server: Ser
     assert await api.job_ids({"limit": 1}) == [1]
 
 
+async def test_a_connection_that_the_other_side_holds_on_to_is_cut(peers: Peers, ledger: Ledger) -> None:
+    """Closed by us, it would otherwise wait for ever to be rid of what nobody reads."""
+    deadlines = replace(SHORT, rate_s=60.0, idle_s=60.0)
+    async with served(ledger, runner_options={"deadlines": deadlines}) as server:
+        api = await server.client("operator")
+        await api.post("jobs", [{"type": "copy", "name": "n", "attributes": {"note": "x" * 100_000}}] * 200)
+        peer = await peers.connect(server, limit=1024)
+        peer.writer.transport.pause_reading()  # type: ignore[attr-defined]  # a connection's transport reads too
+        peer.send(head(api, "events", f"Accept: {NDJSON}", method="GET"))
+        assert server.runner is not None
+        bounded = server.runner.server
+        assert bounded is not None
+        async with asyncio.timeout(PATIENCE_S):
+            while not (held := [it for it in bounded.connections if it.writing_paused]):
+                await asyncio.sleep(0.02)
+
+            held[0].force_close()
+            while held[0] in bounded.connections:
+                await asyncio.sleep(0.02)
+
+
 async def test_slow_clients_keep_no_others_waiting(peers: Peers, server: Server, api: Api) -> None:
     many = [await peers.connect(server) for _ in range(50)]
     for peer in many:

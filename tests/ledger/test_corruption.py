@@ -81,6 +81,7 @@ async def test_an_event_that_is_not_known_stops_its_org_alone(
         assert (await ledger.recorder.head(ORG)).size == 5
         assert len((await ledger.recorder.page(ORG, -1, 10)).events) == 5
         assert (await ledger.execute(registration(caller=replace(ALICE, org="other")))).first_position == 1
+        assert ledger.stopped_count == 1
 
 
 async def test_an_event_that_is_not_known_is_never_skipped_when_its_stream_is_loaded(tampered: str) -> None:
