@@ -53,11 +53,11 @@ def _undeterred(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pipeline_module, "PAUSE_S", 0.0)
 
 
-async def all_is_decided(ledger: Ledger) -> None:
-    """Wait until a batch is under way, and all else that was queued stands in the next."""
-    sequencer = ledger._sequencer(ORG)
+async def under_way(ledger: Ledger, *, is_next_open: bool = False) -> None:
+    """Wait until a batch is under way; and, where asked, commands stand in the next."""
+    pipeline = ledger._sequencer(ORG)._pipeline
     async with asyncio.timeout(10):
-        while sequencer._pipeline._under_way is None or sequencer._queue:
+        while pipeline._under_way is None or (is_next_open and (pipeline._open is None or not pipeline._open.waiting)):
             await asyncio.sleep(0)
 
 
@@ -66,7 +66,7 @@ async def test_commands_are_decided_while_a_batch_is_being_written(ledger: Ledge
     await register(ledger)
     async with held_head(database_url):
         waiting = [asyncio.ensure_future(ledger.execute(registration())) for _ in range(100)]
-        await all_is_decided(ledger)
+        await under_way(ledger, is_next_open=True)
         assert not any(it.done() for it in waiting)
 
     assert [ids(it)[0] for it in await asyncio.gather(*waiting)] == list(range(2, 102))
@@ -108,7 +108,7 @@ async def test_a_repeat_of_what_is_being_written_gets_its_answer(ledger: Ledger,
     await register(ledger)
     async with held_head(database_url):
         waiting = [asyncio.ensure_future(ledger.execute(registration(key="k"))) for _ in range(40)]
-        await all_is_decided(ledger)
+        await under_way(ledger, is_next_open=True)
 
     outcomes = await asyncio.gather(*waiting)
 
@@ -163,7 +163,7 @@ async def test_a_server_that_is_stopped_at_once_says_what_it_knows(ledger: Ledge
     await register(ledger)
     async with held_head(database_url):
         waiting = [asyncio.ensure_future(ledger.execute(registration())) for _ in range(40)]
-        await all_is_decided(ledger)
+        await under_way(ledger, is_next_open=True)
         task = ledger._sequencer(ORG)._task
         assert task is not None
         task.cancel()
@@ -226,7 +226,7 @@ async def test_a_batch_in_doubt_that_comes_late_is_shut_out(
     os.kill(backend, signal.SIGSTOP)
     try:
         waiting = asyncio.ensure_future(ledger.execute(registration(name="once")))
-        await all_is_decided(ledger)
+        await under_way(ledger)
         await asyncio.sleep(0.05)  # it is written into the socket of a backend that does not read
         connection.terminate()
         async with asyncio.timeout(10):
@@ -254,7 +254,7 @@ async def test_of_a_batch_in_doubt_a_stopping_server_does_not_say_that_it_was_no
 
     monkeypatch.setattr(database_module, "connect", away)
     waiting = asyncio.ensure_future(ledger.execute(registration()))
-    await all_is_decided(ledger)
+    await under_way(ledger)
     connection.terminate()
     async with asyncio.timeout(5):
         await is_asked.wait()
