@@ -28,7 +28,7 @@ STATEMENTS: dict[str, tuple[str, list[Any]]] = {
         "jobledger.projections",
         [
             *(ORG, 1, plain_array(ASKED), plain_array([9] * len(ASKED)), plain_array(["RUNNING"] * len(ASKED))),
-            *([NOW] * len(ASKED), [], [], *packed([b"{}"] * len(ASKED))),
+            *([NOW] * len(ASKED), [], [], [NOW] * len(ASKED), *packed([b"{}"] * len(ASKED))),
         ],
     ),
     "load_jobs": ("jobledger.projections", [ORG, 1, ASKED]),
