@@ -21,17 +21,20 @@ from jobledger.http.context import (
     FORM,
     JOBS,
     LEDGER,
+    NUMBERED_JOBS,
     REQUEST_ID,
 )
 from jobledger.http.cursor import CursorKey
 from jobledger.http.dialect import Dialects
 from jobledger.http.exchange import answer_refusal
+from jobledger.http.fetches import FETCH_ROUTES, FETCHES
 from jobledger.http.native import NATIVE, command_routes, event_routes, job_routes
 from jobledger.http.negotiation import form_of_answer, forms_of
 from jobledger.ledger.domain.job_registration import FETCH_START_TIMEOUT_S as DEFAULT_FETCH_START_TIMEOUT_S
 from jobledger.ledger.errors import CorruptLedgerError, LedgerError, NotFoundError, UnavailableError
 from jobledger.ledger.store.ledger import Ledger
 from jobledger.projections.job_query import JobQuery
+from jobledger.projections.numbered_jobs import NumberedJobs
 from jobledger.projections.principal_query import PrincipalQuery
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -52,13 +55,14 @@ def make_app(
     """The application over *ledger*. *cursor_key* is the installation's secret, the same in every server of it."""
     # Bodies are bounded where they are read: each path has its own limit, and some stream.
     app = web.Application(middlewares=[answer_errors, authenticate, negotiate], client_max_size=0)
-    app[DIALECTS] = Dialects((NATIVE,))
+    app[DIALECTS] = Dialects((NATIVE, FETCHES))
     app[LEDGER] = ledger
     app[JOBS] = JobQuery(ledger.database)
+    app[NUMBERED_JOBS] = NumberedJobs(ledger.database)
     app[ACCESS] = Access(PrincipalQuery(ledger.database))
     app[CURSOR_KEY] = CursorKey(cursor_key)
     app[FETCH_START_TIMEOUT_S] = fetch_start_timeout_s
-    for routes in (job_routes, command_routes, event_routes):
+    for routes in (job_routes, command_routes, event_routes, *FETCH_ROUTES):
         app.add_routes(routes)
     app.on_response_prepare.append(_add_headers)
     return app
@@ -106,7 +110,7 @@ def answer_to(error: BaseException, request: web.Request) -> web.Response:
 async def authenticate(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Let only callers of the path's org in: 401 without valid credentials, whether the org exists or not, else 404."""
     dialect = request.app[DIALECTS].owner(request.path)
-    if dialect is None:
+    if dialect is None or request.path in dialect.open_paths:
         return await handler(request)
     org = dialect.org(request)
     caller = await request.app[ACCESS].caller(dialect.credentials(request), DEFAULT_ORG if org is None else org)

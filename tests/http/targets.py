@@ -1,4 +1,4 @@
-"""Every route of the application as something to send requests to, so that a new one is tested without being named."""
+"""Every route of the native API as something to send requests to, so that a new one is tested without being named."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 
 from jobledger.http.app import make_app
+from jobledger.http.native.dialect import PREFIX
 from jobledger.http.native.job_members import REGISTRATION, TRANSITIONS
 from jobledger.ledger.store.database import Database
 from jobledger.ledger.store.ledger import Ledger
@@ -71,6 +72,8 @@ def all_targets() -> list[Target]:
         if route.method == "HEAD" or route.resource is None:
             continue
         pattern = route.resource.canonical
+        if not pattern.startswith(PREFIX):
+            continue
         names = [name for name in VALUES if f"{{{name}}}" in pattern]
         for values in product(*(VALUES[name] for name in names)):
             path = pattern
