@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -22,11 +23,12 @@ from jobledger.http.context import (
     JOBS,
     LEDGER,
     NUMBERED_JOBS,
+    READING_XML,
     REQUEST_ID,
 )
 from jobledger.http.cursor import CursorKey
 from jobledger.http.dialect import Dialects
-from jobledger.http.exchange import answer_refusal
+from jobledger.http.exchange import XML_AT_ONCE, answer_refusal
 from jobledger.http.fetches import FETCH_ROUTES, FETCHES
 from jobledger.http.native import NATIVE, command_routes, event_routes, job_routes
 from jobledger.http.negotiation import form_of_answer, forms_of
@@ -38,6 +40,9 @@ from jobledger.projections.numbered_jobs import NumberedJobs
 from jobledger.projections.principal_query import PrincipalQuery
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+# The first one answers on paths of nobody.
+SPOKEN = (NATIVE, FETCHES)
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +60,8 @@ def make_app(
     """The application over *ledger*. *cursor_key* is the installation's secret, the same in every server of it."""
     # Bodies are bounded where they are read: each path has its own limit, and some stream.
     app = web.Application(middlewares=[answer_errors, authenticate, negotiate], client_max_size=0)
-    app[DIALECTS] = Dialects((NATIVE, FETCHES))
+    app[READING_XML] = asyncio.Semaphore(XML_AT_ONCE)
+    app[DIALECTS] = Dialects(SPOKEN)
     app[LEDGER] = ledger
     app[JOBS] = JobQuery(ledger.database)
     app[NUMBERED_JOBS] = NumberedJobs(ledger.database)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from aiohttp import web
 
 from jobledger.http.access import Access
@@ -19,6 +21,8 @@ NUMBERED_JOBS = web.AppKey("numbered_jobs", NumberedJobs)
 ACCESS = web.AppKey("access", Access)
 CURSOR_KEY = web.AppKey("cursor_key", CursorKey)
 FETCH_START_TIMEOUT_S = web.AppKey("fetch_start_timeout_s", int)
+# Held while a large XML document is read.
+READING_XML = web.AppKey("reading_xml", asyncio.Semaphore)
 DIALECTS = web.AppKey("dialects", Dialects)
 
 CALLER = web.RequestKey("caller", Caller)

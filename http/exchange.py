@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import orjson
 from aiohttp import web
 
-from jobledger.http.context import DIALECT, FORM
+from jobledger.http.context import DIALECT, FORM, READING_XML
 from jobledger.http.dialect import Dialect, Refusal
 from jobledger.http.document import (
     LARGEST_BODY_BYTES,
@@ -20,11 +20,14 @@ from jobledger.http.document import (
 from jobledger.http.negotiation import PLAIN, Form, accept_header, preferred
 from jobledger.http.xml_document import read_xml, write_xml
 
-# An XML document takes long to read: bodies that may be larger in JSON may not in XML, and large ones are read in a thread.
+# XML takes long to read, and many times its size in memory: bodies that may be larger in JSON may not in XML, and of large
+# ones few are read at once, in threads.
 LARGEST_XML_BYTES = 8 * 1024 * 1024
+XML_AT_ONCE = 2
 READ_AT_ONCE_BYTES = 32 * 1024
-UTF8 = frozenset({"utf-8", "utf8", "us-ascii", "ascii"})
-XML_ENCODINGS = UTF8 | {"utf-16", "iso-8859-1"}
+# What Content-Type may call them, and what the parser does.
+UTF8 = {"utf-8": "UTF-8", "utf8": "UTF-8", "us-ascii": "UTF-8", "ascii": "UTF-8"}
+XML_ENCODINGS = {**UTF8, "utf-16": "UTF-16", "iso-8859-1": "ISO-8859-1", "latin-1": "ISO-8859-1"}
 
 
 class Received(NamedTuple):
@@ -45,18 +48,22 @@ async def read_document(request: web.Request, limit_bytes: int = LARGEST_BODY_BY
         return Received({}, b"")
     syntax = body_syntax(request)
     charset = (request.charset or "utf-8").lower()
-    if charset not in (UTF8 if syntax == "json" else XML_ENCODINGS):
+    encoding = (UTF8 if syntax == "json" else XML_ENCODINGS).get(charset)
+    if encoding is None:
         raise UnsupportedMediaTypeError("A body is in UTF-8 here.", charset=charset)
     body = await read_body(request, min(limit_bytes, LARGEST_XML_BYTES) if syntax == "xml" else limit_bytes)
     if not body:
         return Received({}, b"")
     if syntax == "json":
         return Received(parse_json(body), body)
-    encoding = None if request.charset is None else charset
+    if request.charset is None:
+        # Then the document itself says it.
+        encoding = None
     if len(body) <= READ_AT_ONCE_BYTES:
         root, document = read_xml(body, encoding)
     else:
-        root, document = await asyncio.to_thread(read_xml, body, encoding)
+        async with request.app[READING_XML]:
+            root, document = await asyncio.to_thread(read_xml, body, encoding)
     if request[DIALECT].root is None:
         document = {root: document}
     return Received(document, body, root)

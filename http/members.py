@@ -1,12 +1,19 @@
-"""Reading the members of a request: each by its type and range, every fault told at once, unknown ones refused."""
+"""Reading the members of a request: each by its type and range, every fault told at once, unknown ones refused.
+
+XML has texts alone: what one means is told by who reads it. So a number, true or false may come as text, an element may be
+all of a list, and an empty one an object or a list without members; from XML only, JSON has types of its own.
+"""
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
+from jobledger.http.document import LARGEST_INTEGER, SMALLEST_INTEGER
+from jobledger.http.xml_document import XmlList, XmlObject, XmlText, plain
 from jobledger.ledger.domain.job import LARGEST_JOB_ID
 from jobledger.ledger.errors import InvalidCommandError
 
@@ -16,6 +23,9 @@ Reader: TypeAlias = Callable[[Any], Any]
 INSTANT = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)")
 EARLIEST, LATEST = datetime(1900, 1, 1, tzinfo=UTC), datetime(9900, 1, 1, tzinfo=UTC)
 LONGEST_TIMEOUT_S = 10 * 366 * 24 * 3600
+# RFC 8259, section 6.
+NUMBER = re.compile(r"-?(0|[1-9]\d{0,19})(\.\d{1,400})?([eE][+-]?\d{1,4})?", re.ASCII)
+WHOLE_NUMBER = re.compile(r"-?(0|[1-9]\d{0,19})", re.ASCII)
 # Of a member that is not known; those that are known are shorter.
 LONGEST_NAME_SHOWN = 100
 
@@ -25,6 +35,8 @@ def read_members(body: Any, readers: Mapping[str, Reader], *, needed: tuple[str,
 
     Raises InvalidCommandError whose ``errors`` names each faulty member.
     """
+    if isinstance(body, XmlText) and not body.strip():
+        body = {}
     if not isinstance(body, dict):
         raise InvalidCommandError("An object is due here.")
     errors: list[dict[str, str]] = []
@@ -57,7 +69,7 @@ def text(longest: int, *, shortest: int = 1, most_bytes: int | None = None) -> R
             raise ValueError("holds a NUL character")
         if most_bytes is not None and len(value.encode()) > most_bytes:
             raise ValueError(f"is longer than {most_bytes} bytes")
-        return value
+        return str(value)
 
     return read
 
@@ -81,10 +93,29 @@ job_id: Reader = integer(1, LARGEST_JOB_ID)
 timeout: Reader = integer(1, LONGEST_TIMEOUT_S)
 
 
+def number(value: Any) -> int | float:
+    """A number; from XML one as JSON writes it."""
+    if isinstance(value, XmlText) and NUMBER.fullmatch(value):
+        value = int(value) if WHOLE_NUMBER.fullmatch(value) else float(value)
+        if isinstance(value, int) and not SMALLEST_INTEGER <= value <= LARGEST_INTEGER:
+            raise ValueError("is an integer beyond 64 bits")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError("is not a number")
+    return value
+
+
+def boolean(value: Any) -> bool:
+    """True or false; from XML in any case."""
+    if isinstance(value, XmlText):
+        value = {"true": True, "false": False}.get(value.lower())
+    if not isinstance(value, bool):
+        raise ValueError("is neither true nor false")
+    return value
+
+
 def fraction(value: Any) -> float:
     """A number from 0 to 1."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValueError("is not a number")
+    value = number(value)
     if not 0 <= value <= 1:
         raise ValueError("is not between 0 and 1")
     return float(value)
@@ -104,26 +135,35 @@ def instant(value: Any) -> datetime:
 
 
 def an_object(value: Any) -> dict[str, Any]:
-    """An object."""
+    """An object; what is in it stays as it is, in XML text."""
+    if isinstance(value, XmlText) and not value.strip():
+        return {}
     if not isinstance(value, dict):
         raise ValueError("is not an object")
-    return value
+    members: dict[str, Any] = plain(value)
+    return members
 
 
 def figures(value: Any) -> dict[str, int | float]:
     """An object of at most 32 named numbers."""
-    numbers = an_object(value)
-    if len(numbers) > 32 or not all(
-        0 < len(name) <= 64 and isinstance(it, int | float) and not isinstance(it, bool) for name, it in numbers.items()
-    ):
+    given = value if isinstance(value, dict) else an_object(value)
+    try:
+        numbers = {name: number(it) for name, it in given.items()}
+    except ValueError:
+        numbers = None
+    if numbers is None or len(numbers) > 32 or not all(0 < len(name) <= 64 for name in numbers):
         raise ValueError("is not an object of at most 32 named numbers")
     return numbers
 
 
 def datastream(value: Any) -> dict[str, Any]:
-    """An object with an ``id``, an integer or a string, and perhaps a ``name``."""
+    """An object with an ``id``, an integer or a string, and perhaps a ``name``. From XML an id is an integer if it can be."""
     members = an_object(value)
     given = members.get("id")
+    if isinstance(value, XmlObject) and isinstance(given, str) and WHOLE_NUMBER.fullmatch(given):
+        number_given = int(given)
+        if SMALLEST_INTEGER <= number_given <= LARGEST_INTEGER:
+            given = members["id"] = number_given
     is_id = (isinstance(given, int) and not isinstance(given, bool)) or (
         isinstance(given, str) and 0 < len(given) <= 200
     )
@@ -138,6 +178,11 @@ def list_of(reader: Reader, most: int) -> Reader:
     """A list of at most so many, each read by *reader*."""
 
     def read(value: Any) -> list[Any]:
+        if isinstance(value, XmlText | XmlObject):
+            value = [] if value == "" else [value]
+        elif isinstance(value, XmlList) and len(value) == 1 and isinstance(value[0], XmlList):
+            # <ids><item>1</item><item>2</item></ids>, as many write a list.
+            value = value[0]
         if not isinstance(value, list):
             raise ValueError("is not a list")
         if len(value) > most:
@@ -151,7 +196,7 @@ def one_of(*names: str) -> Reader:
     """One of some words."""
 
     def read(value: Any) -> str:
-        if value not in names:
+        if not isinstance(value, str) or value not in names:
             raise ValueError(f"is none of {', '.join(names)}")
         return str(value)
 

@@ -12,9 +12,8 @@ but for that of repeated ones, nulls, and every list but the empty ones (absent)
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 from xml.parsers import expat  # DTDs are refused at their first sign, before anything of them is read
 
 import orjson
@@ -25,13 +24,13 @@ PROLOGUE = '<?xml version="1.0" encoding="UTF-8"?>\n'
 DEFAULT_ROOT = "response"
 # A document of these takes some hundred MB at most, whatever its 8 MiB hold.
 MOST_ELEMENTS = 500_000
-# Read in pieces, so that a document that is refused is refused early, and others get their turn in between.
-PIECE_BYTES = 64 * 1024
 LONGEST_CACHED_KEY = 64
 
 # XML 1.0, section 2.2: what a document cannot hold in any form.
 FORBIDDEN = "\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff"
+UNWRITABLE = re.compile(f"[{FORBIDDEN}]")
 IN_TEXT = re.compile(f"[&<>\r{FORBIDDEN}]")
+SPECIAL_IN_TEXT = IN_TEXT.search
 IN_ATTRIBUTE = re.compile(f'[&<>"\r\n\t{FORBIDDEN}]')
 ESCAPES = {it: f"&#{ord(it)};" for it in "\r\n\t"} | {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;"}
 REPLACEMENT = "\ufffd"
@@ -65,6 +64,10 @@ class XmlList(list[Any]):
     __slots__ = ()
 
 
+# Shared by all elements that are empty.
+EMPTY = XmlText()
+
+
 def write_xml(document: Any, root: str | None = DEFAULT_ROOT, namespace: str | None = None) -> bytes:
     """*document* in an element *root*; None: in its one outer key."""
     name = DEFAULT_ROOT if root is None else root
@@ -74,62 +77,96 @@ def write_xml(document: Any, root: str | None = DEFAULT_ROOT, namespace: str | N
             name, document = key, value
     out = [PROLOGUE]
     start = f"<{name}" if namespace is None else f'<{name} xmlns="{namespace}"'
-    _write(out.append, start, f"</{name}>", document)
+    _write(out, start, f"</{name}>", document)
     return "".join(out).encode()
 
 
-def _write(put: Callable[[str], None], start: str, end: str, value: Any) -> None:
+def can_be_written(text: str) -> bool:
+    """Whether all of *text* can stand in XML."""
+    return UNWRITABLE.search(text) is None
+
+
+def plain(document: Any) -> Any:
+    """What was read as ordinary objects, lists and strings."""
+    if isinstance(document, XmlText):
+        return str(document)
+    if isinstance(document, XmlObject):
+        return {key: plain(it) for key, it in document.items()}
+    return [plain(it) for it in document] if isinstance(document, XmlList) else document
+
+
+class _Tags(NamedTuple):
+    """The tags of the element that a key becomes; ``attribute`` is how it begins as one, None where it is none."""
+
+    start: str
+    opening: str
+    end: str
+    nil: str
+    attribute: str | None
+
+
+def _write(out: list[str], start: str, end: str, value: Any) -> None:
     """One element; *start* is its tag, not yet closed."""
     kind = type(value)
     if kind is str or kind is XmlText:
-        put(f"{start}>{_escaped(value, IN_TEXT)}{end}" if value else f"{start}/>")
+        out.append(f"{start}>{_escaped(value, IN_TEXT)}{end}" if value else f"{start}/>")
     elif value is None:
-        put(f'{start} nil="true"/>')
+        out.append(f'{start} nil="true"/>')
     elif value is True or value is False:
-        put(f"{start}>{'true' if value else 'false'}{end}")
+        out.append(f"{start}>{'true' if value else 'false'}{end}")
     elif kind is int or kind is float:
-        put(f"{start}>{value!r}{end}")
+        out.append(f"{start}>{value!r}{end}")
     elif isinstance(value, dict):
-        _write_members(put, start, end, value)
+        _write_members(out, start, end, value)
     elif isinstance(value, list | tuple):
-        if value:
-            put(f"{start}>")
-            for it in value:
-                _write(put, "<item", "</item>", it)
-            put(end)
-        else:
-            put(f"{start}/>")
+        mark = len(out)
+        out.append(f"{start}>" if value else f"{start}/>")
+        for it in value:
+            _write(out, "<item", "</item>", it)
+        if len(out) > mark + 1:
+            out.append(end)
     else:
         # What JSON has its own way to show, it shows here too.
-        _write(put, start, end, orjson.loads(orjson.dumps(value, option=orjson.OPT_UTC_Z, default=str)))
+        _write(out, start, end, orjson.loads(orjson.dumps(value, option=orjson.OPT_UTC_Z, default=str)))
 
 
-def _write_members(put: Callable[[str], None], start: str, end: str, members: dict[str, Any]) -> None:
-    elements: list[tuple[str, str, Any]] = []
+def _write_members(out: list[str], start: str, end: str, members: dict[str, Any]) -> None:
+    mark = len(out)
+    out.append("")
+    attributes = ""
     for key, value in members.items():
-        element = _tags(key) if len(key) <= LONGEST_CACHED_KEY else _tags.__wrapped__(key)
-        if element[2] is not None and isinstance(value, str | int | float):
-            shown = value if isinstance(value, str) else str(value).lower() if isinstance(value, bool) else repr(value)
-            start += f'{element[2]}"{_escaped(shown, IN_ATTRIBUTE)}"'
+        tags = _tags(key) if len(key) <= LONGEST_CACHED_KEY else _tags.__wrapped__(key)
+        kind = type(value)
+        if tags.attribute is not None and isinstance(value, str | int | float):
+            shown = value if isinstance(value, str) else str(value).lower() if kind is bool else repr(value)
+            attributes += f'{tags.attribute}"{_escaped(shown, IN_ATTRIBUTE)}"'
+        # These three are most of what there is: written here, not by a call each.
+        elif value is None:
+            out.append(tags.nil)
+        elif (kind is str and value and SPECIAL_IN_TEXT(value) is None) or kind is int:
+            out.append(f"{tags.opening}{value}{tags.end}")
+        elif kind is list or kind is XmlList or kind is tuple:
+            for it in value:
+                _write(out, tags.start, tags.end, it)
         else:
-            elements.append((element[0], element[1], value))
-    is_empty = True
-    for opening, closing, value in elements:
-        for it in value if isinstance(value, list | tuple) else (value,):
-            if is_empty:
-                put(f"{start}>")
-                is_empty = False
-            _write(put, opening, closing, it)
-    put(f"{start}/>" if is_empty else end)
+            _write(out, tags.start, tags.end, value)
+    if len(out) == mark + 1:
+        out[mark] = f"{start}{attributes}/>"
+    else:
+        out[mark] = f"{start}{attributes}>"
+        out.append(end)
 
 
 @lru_cache(4096)
-def _tags(key: str) -> tuple[str, str, str | None]:
-    """The tags of the element that *key* becomes, and how it begins as an attribute, if it is one."""
+def _tags(key: str) -> _Tags:
+    attribute = None
     if key not in RESERVED_ELEMENTS and _is_name(key):
-        return f"<{key}", f"</{key}>", None
-    attribute = f" {key[1:]}=" if key[:1] == "@" and key[1:] not in RESERVED_ATTRIBUTES and _is_name(key[1:]) else None
-    return f'<entry key="{_escaped(key, IN_ATTRIBUTE)}"', "</entry>", attribute
+        start, end = f"<{key}", f"</{key}>"
+    else:
+        start, end = f'<entry key="{_escaped(key, IN_ATTRIBUTE)}"', "</entry>"
+        if key[:1] == "@" and key[1:] not in RESERVED_ATTRIBUTES and _is_name(key[1:]):
+            attribute = f" {key[1:]}="
+    return _Tags(start, f"{start}>", end, f'{start} nil="true"/>', attribute)
 
 
 def _is_name(key: str) -> bool:
@@ -164,9 +201,8 @@ def read_xml(text: bytes, encoding: str | None = None) -> tuple[str, Any]:
     parser.EndElementHandler = reader.end
     parser.CharacterDataHandler = reader.put
     try:
-        for begin in range(0, len(text), PIECE_BYTES):
-            parser.Parse(text[begin : begin + PIECE_BYTES], False)
-        parser.Parse(b"", True)
+        # At once: of a tag that comes in pieces the parser may begin anew with each.
+        parser.Parse(text, True)
     except expat.ExpatError as error:
         raise MalformedDocumentError(f"This is not XML: {error}") from error
     except (LookupError, ValueError) as error:
@@ -179,20 +215,20 @@ class _Element:
 
     __slots__ = ("attributes", "is_list", "key", "members", "texts")
 
-    def __init__(self, key: str, attributes: dict[str, str], is_list: bool) -> None:
+    def __init__(self, key: str, attributes: dict[str, str]) -> None:
         self.key = key
         self.attributes = attributes
         self.members: dict[str, list[Any]] = {}
         # Whether all that is in it so far are items.
-        self.is_list = is_list
+        self.is_list = True
         self.texts: list[str] = []
 
     def value(self) -> Any:
         """What it says."""
-        text = "".join(self.texts)
-        members, attributes = self.members, self.attributes
+        texts, members, attributes = self.texts, self.members, self.attributes
+        text = texts[0] if len(texts) == 1 else "".join(texts)
         if not members and not attributes:
-            return XmlText(text)
+            return XmlText(text) if text else EMPTY
         is_nil = any(attributes.pop(it, "false") in ("true", "1") for it in NIL_ATTRIBUTES if it in attributes)
         if members:
             text = "" if text.isspace() else text
@@ -225,19 +261,21 @@ class _Reader:
     def start(self, name: str, given: dict[str, str]) -> None:
         """Begin an element."""
         self._count += 1 + len(given)
+        stack = self._open
         if self._count > MOST_ELEMENTS:
             raise MalformedDocumentError(f"This has more than {MOST_ELEMENTS} elements.", limit=MOST_ELEMENTS)
         # One more than there are objects and lists in a document: the innermost element holds a text.
-        if len(self._open) > DEEPEST:
+        if len(stack) > DEEPEST:
             raise MalformedDocumentError(f"This nests deeper than {DEEPEST} levels.", limit=DEEPEST)
-        attributes = {key: value for key, value in given.items() if key != "xmlns" and not key.startswith("xmlns:")}
-        key = attributes.pop("key", name) if name == "entry" else name
-        if self._open:
-            parent = self._open[-1]
-            parent.is_list = parent.is_list and name == "item"
-        else:
+        key = name
+        if given:
+            given = {key: value for key, value in given.items() if key != "xmlns" and not key.startswith("xmlns:")}
+            key = given.pop("key", name) if name == "entry" else name
+        if not stack:
             self.root = name
-        self._open.append(_Element(key, attributes, is_list=True))
+        elif name != "item":
+            stack[-1].is_list = False
+        stack.append(_Element(key, given))
 
     def put(self, text: str) -> None:
         """Take a piece of text."""
@@ -247,7 +285,11 @@ class _Reader:
         """End the innermost element."""
         element = self._open.pop()
         value = element.value()
-        if self._open:
-            self._open[-1].members.setdefault(element.key, []).append(value)
-        else:
+        if not self._open:
             self.document = value
+            return
+        members = self._open[-1].members
+        if (values := members.get(element.key)) is None:
+            members[element.key] = [value]
+        else:
+            values.append(value)

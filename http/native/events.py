@@ -9,8 +9,9 @@ import orjson
 from aiohttp import web
 
 from jobledger.http.context import CALLER, FORM, LEDGER
-from jobledger.http.exchange import answer_json
+from jobledger.http.exchange import answer, answer_json
 from jobledger.http.members import integer, text
+from jobledger.http.native.event_texts import events_in_xml
 from jobledger.http.native.parameters import DEFAULT_LIMIT, limit, read_parameters
 from jobledger.http.negotiation import JSON, NDJSON, XML, gives
 from jobledger.ledger.domain.event_types import CLASS_BY_TYPE
@@ -55,13 +56,15 @@ async def event_page(request: web.Request, stream: str | None = None) -> web.Str
         type_name=type_name,
         stream=stream,
     )
+    headers = {}
+    if page.next_after is not None:
+        headers["Link"] = f'<{request.rel_url.update_query(after=page.next_after)}>; rel="next"'
+    if request[FORM] is XML:
+        return answer(request, events_in_xml(page), headers=headers)
     body = b'{"events":[%b],"next_after":%b}' % (
         b",".join(map(shown_event, page.events)),
         orjson.dumps(page.next_after),
     )
-    headers = {}
-    if page.next_after is not None:
-        headers["Link"] = f'<{request.rel_url.update_query(after=page.next_after)}>; rel="next"'
     return answer_json(request, body, headers=headers)
 
 

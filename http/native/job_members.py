@@ -19,6 +19,7 @@ from jobledger.http.members import (
     text,
     timeout,
 )
+from jobledger.http.xml_document import XmlObject
 from jobledger.ledger.domain.command import Command, Outcome
 from jobledger.ledger.domain.job import FINAL_STATES, State
 from jobledger.ledger.domain.job_commands import (
@@ -91,6 +92,16 @@ def read_job(body: Any) -> JobSpec:
     if "state" in members:
         members["state"] = State(members["state"])
     return JobSpec(**members)
+
+
+def listed_jobs(document: Any) -> Any:
+    """The list that a request to register holds, None where it is one job. In XML the jobs of a list are elements ``job``
+    (or ``jobs``, as in lists that are answered), or items.
+    """
+    if isinstance(document, XmlObject) and document.keys() in ({"job"}, {"jobs"}):
+        [within] = document.values()
+        return within if isinstance(within, list) else [within]
+    return document if isinstance(document, list) else None
 
 
 def read_jobs(body: Any) -> list[JobSpec]:

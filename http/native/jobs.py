@@ -5,24 +5,27 @@ from __future__ import annotations
 import orjson
 from aiohttp import web
 
-from jobledger.http.context import CALLER, CURSOR_KEY, FETCH_START_TIMEOUT_S, JOBS, LEDGER
+from jobledger.http.context import CALLER, CURSOR_KEY, FETCH_START_TIMEOUT_S, FORM, JOBS, LEDGER
+from jobledger.http.csv_rows import write_csv
 from jobledger.http.exchange import answer, answer_json, read_document
 from jobledger.http.members import instant, one_of, read_members, text
 from jobledger.http.native.events import FORMS, event_page
 from jobledger.http.native.job_members import (
     TRANSITIONS,
+    listed_jobs,
     read_job,
     read_jobs,
     shown_registration,
     shown_transition,
 )
 from jobledger.http.native.parameters import DEFAULT_LIMIT, idempotency, limit, read_parameters
-from jobledger.http.negotiation import gives
+from jobledger.http.negotiation import CSV, JSON, XML, gives
 from jobledger.ledger.domain.command import Outcome
 from jobledger.ledger.domain.job import LARGEST_JOB_ID, State, job_stream
 from jobledger.ledger.domain.job_registration import RegisterJobs
 from jobledger.ledger.errors import NotFoundError
 from jobledger.projections.job_query import JobFilter
+from jobledger.projections.jobs import SHOWN
 
 LARGEST_LIST_BODY_BYTES = 64 * 1024 * 1024
 READ_JOBS = "jobs.read"
@@ -49,12 +52,13 @@ async def register(request: web.Request) -> web.Response:
     """Register a job, or a list of them, all or none: 201 with ids and positions, 200 if all were there already."""
     read_parameters(request, {})
     document, body, _ = await read_document(request, LARGEST_LIST_BODY_BYTES)
-    is_list = isinstance(document, list)
+    jobs = listed_jobs(document)
+    is_list = jobs is not None
     outcome = await request.app[LEDGER].execute(
         RegisterJobs(
             caller=request[CALLER],
             idempotency=idempotency(request, body),
-            jobs=read_jobs(document) if is_list else [read_job(document)],
+            jobs=read_jobs(jobs) if is_list else [read_job(document)],
             fetch_start_timeout_s=request.app[FETCH_START_TIMEOUT_S],
         )
     )
@@ -66,6 +70,7 @@ async def register(request: web.Request) -> web.Response:
 
 
 @job_routes.get("/ledger/v1/{org}/jobs")
+@gives(JSON, XML, CSV)
 async def list_jobs(request: web.Request) -> web.Response:
     """A page of the jobs that the caller may see and the filter lets through, by id."""
     caller = request[CALLER]
@@ -81,10 +86,13 @@ async def list_jobs(request: web.Request) -> web.Response:
         caller.org, wanted, caller.domains, after=0 if cursor is None else keys.read(cursor, list_name), limit=size
     )
     following = None if page.next_after is None else keys.cursor(page.next_after, list_name)
-    body = b'{"jobs":[%b],"next":%b}' % (b",".join(page.jobs), orjson.dumps(following))
     headers = {}
     if following is not None:
         headers["Link"] = f'<{request.rel_url.update_query(cursor=following)}>; rel="next"'
+    if request[FORM] is CSV:
+        rows = write_csv(SHOWN.values(), map(orjson.loads, page.jobs))
+        return web.Response(body=rows, headers={**headers, "Content-Type": CSV.content_type})
+    body = b'{"jobs":[%b],"next":%b}' % (b",".join(page.jobs), orjson.dumps(following))
     return answer_json(request, body, headers=headers)
 
 

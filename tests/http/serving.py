@@ -23,6 +23,7 @@ from yarl import URL
 
 from jobledger.http.app import make_app
 from jobledger.http.connections import make_runner
+from jobledger.http.xml_document import plain, read_xml, write_xml
 from jobledger.ledger.domain.access import AddPrincipal, IssueToken
 from jobledger.ledger.store.ledger import Ledger, ledger_itself
 from tests.world import ORG
@@ -48,7 +49,9 @@ class Reply:
 
     @property
     def document(self) -> Any:
-        """The JSON document in the body."""
+        """The document in the body, of XML as the server itself would read it."""
+        if self.headers["Content-Type"].endswith("xml"):
+            return plain(read_xml(self.body)[1])
         return orjson.loads(self.body)
 
     @property
@@ -102,6 +105,12 @@ class Api:
             options = {"data": orjson.dumps(body), **options}
             options["headers"] = {"Content-Type": "application/json", **options.get("headers", {})}
         return await self.send("POST", self.path(path), **options)
+
+    async def post_xml(self, path: str, body: Any, *, root: str = "any", **options: Any) -> Reply:
+        """POST *body*, a document or XML as it is, and ask for XML."""
+        data = body if isinstance(body, bytes) else write_xml(body, root)
+        headers = {"Content-Type": "application/xml", "Accept": "application/xml", **options.pop("headers", {})}
+        return await self.post(path, data=data, headers=headers, **options)
 
     async def commands(self, *commands: Any, **options: Any) -> Reply:
         """POST commands, each a document or a line as it is."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64decode
 from hashlib import sha256
 
 import orjson
@@ -165,3 +166,20 @@ async def test_head_of_a_stream_has_no_body(api: Api) -> None:
 
     assert (reply.status, reply.body) == (200, b"")
     assert (await api.get("events")).status == 200
+
+
+async def test_in_xml_the_stored_bytes_are_texts(api: Api) -> None:
+    """So the hashes can be checked there too; a content that XML cannot hold comes in base64."""
+    await api.register(name="<é> & \r\n\t]]>\u2028\x7f")
+    await api.register(name="\ufffe")
+    in_json = (await api.get("events", {"after": "2"})).body
+
+    reply = await api.get("events", {"after": "2", "limit": "2"}, headers={"Accept": "application/xml"})
+
+    plain_event, odd_event = reply.document["events"]
+    odd_content = b64decode(odd_event.pop("content_base64"))
+    for event, content in ((plain_event, plain_event["content"].encode()), (odd_event, odd_content)):
+        assert sha256(content).hexdigest() == orjson.loads(event["header"])["content"]
+        assert b'{"header":%b,"content":%b}' % (event["header"].encode(), content) in in_json
+    assert "content" not in odd_event
+    assert reply.document["next_after"] == "4"

@@ -7,6 +7,13 @@ from tests.http.serving import NDJSON, Api, Reply, Server
 from tests.http.targets import Target
 from tests.world import ORG
 
+PROBLEMS = ("application/problem+json", "application/problem+xml")
+
+
+def _is_spent(options: dict[str, Any]) -> bool:
+    """Whether the body was a stream, which is gone once it was sent."""
+    return "data" in options and not isinstance(options["data"], bytes)
+
 
 @dataclass
 class Trial:
@@ -16,9 +23,24 @@ class Trial:
     api: Api
     size: int
     wrong: list[str] = field(default_factory=list)
+    seen: set[tuple[str, int]] = field(default_factory=set)
 
-    async def expect(self, target: Target, statuses: int | set[int], **options: Any) -> Reply | None:
-        """Send a request that must be refused so; note what is wrong with the answer."""
+    async def expect(self, target: Target, statuses: int | set[int], **options: Any) -> Reply:
+        """Send a request that must be refused so; note what is wrong with the answer.
+
+        Each route's first refusal of each status is asked for in XML too.
+        """
+        reply = await self._expect(target, statuses, **options)
+        headers = options.get("headers", {})
+        if (target.pattern, reply.status) not in self.seen and "Accept" not in headers and not _is_spent(options):
+            self.seen.add((target.pattern, reply.status))
+            options["headers"] = {**headers, "Accept": "application/xml;q=0.9, application/x-ndjson;q=0.8"}
+            again = await self._expect(target, statuses, **options)
+            if again.headers["Content-Type"] not in (NDJSON, "application/problem+xml"):
+                self.wrong.append(f"{target}: {again.status} {again.headers['Content-Type']}, not XML")
+        return reply
+
+    async def _expect(self, target: Target, statuses: int | set[int], **options: Any) -> Reply:
         wanted = {statuses} if isinstance(statuses, int) else statuses
         url = options.pop("url", None) or self.server.url + target.path
         headers = {**self.api.headers, **options.pop("headers", {})}
@@ -30,12 +52,12 @@ class Trial:
         reply = await speaker.send(options.pop("method", target.method), url, headers=headers, **options)
         said = f"{target}: {reply.status} {reply.body[:300]!r}"
         documents = [reply.document] if reply.body and reply.headers["Content-Type"] != NDJSON else reply.lines
-        found = {document.get("status", reply.status) for document in documents}
+        found = {int(document.get("status", reply.status)) for document in documents}
         if found != wanted and not (found <= wanted and found):
             self.wrong.append(f"{said}, not {wanted}")
         elif reply.headers["Content-Type"] == NDJSON and not target.is_commands:
             self.wrong.append(f"{said} is no problem document")
-        elif reply.headers["Content-Type"] != NDJSON and reply.headers["Content-Type"] != "application/problem+json":
+        elif reply.headers["Content-Type"] != NDJSON and reply.headers["Content-Type"] not in PROBLEMS:
             self.wrong.append(f"{said} is {reply.headers['Content-Type']}")
         for document in documents:
             members = [it for it in document if it != "line"][:6]
