@@ -13,6 +13,8 @@ from jobledger.projections.jobs import shown_job
 
 PACKAGE = "jobledger.projections"
 DAY = timedelta(days=1)
+# So many are sorted sooner than their page is looked for.
+FEW_JOBS = 5_000
 # No job begins before or after.
 EARLIEST, LATEST = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC)
 
@@ -65,7 +67,7 @@ class NumberedJobs:
         states = wanted.states or ()
         if wanted.span is not None and wanted.states is None and wanted.datastream_id is None and not wanted.by_begin:
             name = "jobs_in_time"
-            arguments: list[Any] = [*wanted.span, *parts_of(wanted.span), visible, direction, offset, size]
+            arguments: list[Any] = [*wanted.span, *parts_of(wanted.span), visible, direction, offset, size, FEW_JOBS]
         else:
             name = "numbered_jobs"
             arguments = [

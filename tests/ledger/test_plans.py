@@ -94,7 +94,7 @@ READ: dict[str, tuple[str, list[Any]]] = {
     "load_jobs": STATEMENTS["load_jobs"],
     "get_job": ("jobledger.projections", [ORG, 1, None]),
     "numbered_jobs": ("jobledger.projections", [ORG, "RUNNING", None, None, None, None, None, False, 1, 0, 20]),
-    "jobs_in_time": ("jobledger.projections", [ORG, *NOON_TO_NOON, *parts_of(NOON_TO_NOON), None, 1, 0, 20]),
+    "jobs_in_time": ("jobledger.projections", [ORG, *NOON_TO_NOON, *parts_of(NOON_TO_NOON), None, 1, 0, 20, 0]),
     "last_job_of_datastream": ("jobledger.projections", [ORG, "7", None]),
     "list_jobs": ("jobledger.projections", [ORG, 1, 20, *NONE]),
     "overdue_jobs": ("jobledger.projections", [100, []]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Any
 
 import pytest
@@ -40,21 +41,21 @@ async def send(client: Fetches, method: str, path: str, **options: Any) -> Reply
     return reply
 
 
-@pytest.mark.parametrize(
-    ("shown", "detail"),
-    [
-        (None, "Authentication credentials were not provided."), ("", "Authentication credentials were not provided."),
-        ("Digest x", "Authentication credentials were not provided."),
-        ("Token", "Invalid token header. No credentials provided."), ("Bearer ", "Invalid token header. No credentials provided."),
-        ("Token x", "Invalid token."), ("Bearer x y", "Invalid token."), (f"Token jl_acme_{'x' * 43}", "Invalid token."),
-        (f"Bearer jl_nowhere_{'x' * 43}", "Invalid token."), ("Token é", "Invalid token."),
-    ],
-)  # fmt: skip
-async def test_without_valid_credentials(running: Fetches, shown: str | None, detail: str) -> None:
+CREDENTIALS: list[tuple[str | None, str]] = [
+    (None, "Authentication credentials were not provided."), ("", "Authentication credentials were not provided."),
+    ("Digest x", "Authentication credentials were not provided."),
+    ("Token", "Invalid token header. No credentials provided."), ("Bearer ", "Invalid token header. No credentials provided."),
+    ("Token x", "Invalid token."), ("Bearer x y", "Invalid token."), (f"Token jl_acme_{'x' * 43}", "Invalid token."),
+    (f"Bearer jl_nowhere_{'x' * 43}", "Invalid token."), ("Token é", "Invalid token."),
+]  # fmt: skip
+
+
+async def test_without_valid_credentials(running: Fetches) -> None:
     """On every path of the dialect, known or not."""
     nobody = Fetches(running.server, running.server.api())
-    headers = {} if shown is None else {"Authorization": shown}
-    for method, path in [*PATHS, ("GET", "nothing"), ("PATCH", "jobs/"), ("GET", "jobs/7/"), ("GET", "")]:
+    paths = [*PATHS, ("GET", "nothing"), ("PATCH", "jobs/"), ("GET", "jobs/7/"), ("GET", "")]
+    for (shown, detail), (method, path) in product(CREDENTIALS, paths):
+        headers = {} if shown is None else {"Authorization": shown}
         reply = await send(nobody, method, path, headers=headers)
         assert (reply.status, reply.document) == (401, {"detail": detail})
         assert reply.headers["WWW-Authenticate"] == "Token"
@@ -127,41 +128,39 @@ async def test_bodies(running: Fetches) -> None:
 TIME_FAULT = "Is not a date or a time with a zone, such as 2026-11-21 or 2026-11-21T22:34:05Z."
 
 
-@pytest.mark.parametrize(
-    ("members", "errors"),
-    [
-        ({}, {"start": ["Is missing."], "end": ["Is missing."]}), ({**DAY, "end": None}, {"end": ["Is missing."]}),
-        ({**DAY, "start": 7}, {"start": [TIME_FAULT]}), ({**DAY, "end": "soon"}, {"end": [TIME_FAULT]}),
-        ({**DAY, "start": "2022-02-30"}, {"start": ["Is not a day that exists."]}),
-        ({**DAY, "end": "2022-10-30"}, {"end": ["Lies before start."]}),
-        ({**DAY, "stack": 1}, {"stack": ["Is not known here."]}), ({**DAY, "detail": 1}, {"detail": ["Is not known here."]}),
-    ],
-)  # fmt: skip
-async def test_members_of_a_fetch(running: Fetches, members: Any, errors: Any) -> None:
-    reply = await send(running, "POST", "datastreams/3/fetch_fixed/", json=members)
-
-    assert (reply.status, reply.document["errors"]) == (400, errors)
+MEMBERS: list[tuple[Any, Any]] = [
+    ({}, {"start": ["Is missing."], "end": ["Is missing."]}), ({**DAY, "end": None}, {"end": ["Is missing."]}),
+    ({**DAY, "start": 7}, {"start": [TIME_FAULT]}), ({**DAY, "end": "soon"}, {"end": [TIME_FAULT]}),
+    ({**DAY, "start": "2022-02-30"}, {"start": ["Is not a day that exists."]}),
+    ({**DAY, "end": "2022-10-30"}, {"end": ["Lies before start."]}),
+    ({**DAY, "stack": 1}, {"stack": ["Is not known here."]}), ({**DAY, "detail": 1}, {"detail": ["Is not known here."]}),
+]  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("query", "errors"),
-    [
-        ("start=soon", {"start": [TIME_FAULT]}), ("end=2022-13-01", {"end": ["Is not a day that exists."]}),
-        ("start=2022-10-31T00:00:00", {"start": [TIME_FAULT]}), ("start=", {"start": [TIME_FAULT]}),
-        ("start=0000-01-01", {"start": ["Is not a day that exists."]}),
-        ("start=0001-01-01", {"start": ["Is not between the years 1900 and 9900."]}),
-        ("end=9999-12-31", {"end": ["Is not between the years 1900 and 9900."]}),
-        ("start=2022-10-31&end=2022-10-30", {"end": ["Lies before start."]}),
-        ("start=2022-10-31T00:00:01Z&end=2022-10-31T00:00:00Z", {"end": ["Lies before start."]}),
-        ("start=2022-10-31&start=2022-10-31", {"start": ["start is given more than once."]}),
-        ("state=Done", None), ("state=7", None), ("state=", None), ("ordering=name", None), ("ordering=--id", None),
-        ("page_size=0", {"page_size": ["Is not between 1 and 1000."]}), ("page_size=1001", None), ("page_size=x", None),
-        ("datastream_id=", None), ("datastream_id=/", None), ("stack=", None), ("unknown=1", {"unknown": ["Is not known here."]}),
-        ("datastream_id=%00", None), ("stack=%00", None),
-    ],
-)  # fmt: skip
-async def test_parameters_of_a_list(running: Fetches, query: str, errors: Any) -> None:
-    for path in LISTS:
+async def test_members_of_a_fetch(running: Fetches) -> None:
+    for members, errors in MEMBERS:
+        reply = await send(running, "POST", "datastreams/3/fetch_fixed/", json=members)
+        assert (reply.status, reply.document["errors"]) == (400, errors)
+
+
+PARAMETERS: list[tuple[str, Any]] = [
+    ("start=soon", {"start": [TIME_FAULT]}), ("end=2022-13-01", {"end": ["Is not a day that exists."]}),
+    ("start=2022-10-31T00:00:00", {"start": [TIME_FAULT]}), ("start=", {"start": [TIME_FAULT]}),
+    ("start=0000-01-01", {"start": ["Is not a day that exists."]}),
+    ("start=0001-01-01", {"start": ["Is not between the years 1900 and 9900."]}),
+    ("end=9999-12-31", {"end": ["Is not between the years 1900 and 9900."]}),
+    ("start=2022-10-31&end=2022-10-30", {"end": ["Lies before start."]}),
+    ("start=2022-10-31T00:00:01Z&end=2022-10-31T00:00:00Z", {"end": ["Lies before start."]}),
+    ("start=2022-10-31&start=2022-10-31", {"start": ["start is given more than once."]}),
+    ("state=Done", None), ("state=7", None), ("state=", None), ("ordering=name", None), ("ordering=--id", None),
+    ("page_size=0", {"page_size": ["Is not between 1 and 1000."]}), ("page_size=1001", None), ("page_size=x", None),
+    ("datastream_id=", None), ("datastream_id=/", None), ("stack=", None), ("unknown=1", {"unknown": ["Is not known here."]}),
+    ("datastream_id=%00", None), ("stack=%00", None),
+]  # fmt: skip
+
+
+async def test_parameters_of_a_list(running: Fetches) -> None:
+    for path, (query, errors) in product(LISTS, PARAMETERS):
         reply = await send(running, "GET", f"{path}?{query}")
         assert reply.status == 400
         assert reply.document["errors"] == (errors or reply.document["errors"])

@@ -62,42 +62,40 @@ async def test_a_login_by_basic_names_its_org(nobody: Fetches) -> None:
     assert (refused.status, refused.document) == (401, {"detail": "Invalid username/password."})
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
-        {**RIGHT, "password": "wrong"}, {**RIGHT, "username": "etl"}, {**RIGHT, "username": "etl@nowhere"},
-        {**RIGHT, "username": "else@acme"}, {**RIGHT, "username": "a:b@acme"}, {**RIGHT, "username": "@acme"},
-        {**RIGHT, "username": "etl@@acme"}, {**RIGHT, "username": "etl@"},
-    ],
-)  # fmt: skip
-async def test_wrong_credentials(nobody: Fetches, body: Any) -> None:
+WRONG = [
+    {**RIGHT, "password": "wrong"}, {**RIGHT, "username": "etl"}, {**RIGHT, "username": "etl@nowhere"},
+    {**RIGHT, "username": "else@acme"}, {**RIGHT, "username": "a:b@acme"}, {**RIGHT, "username": "@acme"},
+    {**RIGHT, "username": "etl@@acme"}, {**RIGHT, "username": "etl@"},
+]  # fmt: skip
+
+
+async def test_wrong_credentials(nobody: Fetches) -> None:
     size = (await nobody.server.ledger.recorder.head(ORG)).size
 
-    reply = await nobody.post("auth/token/", body)
-
-    assert (reply.status, reply.body) == (400, REFUSED)
+    for body in WRONG:
+        reply = await nobody.post("auth/token/", body)
+        assert (reply.status, reply.body) == (400, REFUSED)
     assert (await nobody.server.ledger.recorder.head(ORG)).size == size
 
 
-@pytest.mark.parametrize(
-    ("body", "headers", "errors"),
-    [
-        (b"", {}, {"username": ["Is missing."], "password": ["Is missing."]}),
-        (b'{"username":7,"password":null}', {}, {"username": ["Is not a string."], "password": ["Is missing."]}),
-        (b"username=a", FORM, {"password": ["Is missing."]}),
-        (b'{"username":"a","password":"b","detail":1,"x":1}', {}, {"detail": ["Is not known here."], "x": ["Is not known here."]}),
-        (b"username=a&username=b", FORM, None), (b"%ff=a", FORM, None), (b"nothing", FORM, None), (b"a=&" * 200, FORM, None),
-        (b"[]", {}, None), (b"{", {}, None),
-    ],
-)  # fmt: skip
-async def test_what_is_no_login(nobody: Fetches, body: bytes, headers: dict[str, str], errors: Any) -> None:
-    reply = await nobody.post("auth/token/", data=body, headers=headers)
+NO_LOGINS: list[tuple[bytes, dict[str, str], Any]] = [
+    (b"", {}, {"username": ["Is missing."], "password": ["Is missing."]}),
+    (b'{"username":7,"password":null}', {}, {"username": ["Is not a string."], "password": ["Is missing."]}),
+    (b"username=a", FORM, {"password": ["Is missing."]}),
+    (b'{"username":"a","password":"b","detail":1,"x":1}', {}, {"detail": ["Is not known here."], "x": ["Is not known here."]}),
+    (b"username=a&username=b", FORM, None), (b"%ff=a", FORM, None), (b"nothing", FORM, None), (b"a=&" * 200, FORM, None),
+    (b"[]", {}, None), (b"{", {}, None),
+]  # fmt: skip
 
-    assert reply.status == 400
-    document = reply.document
-    assert isinstance(document.pop("detail"), str)
-    assert document.pop("errors", None) == errors
-    assert document == {name: it for name, it in (errors or {}).items() if name != "detail"}
+
+async def test_what_is_no_login(nobody: Fetches) -> None:
+    for body, headers, errors in NO_LOGINS:
+        reply = await nobody.post("auth/token/", data=body, headers=headers)
+        assert reply.status == 400
+        document = reply.document
+        assert isinstance(document.pop("detail"), str)
+        assert document.pop("errors", None) == errors
+        assert document == {name: it for name, it in (errors or {}).items() if name != "detail"}
 
 
 async def test_other_refusals(nobody: Fetches) -> None:
