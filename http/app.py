@@ -23,6 +23,7 @@ from jobledger.http.context import (
     FORM,
     JOBS,
     LEDGER,
+    NUMBERED_JOBS,
     PRINCIPALS,
     READING_XML,
     REQUEST_ID,
@@ -31,6 +32,7 @@ from jobledger.http.cursor import CursorKey
 from jobledger.http.deadlines import TooSlowError
 from jobledger.http.dialect import Dialects
 from jobledger.http.exchange import XML_AT_ONCE, answer_refusal
+from jobledger.http.fetches import FETCH_ROUTES, FETCHES
 from jobledger.http.health import HEALTH, METRICS, Health, health_routes
 from jobledger.http.metrics import Metrics
 from jobledger.http.native import (
@@ -51,12 +53,13 @@ from jobledger.ledger.errors import CorruptLedgerError, LedgerError, NotFoundErr
 from jobledger.ledger.store.ledger import Ledger
 from jobledger.ledger.store.survey import Surveyor
 from jobledger.projections.job_query import JobQuery
+from jobledger.projections.numbered_jobs import NumberedJobs
 from jobledger.projections.principal_query import PrincipalQuery
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 # The first one answers on paths of nobody.
-SPOKEN = (NATIVE,)
+SPOKEN = (NATIVE, FETCHES)
 
 log = logging.getLogger(__name__)
 
@@ -82,6 +85,7 @@ def make_app(
     app[DIALECTS] = Dialects(SPOKEN)
     app[LEDGER] = ledger
     app[JOBS] = JobQuery(ledger.database)
+    app[NUMBERED_JOBS] = NumberedJobs(ledger.database)
     app[PRINCIPALS] = PrincipalQuery(ledger.database)
     app[ACCESS] = Access(app[PRINCIPALS], ledger)
     app[CURSOR_KEY] = CursorKey(cursor_key)
@@ -92,7 +96,8 @@ def make_app(
     app[PLACES] = places or Places()
     app[METRICS] = metrics or Metrics()
     app[HEALTH] = Health(Surveyor(ledger.database.url, ledger.projections), data)
-    for routes in (health_routes, job_routes, command_routes, event_routes, principal_routes, token_routes):
+    native = (job_routes, command_routes, event_routes, principal_routes, token_routes)
+    for routes in (health_routes, *native, *FETCH_ROUTES):
         app.add_routes(routes)
     app.on_response_prepare.append(add_headers)
     app.on_cleanup.append(_close_health)
@@ -144,7 +149,7 @@ def answer_to(error: BaseException, request: web.Request) -> web.Response:
 async def authenticate(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Let only callers of the path's org in: 401 without valid credentials, whether the org exists or not, else 404."""
     dialect = request.app[DIALECTS].owner(request.path)
-    if dialect is None:
+    if dialect is None or request.path in dialect.open_paths:
         return await handler(request)
     org = dialect.org(request)
     address = client_address(request, request.app[EDGE])

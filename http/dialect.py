@@ -43,6 +43,7 @@ class Dialect:
     schemes:        the words before credentials that it takes, in lower case, each as "bearer" or "basic"
     org:            the org that a path is of; None: whatever org the caller is of
     authorization:  the ``Authorization`` of a request, None for none
+    open_paths:     paths that need no credentials: where a caller has yet to get some
     """
 
     name: str
@@ -58,6 +59,7 @@ class Dialect:
     schemes: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({"bearer": "bearer", "basic": "basic"}))
     org: Callable[[web.Request], str | None] = lambda request: None
     authorization: Callable[[web.Request], str | None] = lambda request: request.headers.get("Authorization")
+    open_paths: frozenset[str] = frozenset()
 
     def credentials(self, request: web.Request) -> str | None:
         """What the request shows, as an ``Authorization`` of Bearer or Basic; None for nothing that this dialect takes."""

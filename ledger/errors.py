@@ -8,6 +8,7 @@ LedgerError                    the caller can act on it
 ├── ConflictError              the state forbids it
 │   ├── JobIsFinalError
 │   ├── JobIsNotRunningError
+│   ├── JobCannotBeStoppedError
 │   ├── JobExistsError
 │   ├── NameIsTakenError
 │   ├── LastAdministratorError
@@ -89,6 +90,12 @@ class JobIsNotRunningError(ConflictError):
     """The job is not running."""
 
     code = "job_is_not_running"
+
+
+class JobCannotBeStoppedError(ConflictError):
+    """The job does not run in a stage in which it can be stopped."""
+
+    code = "job_cannot_be_stopped"
 
 
 class JobExistsError(ConflictError):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from datetime import datetime
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, datetime
 from types import MappingProxyType
 from typing import Any
 
@@ -21,6 +22,9 @@ from jobledger.ledger.store.projection import Changed
 from jobledger.ledger.store.statement import statement
 
 PACKAGE = "jobledger.projections"
+WRITES = ("register_jobs", "update_jobs", "count_jobs")
+# Jobs are counted by blocks of so many bits' worth of ids, so that no page of a list is looked for job by job.
+BLOCK_BITS = 12
 
 # The members of a job in the order that the API shows them in, as the aggregate calls them and as the API does.
 SHOWN = {
@@ -116,6 +120,7 @@ def registered_row(job: Job) -> tuple[Any, ...]:
         job.started_at,
         job.ended_at,
         job.due_at,
+        job.begins_at,
         search_text(job).encode(),
         render(job, REGISTRATION),
         render(job, COURSE),
@@ -131,17 +136,33 @@ def updated_row(job: Job) -> tuple[Any, ...]:
         job.started_at,
         job.ended_at,
         job.due_at,
+        job.begins_at,
         render(job, COURSE),
     )
+
+
+def moved_jobs(changes: Iterable[Changed]) -> Counter[tuple[date, str, int]]:
+    """By how many the jobs of each day, domain and block of ids become more, or fewer."""
+    moves: Counter[tuple[date, str, int]] = Counter()
+    for before, after in ((it.before, it.after) for it in changes):
+        assert isinstance(after, Job)
+        day = after.begins_at.date()
+        block = after.job_id >> BLOCK_BITS
+        if before is None:
+            moves[day, after.domain, block] += 1
+        elif isinstance(before, Job) and (day_before := before.begins_at.date()) != day:
+            moves[day_before, after.domain, block] -= 1
+            moves[day, after.domain, block] += 1
+    return moves
 
 
 class JobsProjection:
     """See ``InlineProjection``."""
 
     name = "jobs"
-    fold_version = 1
+    fold_version = 2
     aggregate_class: type[Aggregate] = Job
-    write_statements = MappingProxyType({name: statement(PACKAGE, name) for name in ("register_jobs", "update_jobs")})
+    write_statements = MappingProxyType({name: statement(PACKAGE, name) for name in WRITES})
     finds = frozenset({JOBS_BY_EXTERNAL_ID, FOLLOW_UPS, LAST_HEARTBEAT})
 
     def writes(self, changes: Sequence[Changed]) -> Sequence[tuple[str, Sequence[Any]]]:
@@ -155,6 +176,10 @@ class JobsProjection:
                 plain, values, encoded = columns[:3], columns[3:-texts], columns[-texts:]
                 parameters = [*map(plain_array, plain), *map(sparse_array, values)]
                 writes.append((name, [*parameters, *(it for column in encoded for it in packed(column))]))
+        moves = [(*key, number) for key, number in sorted(moved_jobs(changes).items()) if number]
+        if moves:
+            days, domains, blocks, numbers = zip(*moves, strict=True)
+            writes.append(("count_jobs", [plain_array(days), domains, plain_array(blocks), plain_array(numbers)]))
         return writes
 
     async def answer(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -32,13 +32,13 @@ CONTENT_KEYS = ["data", "via", "from", "request", "salt"]
 RECORDED_AT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 JOB_COLUMNS = (
     "id, version, state, type, domain, datastream_id, source, external_id, body_hash, preceding_job_id, scheduled_at,"
-    " started_at, ended_at, due_at, q, registration, course"
+    " started_at, ended_at, due_at, begins_at, q, registration, course"
 )
 PRINCIPAL_COLUMNS = (
     "id, version, name, roles, capabilities, home_domain, domains, is_disabled, is_administrator, password,"
     " tokens, added_at"
 )
-JSON_COLUMNS = (15, 16)  # of a job's: registration and course
+JSON_COLUMNS = (16, 17)  # of a job's: registration and course
 
 
 @dataclass
@@ -60,7 +60,7 @@ async def audit(url: str, *only: str) -> dict[str, Audited]:
         orgs = {it["org"]: await _audit_org(connection, it) for it in heads if not only or it["org"] in only}
         if only:
             return orgs
-        for table in ("event", "content", "idempotency", "credential", "heartbeat", "job", "principal"):
+        for table in ("event", "content", "idempotency", "credential", "heartbeat", "job", "job_count", "principal"):
             known = {it["org"] for it in await connection.fetch(f"SELECT DISTINCT org FROM {table}")}
             assert known <= orgs.keys(), f"{table} has rows of orgs that have no head"
         return orgs
@@ -156,6 +156,7 @@ async def _audit_rows(connection: asyncpg.Connection[asyncpg.Record], head: asyn
     live = json.loads(head["projections"])
     jobs = [registered_row(it) for it in audited.aggregates.values() if isinstance(it, Job)]
     await _compare(connection, "job", JOB_COLUMNS, head["org"], live["jobs"]["gen"], jobs, JSON_COLUMNS)
+    await _audit_counts(connection, head["org"], live["jobs"]["gen"], audited)
     principals = [
         (
             *(it.principal_id, it.version, it.name, it.roles, it.capabilities, it.home_domain, it.domains),
@@ -166,6 +167,21 @@ async def _audit_rows(connection: asyncpg.Connection[asyncpg.Record], head: asyn
     ]
     generation = live["access"]["gen"]
     await _compare(connection, "principal", PRINCIPAL_COLUMNS, head["org"], generation, principals, keyed_columns=(10,))
+
+
+async def _audit_counts(
+    connection: asyncpg.Connection[asyncpg.Record], org: str, generation: int, audited: Audited
+) -> None:
+    """Of each day, domain and block of 4096 ids it is known how many jobs begin on it."""
+    jobs = [it for it in audited.aggregates.values() if isinstance(it, Job)]
+    counted = Counter(
+        ((it.started_at or it.scheduled_at or it.registered_at).astimezone(UTC).date(), it.domain, it.job_id // 4096)
+        for it in jobs
+    )
+    records = await connection.fetch(
+        "SELECT day, domain, block, jobs FROM job_count WHERE org = $1 AND gen = $2 AND jobs <> 0", org, generation
+    )
+    assert {(it["day"], it["domain"], it["block"]): it["jobs"] for it in records} == counted, f"{org} is counted wrong"
 
 
 async def _compare(

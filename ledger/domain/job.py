@@ -9,11 +9,14 @@ from typing import Any, ClassVar
 import orjson
 
 from jobledger.ledger.domain.aggregate import ENVELOPE, Aggregate
-from jobledger.ledger.errors import JobIsFinalError, JobIsNotRunningError
+from jobledger.ledger.errors import JobCannotBeStoppedError, JobIsFinalError, JobIsNotRunningError
 
 # Job ids lie within int32: clients of every dialect hold them so.
 LARGEST_JOB_ID = 2**31 - 1
 DEFAULT_DOMAIN = "Global"
+# The stage in which a running job can be stopped by hand, and the reason that its events then give.
+STOPPABLE_STAGE = "fetch"
+STOPPED = "cancelled manually"
 
 
 class State(StrEnum):
@@ -255,6 +258,11 @@ class Job(Aggregate):
             return (self.last_report_at or self.registered_at) + timedelta(seconds=self.heartbeat_timeout)
         return None
 
+    @property
+    def begins_at(self) -> datetime:
+        """When the job began; while it has not, when it is to begin, else when it was registered."""
+        return self.started_at or self.scheduled_at or self.registered_at
+
     def start(self, at: datetime, stage: str | None = None, started_at: datetime | None = None) -> None:
         """Begin running. A running job stays as it is, a stale one resumes. Raises JobIsFinalError."""
         self.must_not_be_final()
@@ -300,6 +308,21 @@ class Job(Aggregate):
         """Be ended by somebody, started or not. Raises JobIsFinalError."""
         self.must_not_be_final()
         self.trigger_event(Job.Cancelled, timestamp=at, ended_at=ended_at, reason=reason)
+
+    def stop(self, at: datetime) -> None:
+        """Be stopped by hand in the fetch stage: cancelled, and with it discarded. Raises JobCannotBeStoppedError."""
+        if self.state is not State.RUNNING or self.stage != STOPPABLE_STAGE:
+            stage = "no stage" if self.stage is None else f"the stage {self.stage}"
+            raise JobCannotBeStoppedError(
+                f"Job {self.job_id} is {self.state} in {stage}; only a job that runs in the stage {STOPPABLE_STAGE}"
+                " can be stopped.",
+                job_id=self.job_id,
+                state=str(self.state),
+                stage=self.stage,
+            )
+        self.trigger_event(Job.Cancelled, timestamp=at, reason=STOPPED)
+        # The one way from one final state to another, and both stand in the history.
+        self.trigger_event(Job.Discarded, timestamp=at, reason=STOPPED)
 
     def discard(
         self, at: datetime, reason: str, because_of_job_id: int | None = None, ended_at: datetime | None = None

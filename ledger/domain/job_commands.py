@@ -173,6 +173,17 @@ class CancelJob(BreakJob):
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
+class StopJob(BreakJob):
+    """Somebody stops the job while it runs in the fetch stage: it is cancelled and discarded."""
+
+    capability: ClassVar[str] = "jobs.stop"
+
+    def change(self, unit: UnitOfWork, job: Job) -> None:
+        """Stop it."""
+        job.stop(unit.now)
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
 class JudgeOverdueJob(BreakJob):
     """The ledger's own watch found the job overdue: it goes stale, or is discarded because it never started.
 

@@ -7,6 +7,7 @@ is joined in one go; bytes are sent as one piece, with where each begins and how
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import date
 from itertools import accumulate
 from typing import Any, TypeAlias
 
@@ -14,8 +15,8 @@ from typing import Any, TypeAlias
 Packed: TypeAlias = tuple[bytes, str, str]
 
 
-def plain_array(values: Iterable[int | str]) -> str:
-    """The literal of an array of integers, or of words of letters, digits, ``-``, ``_`` and ``.``, which need no quotes.
+def plain_array(values: Iterable[int | str | date]) -> str:
+    """The literal of an array of integers, of days, or of words of letters, digits, ``-``, ``_`` and ``.``, which need no quotes.
 
     A statement takes it as ``$1::text::integer[]``: the parameter is text, cast by Postgres.
     """

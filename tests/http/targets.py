@@ -1,4 +1,4 @@
-"""Every route of the application as something to send requests to, so that a new one is tested without being named."""
+"""Every route of the native API as something to send requests to, so that a new one is tested without being named."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 
 from jobledger.http.app import make_app
+from jobledger.http.native.dialect import PREFIX
 from jobledger.http.native.job_members import REGISTRATION, TRANSITIONS
 from jobledger.http.native.principals import (
     CHANGE,
@@ -51,8 +52,6 @@ MEMBERS: dict[str, Mapping[str, Any]] = {
     "/ledger/v1/{org}/tokens": NEW_TOKEN,
     "/ledger/v1/{org}/tokens/{token_id}/revoke": REASON,
 }
-# What answers operators, outside the orgs, has tests of its own.
-OPERATIONS = {"/healthz", "/readyz", "/metrics"}
 COMMAND = {"command": "heartbeat", "id": 1}
 
 
@@ -114,7 +113,7 @@ def all_targets() -> list[Target]:
         if route.method == "HEAD" or route.resource is None:
             continue
         pattern = route.resource.canonical
-        if pattern in OPERATIONS:
+        if not pattern.startswith(PREFIX):
             continue
         values_of = {**VALUES, "verb": VERBS_BELOW.get(pattern.removesuffix("/{verb}"), [])}
         names = [name for name in values_of if f"{{{name}}}" in pattern]

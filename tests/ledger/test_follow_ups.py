@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from jobledger.ledger.domain.command import Command
 from jobledger.ledger.domain.job import State
-from jobledger.ledger.domain.job_commands import CancelJob, FailJob, JudgeOverdueJob, StartJob
+from jobledger.ledger.domain.job_commands import CancelJob, FailJob, JudgeOverdueJob, StartJob, StopJob
 from jobledger.ledger.store.ledger import Ledger, ledger_itself
 from tests.world import (
     ALICE,
@@ -147,7 +147,9 @@ def forests(draw: st.DrawFn) -> tuple[list[int | None], list[bool], list[tuple[s
     preceding: list[int | None] = [None]
     preceding += [draw(st.none() | st.integers(0, n - 1)) for n in range(1, size)]
     running = [draw(st.booleans()) for _ in range(size)]
-    breaking = draw(st.lists(st.tuples(st.sampled_from(["fail", "cancel"]), st.integers(0, size - 1)), max_size=4))
+    breaking = draw(
+        st.lists(st.tuples(st.sampled_from(["fail", "cancel", "stop"]), st.integers(0, size - 1)), max_size=4)
+    )
     return preceding, running, breaking
 
 
@@ -164,8 +166,8 @@ async def test_exactly_the_scheduled_jobs_behind_a_broken_one_are_discarded(
     commands: list[Command] = [
         registration(caller=caller, preceding_job_id=None if it is None else it + 1) for it in preceding
     ]
-    commands += [StartJob(caller=caller, job_id=n + 1) for n, runs in enumerate(running) if runs]
-    kinds: dict[str, Any] = {"fail": FailJob, "cancel": CancelJob}
+    commands += [StartJob(caller=caller, job_id=n + 1, stage="fetch") for n, runs in enumerate(running) if runs]
+    kinds: dict[str, Any] = {"fail": FailJob, "cancel": CancelJob, "stop": StopJob}
     commands += [kinds[kind](caller=caller, job_id=n + 1) for kind, n in breaking]
 
     if is_at_once:
@@ -184,6 +186,8 @@ def _expected(preceding: list[int | None], running: list[bool], breaking: list[t
             states[broken] = State.FAILED
         elif kind == "cancel" and states[broken] in (State.RUNNING, State.SCHEDULED):
             states[broken] = State.CANCELLED
+        elif kind == "stop" and states[broken] is State.RUNNING:
+            states[broken] = State.DISCARDED
         else:
             continue
         fallen = {broken}

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from jobledger.ledger.domain.aggregate import Aggregate, event_from_data
 from jobledger.ledger.domain.event_types import read_event
 from jobledger.ledger.domain.job import FINAL_STATES, LARGEST_JOB_ID, Job, State, job_id_of, job_stream
-from jobledger.ledger.errors import ConflictError, JobIsFinalError, JobIsNotRunningError
+from jobledger.ledger.errors import ConflictError, JobCannotBeStoppedError, JobIsFinalError, JobIsNotRunningError
 
 NOW = datetime(2026, 11, 21, 22, 34, 5, 123456, tzinfo=UTC)
 LATER = NOW + timedelta(seconds=1)
@@ -23,26 +23,31 @@ Transition = Callable[[Job], None]
 TRANSITIONS: dict[str, Transition] = {
     "start": lambda job: job.start(LATER, "copying"),
     "enter_stage": lambda job: job.enter_stage(LATER, "verifying"),
+    "enter_fetch": lambda job: job.enter_stage(LATER, "fetch"),
     "enter_same_stage": lambda job: job.enter_stage(LATER, job.stage or ""),
     "report_progress": lambda job: job.report_progress(LATER, 0.5, {f"at {job.version}": 7}, "half"),
     "give_sign_of_life": lambda job: job.give_sign_of_life(LATER),
     "succeed": lambda job: job.succeed(LATER, message="well"),
     "fail": lambda job: job.fail(LATER, error="no route"),
     "cancel": lambda job: job.cancel(LATER, reason="not needed"),
+    "stop": lambda job: job.stop(LATER),
     "discard": lambda job: job.discard(LATER, "never"),
     "go_stale": lambda job: job.go_stale(LATER, NOW),
 }
-FINAL, NOT_RUNNING = JobIsFinalError, JobIsNotRunningError
+FINAL, NOT_RUNNING, NOT_STOPPABLE = JobIsFinalError, JobIsNotRunningError, JobCannotBeStoppedError
 # What each transition records in SCHEDULED, RUNNING and STALE, or why it is refused. In a final state all are refused.
+# (A job is stopped in the stage fetch alone, in which none of these is.)
 TRUTH: dict[str, tuple[Any, Any, Any]] = {
     "start": (["job.started"], [], ["job.resumed"]),
     "enter_stage": (NOT_RUNNING, ["job.stage_entered"], ["job.resumed", "job.stage_entered"]),
+    "enter_fetch": (NOT_RUNNING, ["job.stage_entered"], ["job.resumed", "job.stage_entered"]),
     "enter_same_stage": (NOT_RUNNING, [], ["job.resumed"]),
     "report_progress": (NOT_RUNNING, ["job.progressed"], ["job.resumed", "job.progressed"]),
     "give_sign_of_life": (NOT_RUNNING, [], ["job.resumed"]),
     "succeed": (NOT_RUNNING, ["job.succeeded"], ["job.succeeded"]),
     "fail": (NOT_RUNNING, ["job.failed"], ["job.failed"]),
     "cancel": (["job.cancelled"], ["job.cancelled"], ["job.cancelled"]),
+    "stop": (NOT_STOPPABLE, NOT_STOPPABLE, NOT_STOPPABLE),
     "discard": (["job.discarded"], ["job.discarded"], ["job.discarded"]),
     "go_stale": (NOT_RUNNING, ["job.went_stale"], []),
 }
@@ -95,7 +100,11 @@ def test_a_transition_in_a_state(state: State, name: str) -> None:
     job = job_in(state)
     before = members(job)
     expected = (
-        FINAL if state in FINAL_STATES else TRUTH[name][[State.SCHEDULED, State.RUNNING, State.STALE].index(state)]
+        NOT_STOPPABLE
+        if name == "stop"
+        else FINAL
+        if state in FINAL_STATES
+        else TRUTH[name][[State.SCHEDULED, State.RUNNING, State.STALE].index(state)]
     )
 
     if isinstance(expected, list):
@@ -121,6 +130,33 @@ def test_a_final_job_says_when_and_why_it_ended(state: State) -> None:
     assert job.ended_at == LATER
     assert job.due_at is None
     assert job.reason == {State.FAILED: "no route", State.CANCELLED: "not needed", State.DISCARDED: "never"}.get(state)
+
+
+@pytest.mark.parametrize("state", State)
+def test_a_job_is_stopped_only_while_it_runs_in_the_stage_fetch(state: State) -> None:
+    """It is cancelled, which the history shows, and ends discarded; a final job never does."""
+    job = registered(stage="fetch")
+    for name in WAYS[state]:
+        if name == "start":
+            job.start(LATER, "fetch")
+        else:
+            TRANSITIONS[name](job)
+    job.settle()
+    before = members(job)
+
+    if state is State.RUNNING:
+        job.stop(LATER)
+        events: Any = job.pending_events
+        assert [(it.type_name, it.data) for it in events] == [
+            ("job.cancelled", {"reason": "cancelled manually"}),
+            ("job.discarded", {"reason": "cancelled manually"}),
+        ]
+        assert (job.state, job.reason, job.ended_at) == (State.DISCARDED, "cancelled manually", LATER)
+    else:
+        with pytest.raises(JobCannotBeStoppedError) as refusal:
+            job.stop(LATER)
+        assert refusal.value.facts == {"job_id": 42, "state": state, "stage": "fetch"}
+        assert members(job) == before
 
 
 def test_a_reported_time_goes_before_that_of_recording() -> None:

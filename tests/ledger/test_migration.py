@@ -7,6 +7,7 @@ import os
 import pwd
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 from uuid import UUID
@@ -22,7 +23,7 @@ from jobledger.ledger.store.ledger import Ledger
 from jobledger.ledger.store.migration import Migration, SchemaError, check_schema, known_migrations, migrate
 from tests.auditor import audit
 from tests.cluster import fresh_database, running_cluster, session, url_of
-from tests.world import ORG, fail, register, register_chain, serving
+from tests.world import ORG, fail, register, register_chain, register_running, serving, start
 
 SYSTEM_BINARIES = Path("/usr/lib/postgresql/15/bin")
 BINARIES = {18: binaries_folder(), 16: binaries_folder().parents[1] / "pginstall" / "bin", 15: SYSTEM_BINARIES}
@@ -130,6 +131,32 @@ async def test_a_migration_that_fails_leaves_nothing(unaudited_url: str, monkeyp
 
     monkeypatch.setattr(migration, "known_migrations", lambda: [*known, good, mended])
     assert await migrate(unaudited_url) == ["0099_bad"]
+
+
+WITHOUT_BEGINS = """
+DROP TABLE job_count;
+ALTER TABLE job DROP COLUMN begins_at;
+UPDATE ledger_head SET projections = jsonb_set(projections, '{jobs,fold}', '1');
+DELETE FROM schema_migration WHERE name >= '0006';
+"""
+
+
+async def test_jobs_of_an_earlier_release_are_known_by_when_they_begin(empty_url: str) -> None:
+    """Their rows and counts come out as those of a fold of all events, which is what the audit compares."""
+    await migrate(empty_url)
+    async with serving(empty_url) as ledger:
+        await ledger.create_org(ORG)
+        await register(ledger, scheduled_at=datetime(2022, 10, 31, 23, tzinfo=UTC))
+        await register_running(ledger)
+        await register(ledger)
+    async with session(empty_url) as owner:
+        await owner.execute(WITHOUT_BEGINS)
+
+    assert await migrate(empty_url) == ["0006_job_begins"]
+
+    async with serving(empty_url) as ledger:
+        await ledger.execute(start(1))
+    await audit(empty_url)
 
 
 async def test_an_old_postgres_is_refused(empty_url: str, monkeypatch: pytest.MonkeyPatch) -> None:

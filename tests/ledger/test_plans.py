@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any
 
@@ -15,6 +15,7 @@ from jobledger.ledger.store.columns import packed, plain_array
 from jobledger.ledger.store.database import READER_SETTINGS, WRITER_SETTINGS, connect
 from jobledger.ledger.store.ledger import Ledger
 from jobledger.ledger.store.statement import ledger_statement, statement
+from jobledger.projections.numbered_jobs import Span, parts_of
 from tests.cluster import session
 from tests.world import ORG, ids, registration, spec
 
@@ -29,7 +30,7 @@ STATEMENTS: dict[str, tuple[str, list[Any]]] = {
         "jobledger.projections",
         [
             *(ORG, 1, plain_array(ASKED), plain_array([9] * len(ASKED)), plain_array(["RUNNING"] * len(ASKED))),
-            *([NOW] * len(ASKED), [], [], *packed([b"{}"] * len(ASKED))),
+            *([NOW] * len(ASKED), [], [], [NOW] * len(ASKED), *packed([b"{}"] * len(ASKED))),
         ],
     ),
     "load_jobs": ("jobledger.projections", [ORG, 1, ASKED]),
@@ -80,8 +81,11 @@ MANY = """
 INSERT INTO event (org, position, stream, version, type, recorded_at, header)
 SELECT 'large', n, 'job-' || n / 5, 1 + n % 5, 'job.progressed', to_timestamp(n), '' FROM generate_series(0, 59999) AS n;
 INSERT INTO content (org, position, body) SELECT 'large', n, '' FROM generate_series(0, 59999) AS n;
-INSERT INTO job (org, gen, id, version, state, type, domain, preceding_job_id, q, registration, course)
-SELECT 'large', 1, n, 5, 'SCHEDULED', 'copy', 'Global', nullif(n - 1, 0), 'q', '{}', '{}' FROM generate_series(1, 10000) AS n;
+INSERT INTO job (org, gen, id, version, state, type, domain, preceding_job_id, datastream_id, begins_at, q, registration, course)
+SELECT 'large', 1, n, 5, 'SCHEDULED', 'copy', 'Global', nullif(n - 1, 0), n % 9, '2026-01-01'::timestamptz + n * interval '1 min',
+       'q', '{}', '{}' FROM generate_series(1, 10000) AS n;
+INSERT INTO job_count (org, gen, day, domain, block, jobs)
+SELECT 'large', 1, begins_at::date, domain, id >> 12, count(*) FROM job WHERE org = 'large' GROUP BY 1, 2, 3, 4, 5;
 INSERT INTO idempotency (org, principal, key, request_hash, answer, recorded_at)
 SELECT 'large', 'principal-1', n, '', '', to_timestamp(n) FROM generate_series(1, 10000) AS n;
 """
@@ -121,9 +125,13 @@ async def test_a_credential_is_looked_up_by_its_index(
 
 
 NONE = (None,) * 15
+NOON_TO_NOON = Span(NOW + timedelta(hours=12), NOW + timedelta(days=9, hours=12))
 READ: dict[str, tuple[str, list[Any]]] = {
     "load_jobs": STATEMENTS["load_jobs"],
     "get_job": ("jobledger.projections", [ORG, 1, None]),
+    "numbered_jobs": ("jobledger.projections", [ORG, "RUNNING", None, None, None, None, None, False, 1, 0, 20]),
+    "jobs_in_time": ("jobledger.projections", [ORG, *NOON_TO_NOON, *parts_of(NOON_TO_NOON), None, 1, 0, 20, 0]),
+    "last_job_of_datastream": ("jobledger.projections", [ORG, "7", None]),
     "list_jobs": ("jobledger.projections", [ORG, 1, 20, *NONE]),
     "overdue_jobs": ("jobledger.projections", [100, []]),
     "stream_after": STATEMENTS["stream_after"],
@@ -157,7 +165,7 @@ async def test_a_reader_finds_what_it_asks_for_beside_an_org_that_is_far_larger(
         plans[name] = "\n".join(it[0] for it in await reader.fetch(explain, *arguments))
     await reader.close()
     async with session(database_url) as owner:
-        for table in ("event", "content", "job", "idempotency"):
+        for table in ("event", "content", "job", "job_count", "idempotency"):
             await owner.execute(f"DELETE FROM {table} WHERE org = 'large'")
 
     for plan in plans.values():

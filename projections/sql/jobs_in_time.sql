@@ -1,0 +1,74 @@
+-- A numbered page of the jobs that begin in a time, by id, and how many these are. Whole days are counted by blocks of ids
+-- without looking at a job, the rest of the time by its index. Few jobs are then sorted; of many only the blocks are read that
+-- the page lies in, by their key: what the planner thinks of the time must not matter.
+--   $1 org text    $2 from timestamptz    $3 to timestamptz    $4 the first whole day date    $5 the day after the last date
+--   $6/$7 the time before the whole days timestamptz    $8/$9 the time after them    $10 domains text[] or null for all
+--   $11 direction integer, 1 or -1    $12 offset bigint    $13 limit integer
+--   $14 how many jobs are few bigint
+-- From is included, to is not; of no whole days, or no time before or after them, from equals to.
+-- Returns count, id, registration, course; one row with no id where the page is empty.
+WITH live AS MATERIALIZED (
+  SELECT (projections -> 'jobs' ->> 'gen')::integer AS gen FROM ledger_head WHERE org = (SELECT $1::text)
+), counted AS MATERIALIZED (
+  SELECT block, sum(jobs)::bigint AS jobs
+    FROM (SELECT block, jobs
+            FROM job_count
+           WHERE org = (SELECT $1::text) AND gen = (SELECT gen FROM live)
+             AND day >= $4::date AND day < $5::date
+             AND ($10::text[] IS NULL OR domain = ANY ($10::text[]))
+          UNION ALL
+          SELECT id >> 12, 1
+            FROM job
+           WHERE org = (SELECT $1::text) AND gen = (SELECT gen FROM live)
+             AND begins_at >= $6::timestamptz AND begins_at < $7::timestamptz
+             AND ($10::text[] IS NULL OR domain = ANY ($10::text[]))
+          UNION ALL
+          SELECT id >> 12, 1
+            FROM job
+           WHERE org = (SELECT $1::text) AND gen = (SELECT gen FROM live)
+             AND begins_at >= $8::timestamptz AND begins_at < $9::timestamptz
+             AND ($10::text[] IS NULL OR domain = ANY ($10::text[]))) AS part
+   GROUP BY block
+), placed AS (
+  SELECT block, jobs, sum(jobs) OVER (ORDER BY block * $11::integer) - jobs AS jobs_before FROM counted WHERE jobs > 0
+)
+SELECT total.count, page.id, page.registration, page.course
+  FROM (SELECT coalesce(sum(jobs), 0)::bigint AS count FROM counted) AS total
+  LEFT JOIN LATERAL (
+       SELECT job.id, job.registration, job.course
+         FROM ((SELECT id
+                 FROM job
+                WHERE total.count <= $14::bigint
+                  AND org = (SELECT $1::text) AND gen = (SELECT gen FROM live)
+                  AND begins_at >= $2::timestamptz AND begins_at < $3::timestamptz
+                  AND ($10::text[] IS NULL OR domain = ANY ($10::text[]))
+                ORDER BY id * $11::integer
+               OFFSET $12::bigint
+                LIMIT $13::integer)
+               UNION ALL
+               (SELECT found.id
+                 FROM placed
+                CROSS JOIN LATERAL (
+                      SELECT id
+                        FROM (SELECT id, begins_at, domain
+                                FROM job
+                               WHERE org = (SELECT $1::text) AND gen = (SELECT gen FROM live)
+                                 AND id BETWEEN placed.block << 12 AND (placed.block << 12) + 4095
+                              OFFSET 0) AS block
+                       WHERE begins_at >= $2::timestamptz AND begins_at < $3::timestamptz
+                         AND ($10::text[] IS NULL OR domain = ANY ($10::text[]))
+                       ORDER BY id * $11::integer
+                      OFFSET greatest($12::bigint - placed.jobs_before, 0)
+                       LIMIT $13::integer) AS found
+                WHERE total.count > $14::bigint
+                  AND placed.jobs_before < $12::bigint + $13::integer
+                  AND placed.jobs_before + placed.jobs > $12::bigint
+                ORDER BY found.id * $11::integer
+                LIMIT $13::integer)) AS wanted
+        CROSS JOIN LATERAL (
+              SELECT id, registration, course
+                FROM job
+               WHERE org = (SELECT $1::text) AND gen = (SELECT gen FROM live) AND id = wanted.id
+              OFFSET 0) AS job) AS page
+    ON true
+ ORDER BY page.id * $11::integer;
