@@ -1,6 +1,7 @@
 -- A numbered page of the jobs that begin in a time, by id, and how many these are. Whole days are counted by blocks of ids
 -- without looking at a job, the rest of the time by its index. Few jobs are then sorted; of many only the blocks are read that
 -- the page lies in, by their key: what the planner thinks of the time must not matter.
+-- Each ORDER BY begins_at, id is there for it to take that index, also for an org that no statistics know yet.
 --   $1 org text    $2 from timestamptz    $3 to timestamptz    $4 the first whole day date    $5 the day after the last date
 --   $6/$7 the time before the whole days timestamptz    $8/$9 the time after them    $10 domains text[] or null for all
 --   $11 direction integer, 1 or -1    $12 offset bigint    $13 limit integer
@@ -18,16 +19,22 @@ WITH live AS MATERIALIZED (
              AND ($10::text[] IS NULL OR domain = ANY ($10::text[]))
           UNION ALL
           SELECT id >> 12, 1
-            FROM job
-           WHERE org = (SELECT $1::text) AND gen = (SELECT gen FROM live)
-             AND begins_at >= $6::timestamptz AND begins_at < $7::timestamptz
-             AND ($10::text[] IS NULL OR domain = ANY ($10::text[]))
+            FROM (SELECT id
+                    FROM job
+                   WHERE org = (SELECT $1::text) AND gen = (SELECT gen FROM live)
+                     AND begins_at >= $6::timestamptz AND begins_at < $7::timestamptz
+                     AND ($10::text[] IS NULL OR domain = ANY ($10::text[]))
+                   ORDER BY begins_at, id
+                  OFFSET 0) AS edge_before
           UNION ALL
           SELECT id >> 12, 1
-            FROM job
-           WHERE org = (SELECT $1::text) AND gen = (SELECT gen FROM live)
-             AND begins_at >= $8::timestamptz AND begins_at < $9::timestamptz
-             AND ($10::text[] IS NULL OR domain = ANY ($10::text[]))) AS part
+            FROM (SELECT id
+                    FROM job
+                   WHERE org = (SELECT $1::text) AND gen = (SELECT gen FROM live)
+                     AND begins_at >= $8::timestamptz AND begins_at < $9::timestamptz
+                     AND ($10::text[] IS NULL OR domain = ANY ($10::text[]))
+                   ORDER BY begins_at, id
+                  OFFSET 0) AS edge_after) AS part
    GROUP BY block
 ), placed AS (
   SELECT block, jobs, sum(jobs) OVER (ORDER BY block * $11::integer) - jobs AS jobs_before FROM counted WHERE jobs > 0
@@ -37,11 +44,14 @@ SELECT total.count, page.id, page.registration, page.course
   LEFT JOIN LATERAL (
        SELECT job.id, job.registration, job.course
          FROM ((SELECT id
-                 FROM job
+                 FROM (SELECT id
+                         FROM job
+                        WHERE org = (SELECT $1::text) AND gen = (SELECT gen FROM live)
+                          AND begins_at >= $2::timestamptz AND begins_at < $3::timestamptz
+                          AND ($10::text[] IS NULL OR domain = ANY ($10::text[]))
+                        ORDER BY begins_at, id
+                       OFFSET 0) AS few
                 WHERE total.count <= $14::bigint
-                  AND org = (SELECT $1::text) AND gen = (SELECT gen FROM live)
-                  AND begins_at >= $2::timestamptz AND begins_at < $3::timestamptz
-                  AND ($10::text[] IS NULL OR domain = ANY ($10::text[]))
                 ORDER BY id * $11::integer
                OFFSET $12::bigint
                 LIMIT $13::integer)
