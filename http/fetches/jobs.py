@@ -15,6 +15,7 @@ from jobledger.http.fetches.job_lists import READ_JOBS, list_page
 from jobledger.http.members import read_members
 from jobledger.http.native.jobs import path_job_id, told_of
 from jobledger.http.native.parameters import idempotency, read_parameters
+from jobledger.http.urls import public_url
 from jobledger.ledger.domain.job_commands import StopJob
 
 fetch_job_routes = web.RouteTableDef()
