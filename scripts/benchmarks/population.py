@@ -153,7 +153,7 @@ async def grown_org(bed: Bed, kind: str, jobs: int) -> Caller:
             orjson.dumps({**head.numbers, **last["numbers"]}).decode(),
         )
         # As the database itself would by and by.
-        for table in ("event", "content", "job"):
+        for table in ("event", "content", "job", "job_count"):
             await connection.execute(f"VACUUM (ANALYZE) {table}")
         await connection.execute("CHECKPOINT")
     finally:

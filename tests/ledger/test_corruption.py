@@ -130,7 +130,17 @@ async def test_a_header_that_was_altered_is_noticed_by_whoever_knew_it(tampered:
 class Backup:
     """The tables of one moment, to go back to."""
 
-    TABLES = ("ledger_head", "event", "content", "job", "principal", "idempotency", "credential", "heartbeat")
+    TABLES = (
+        "ledger_head",
+        "event",
+        "content",
+        "job",
+        "job_count",
+        "principal",
+        "idempotency",
+        "credential",
+        "heartbeat",
+    )
 
     def __init__(self, owner: Owner) -> None:
         self.owner = owner

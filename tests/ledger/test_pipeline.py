@@ -149,7 +149,7 @@ async def test_rows_go_to_the_generation_that_is_live_when_they_are_written(ledg
     """A rebuild that ends makes another one live, without an event."""
     await register(ledger)
     async with session(database_url) as owner:
-        await owner.execute("UPDATE job SET gen = 2")
+        await owner.execute("UPDATE job SET gen = 2; UPDATE job_count SET gen = 2")
         await owner.execute("UPDATE ledger_head SET projections = jsonb_set(projections, '{jobs,gen}', '2')")
 
     job_id = await register(ledger)
