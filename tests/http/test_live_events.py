@@ -328,7 +328,7 @@ async def test_a_database_that_went_back_is_told(
         await api.register()
         await stream.take(1 if is_filtered else 4)
         await owner.execute(
-            "DELETE FROM event WHERE position = 3; DELETE FROM content WHERE position = 3; DELETE FROM job;"
+            "DELETE FROM event WHERE position = 3; DELETE FROM content WHERE position = 3; DELETE FROM job; DELETE FROM job_count;"
             "UPDATE ledger_head SET size = 3, numbers = numbers - 'job',"
             " recorded_at = (SELECT recorded_at FROM event WHERE position = 2),"
             " last_leaf = sha256('\\x00' || (SELECT header FROM event WHERE position = 2))"
