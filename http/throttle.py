@@ -23,7 +23,7 @@ class Throttle:
         self._until: OrderedDict[Hashable, float] = OrderedDict()
 
     def wait_s(self, whom: Hashable) -> float:
-        """In how many seconds the next attempt may be made; 0 for now."""
+        """In how many seconds the next attempt may be made; 0 where it may be at once."""
         return max(0.0, self._until.get(whom, 0.0) - monotonic() - (self._burst - 1) * self._interval_s)
 
     def count(self, whom: Hashable) -> None:

@@ -167,3 +167,28 @@ class Place:
             line = process.stdout.readline()
             server.password_path = Path(line.removeprefix("The password of admin lies in ").strip())
         return server
+
+
+def make_certificate(folder: Path, name: str) -> None:
+    """A certificate for 127.0.0.1 that signs itself, and its key."""
+    subject = f"/CN={name}"
+    subprocess.run(
+        [
+            *(
+                "openssl",
+                "req",
+                "-x509",
+                "-newkey",
+                "ec",
+                "-pkeyopt",
+                "ec_paramgen_curve:P-256",
+                "-nodes",
+                "-days",
+                "1",
+            ),
+            *("-subj", subject, "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", folder / "key"),
+            *("-out", folder / "cert"),
+        ],
+        check=True,
+        capture_output=True,
+    )

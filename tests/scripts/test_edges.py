@@ -18,36 +18,11 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families as parse
 
-from tests.scripts.place import PATIENCE_S, Place, Server, children, eventually, is_running
+from tests.scripts.place import PATIENCE_S, Place, Server, children, eventually, is_running, make_certificate
 
 pytestmark = pytest.mark.slow
 
 JOB = {"type": "copy", "name": "nightly"}
-
-
-def make_certificate(folder: Path, name: str) -> None:
-    """A certificate for 127.0.0.1 that signs itself, and its key."""
-    subject = f"/CN={name}"
-    subprocess.run(
-        [
-            *(
-                "openssl",
-                "req",
-                "-x509",
-                "-newkey",
-                "ec",
-                "-pkeyopt",
-                "ec_paramgen_curve:P-256",
-                "-nodes",
-                "-days",
-                "1",
-            ),
-            *("-subj", subject, "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", folder / "key"),
-            *("-out", folder / "cert"),
-        ],
-        check=True,
-        capture_output=True,
-    )
 
 
 @contextmanager

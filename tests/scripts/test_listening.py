@@ -11,7 +11,7 @@ import pytest
 from jobledger.scripts.failure import FailedError
 from jobledger.scripts.listening import load_certificate, tls_context
 from jobledger.scripts.serving import _allow_connections
-from tests.scripts.test_edges import make_certificate
+from tests.scripts.place import make_certificate
 
 INFINITE = resource.RLIM_INFINITY
 

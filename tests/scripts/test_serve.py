@@ -6,6 +6,7 @@ import asyncio
 import functools
 import json
 import os
+import shutil
 import signal
 import socket
 import stat
@@ -19,7 +20,7 @@ import pytest
 
 from jobledger.ledger.postgres.embedded import running_url
 from tests.auditor import audit
-from tests.scripts.place import Place, children, eventually, is_running
+from tests.scripts.place import Place, children, eventually, is_running, make_certificate
 
 pytestmark = pytest.mark.slow
 
@@ -289,26 +290,9 @@ def test_a_data_path_too_long_for_a_socket_is_refused(parent: Path) -> None:
 
 def test_a_server_on_tls(place: Place, parent: Path) -> None:
     """With a certificate any host may be served."""
-    made = subprocess.run(
-        [
-            *(
-                "openssl",
-                "req",
-                "-x509",
-                "-newkey",
-                "ec",
-                "-pkeyopt",
-                "ec_paramgen_curve:P-256",
-                "-nodes",
-                "-days",
-                "1",
-            ),
-            *("-subj", "/CN=localhost", "-keyout", parent / "key", "-out", parent / "cert"),
-        ],
-        capture_output=True,
-    )
-    if made.returncode != 0:
+    if shutil.which("openssl") is None:
         pytest.skip("there is no openssl to make a certificate")
+    make_certificate(parent, "localhost")
     place.environment |= {"JOBLEDGER_TLS_CERT": str(parent / "cert"), "JOBLEDGER_TLS_KEY": str(parent / "key")}
 
     process = place.spawn(
