@@ -36,17 +36,23 @@ class SetPassword(PrincipalCommand):
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
-class SetOwnPassword(PrincipalCommand):
-    """Change one's own password, having shown it: *shown* is the id of its credential."""
+class OwnCommand(PrincipalCommand):
+    """What a principal does to itself, having shown its password: *shown* is the id of its credential."""
 
     capability: ClassVar[str] = LOGGED_IN
-    credential: UUID
-    password_hash: str
     shown: str
 
     def found_principal(self, unit: UnitOfWork) -> Principal:
-        """Raises NotAllowedError where it was another, or was changed meanwhile."""
+        """Raises NotAllowedError where it was another, or was changed, or the principal disabled, meanwhile."""
         return must_be_shown(unit, self.caller.principal, self.shown)
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class SetOwnPassword(OwnCommand):
+    """Change one's own password."""
+
+    credential: UUID
+    password_hash: str
 
     def change(self, unit: UnitOfWork, principal: Principal) -> dict[str, Any]:
         """The new one takes its place."""
@@ -95,20 +101,14 @@ class IssueToken(PrincipalCommand):
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
-class LogIn(PrincipalCommand):
-    """Issue the token of a login to a principal that has shown its password: *shown* is the id of its credential.
+class LogIn(OwnCommand):
+    """Issue the token of a login.
 
     It lasts 12 hours; of more than 20 that are alive the oldest is revoked.
     """
 
-    capability: ClassVar[str] = LOGGED_IN
     credential: UUID
     token_hash: bytes
-    shown: str
-
-    def found_principal(self, unit: UnitOfWork) -> Principal:
-        """Raises NotAllowedError where the password was changed, or the principal disabled, meanwhile."""
-        return must_be_shown(unit, self.caller.principal, self.shown)
 
     def change(self, unit: UnitOfWork, principal: Principal) -> dict[str, Any]:
         """See the class."""

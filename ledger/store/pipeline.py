@@ -303,7 +303,10 @@ class Pipeline:
         flight, self._under_way = self._under_way, None
         self._queue.arrival.set()
         error = None if task.cancelled() else task.exception()
-        if flight is None or task.cancelled():
+        if flight is None:
+            return
+        if task.cancelled():
+            refuse_all(flight.waiting, OutcomeUnknownError("The server stopped while this was being committed."))
             return
         if error is None:
             if flight.batch.event_count:
