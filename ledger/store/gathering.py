@@ -33,22 +33,30 @@ class Gathering(Generic[Key, Answer]):
             if len(self._asking) < MOST_AT_ONCE:
                 task = asyncio.create_task(self._go_on())
                 self._asking.add(task)
-                task.add_done_callback(self._asking.discard)
         # Others may wait for the same one.
         return await asyncio.shield(waiting)
 
     async def _go_on(self) -> None:
-        while self._waiting:
-            keys = list(self._waiting)[:MOST_KEYS]
-            waiting = {key: self._waiting.pop(key) for key in keys}
-            try:
-                answers = await self._ask(keys)
-            except BaseException as error:
-                for one in waiting.values():
-                    one.set_exception(error if isinstance(error, Exception) else asyncio.CancelledError())
-                    one.exception()  # is looked at here, should nobody be left to look
-                if not isinstance(error, Exception):
-                    raise
-            else:
-                for key, one in waiting.items():
-                    one.set_result(answers.get(key))
+        try:
+            while self._waiting:
+                await self._ask_about_some()
+        finally:
+            # Here and not when the task is done, which is a moment later: who asks in between would wait for nobody.
+            task = asyncio.current_task()
+            assert task is not None
+            self._asking.discard(task)
+
+    async def _ask_about_some(self) -> None:
+        keys = list(self._waiting)[:MOST_KEYS]
+        waiting = {key: self._waiting.pop(key) for key in keys}
+        try:
+            answers = await self._ask(keys)
+        except BaseException as error:
+            for one in waiting.values():
+                one.set_exception(error if isinstance(error, Exception) else asyncio.CancelledError())
+                one.exception()  # is looked at here, should nobody be left to look
+            if not isinstance(error, Exception):
+                raise
+        else:
+            for key, one in waiting.items():
+                one.set_result(answers.get(key))

@@ -1,7 +1,7 @@
 """Questions put to the database together."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import pytest
 
@@ -15,10 +15,14 @@ class Oracle:
         self.asked: list[list[int]] = []
         self.may_answer = asyncio.Event()
         self.error: Exception | None = None
+        self.at_end: Callable[[], object] | None = None
 
     async def ask(self, keys: Sequence[int]) -> Mapping[int, str]:
         self.asked.append(list(keys))
         await self.may_answer.wait()
+        if self.at_end is not None:
+            at_end, self.at_end = self.at_end, None
+            at_end()
         if self.error is not None:
             raise self.error
         return {key: f"{key}" for key in keys if key % 2 == 0}
@@ -55,6 +59,21 @@ async def test_no_answer_is_older_than_its_question() -> None:
 
     assert await asyncio.gather(*asking) == ["2"] * len(asking)
     assert oracle.asked == [[2]] * (MOST_AT_ONCE + 1)
+
+
+async def test_who_asks_at_the_moment_when_the_last_answer_is_given_is_answered_too() -> None:
+    oracle = Oracle()
+    gathering = Gathering(oracle.ask)
+    asking = []
+    for key in range(MOST_AT_ONCE):
+        asking.append(asyncio.create_task(gathering.answer(key)))
+        await settled()
+    oracle.at_end = lambda: asking.append(asyncio.create_task(gathering.answer(8)))
+    oracle.may_answer.set()
+    await settled()
+
+    async with asyncio.timeout(5):
+        assert (await asyncio.gather(*asking))[-1] == "8"
 
 
 async def test_many_keys_go_in_several_statements() -> None:
