@@ -24,6 +24,7 @@ from jobledger.http.context import (
     JOBS,
     LEDGER,
     NUMBERED_JOBS,
+    OWNER,
     PRINCIPALS,
     READING_XML,
     REQUEST_ID,
@@ -109,7 +110,8 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
     """Give the request its id and its dialect, and turn whatever it fails with into the dialect's document."""
     request[REQUEST_ID] = str(uuid4())
     dialects = request.app[DIALECTS]
-    request[DIALECT] = dialects.owner(request.path) or dialects.first
+    owner = request[OWNER] = dialects.owner(request.path)
+    request[DIALECT] = owner or dialects.first
     try:
         return await handler(request)
     except Exception as error:
@@ -148,7 +150,7 @@ def answer_to(error: BaseException, request: web.Request) -> web.Response:
 @web.middleware
 async def authenticate(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Let only callers of the path's org in: 401 without valid credentials, whether the org exists or not, else 404."""
-    dialect = request.app[DIALECTS].owner(request.path)
+    dialect = request[OWNER]
     if dialect is None or request.path in dialect.open_paths:
         return await handler(request)
     org = dialect.org(request)
@@ -168,7 +170,7 @@ async def authenticate(request: web.Request, handler: Handler) -> web.StreamResp
 @web.middleware
 async def negotiate(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Find the form of the answer before anything is done: a request whose answer could not be given changes nothing."""
-    if request.match_info.http_exception is None and request.app[DIALECTS].owner(request.path) is not None:
+    if request.match_info.http_exception is None and request[OWNER] is not None:
         forms = forms_of(request.match_info.handler) or request[DIALECT].forms
         request[FORM] = form_of_answer(request, forms)
     return await handler(request)

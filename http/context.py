@@ -29,7 +29,9 @@ DIALECTS = web.AppKey("dialects", Dialects)
 
 CALLER = web.RequestKey("caller", Caller)
 REQUEST_ID = web.RequestKey("request_id", str)
-# Whose path it is; of nobody's path, the first dialect.
+# Whose path it is, None for nobody's.
+OWNER: web.RequestKey[Dialect | None] = web.RequestKey("owner", Dialect)
+# The same; of nobody's path, the first dialect.
 DIALECT = web.RequestKey("dialect", Dialect)
 # What the answer is to be written in.
 FORM = web.RequestKey("form", Form)

@@ -86,6 +86,7 @@ class Metrics:
             buckets=REQUEST_SECONDS,
             registry=registry,
         )
+        self._series: dict[tuple[str, str, str, int], tuple[Counter, Histogram]] = {}
         self._login_failures = Counter(
             "jobledger_login_failures", "Requests that showed credentials and were answered 401.", registry=registry
         )
@@ -101,8 +102,16 @@ class Metrics:
 
     def answered(self, dialect: str, method: str, route: str, status: int, took_s: float) -> None:
         """A request was answered; *route* is its template."""
-        self._requests.labels(dialect, method, route, str(status)).inc()
-        self._request_seconds.labels(dialect).observe(took_s)
+        key = (dialect, method, route, status)
+        series = self._series.get(key)
+        if series is None:
+            # There are few: a route is a template, a method a known one.
+            series = self._series[key] = (
+                self._requests.labels(dialect, method, route, str(status)),
+                self._request_seconds.labels(dialect),
+            )
+        series[0].inc()
+        series[1].observe(took_s)
 
     def login_failed(self) -> None:
         """Somebody showed credentials that are not valid."""

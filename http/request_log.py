@@ -20,7 +20,7 @@ import orjson
 from aiohttp import web
 from aiohttp.abc import AbstractAccessLogger
 
-from jobledger.http.context import CALLER, DIALECTS, REQUEST_ID
+from jobledger.http.context import CALLER, OWNER, REQUEST_ID
 from jobledger.http.metrics import Metrics
 from jobledger.http.urls import Edge, client_address
 
@@ -73,7 +73,7 @@ class RequestLog(AbstractAccessLogger):
         method = request.method if request.method in METHODS else "other"
         if status == 401 and ("Authorization" in request.headers or "token" in request.rel_url.query):
             sink.metrics.login_failed()
-        owner = request.app[DIALECTS].owner(request.path) if is_routed(request) else None
+        owner = request[OWNER] if is_routed(request) else None
         dialect = OPERATIONS.get(request.path, "other") if owner is None else owner.name
         sink.metrics.answered(dialect, method, route or "none", status, took_s)
         if sink.write is None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypeAlias
 
 from aiohttp import web
@@ -45,6 +46,7 @@ EDGE = web.AppKey("edge", Edge)
 ORIGIN = web.RequestKey("origin", str)
 
 
+@lru_cache(maxsize=1_000)  # a connection's is read for each of its requests
 def read_address(text: str) -> Address | None:
     """An address, perhaps with a port, as proxies write it; None for what is none."""
     text = text.strip()

@@ -15,6 +15,8 @@ from itertools import cycle
 from time import perf_counter
 from typing import Any, cast
 
+# An answer that is not there by then never comes.
+LONGEST_ANSWER_S = 60.0
 LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)\r\n", re.IGNORECASE)
 
 
@@ -111,7 +113,8 @@ async def load(spec: Mapping[str, Any]) -> dict[str, Any]:
             spec["port"],
         )
         connections.append(loading)
-    await asyncio.gather(*(it.closed for it in connections))
+    async with asyncio.timeout(spec["seconds"] + LONGEST_ANSWER_S):
+        await asyncio.gather(*(it.closed for it in connections))
     measured.seconds = perf_counter() - began
     return {
         "seconds": measured.seconds,
