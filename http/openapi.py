@@ -39,8 +39,8 @@ VERSION = "3.1.1"
 ABOUT = """\
 The system of record for jobs, in the words of several APIs, JSON or XML as `Accept` and `Content-Type` say.
 
-- HEAD is answered wherever GET is; another method is 405 with `Allow`. What the server fails at is 500. Both in the
-  dialect's own words.
+- HEAD is answered wherever GET is; another method is 405 with `Allow`, an `Expect` that is not known 417. What the server
+  fails at is 500. All in the dialect's own words.
 - Integers are also taken as numeric strings. In XML all values are texts; a list repeats its element, an empty one is
   absent; null is an empty element with `nil="true"`.
 - A string with a NUL, an integer beyond 64 bits and nesting deeper than 64 are refused.

@@ -138,6 +138,19 @@ def read_parameters(request: web.Request) -> dict[str, Any]:
     return read_members(given, readers)
 
 
+def read_headers(request: web.Request) -> dict[str, Any]:
+    """The headers that mean something here, None for those that are absent. Raises InvalidCommandError."""
+    given = {}
+    for name, reader in operation_of(request).headers.items():
+        values = request.headers.getall(name, [])
+        try:
+            [given[name]] = map(reader.read, values or [""])
+        except ValueError as error:
+            why = "is given more than once" if len(values) > 1 else error
+            raise InvalidCommandError(f"{name} {why}.", header=name) from None
+    return given
+
+
 def read_variable(request: web.Request, name: str) -> Any:
     """A variable of the path. NotFoundError for what can be none."""
     given = request.match_info[name]

@@ -21,7 +21,7 @@ from jobledger.http.native.event_texts import events_in_xml
 from jobledger.http.native.live import JSON_LINES, SERVER_SENT_EVENTS, live_events, shown_event
 from jobledger.http.native.parameters import DEFAULT_LIMIT, LINK, limit
 from jobledger.http.negotiation import EVENT_STREAM, JSON, NDJSON, XML, Form, gives
-from jobledger.http.operation import Parameters, operation, operation_of, permitted, read_parameters
+from jobledger.http.operation import Parameters, operation, operation_of, permitted, read_headers, read_parameters
 from jobledger.http.places import begin_stream
 from jobledger.http.schema import STRING
 from jobledger.ledger.domain.event_types import CLASS_BY_TYPE
@@ -90,13 +90,16 @@ async def get_events(request: web.Request) -> web.StreamResponse:
 
 async def event_page(request: web.Request, stream: str | None = None) -> web.StreamResponse:
     """Events of *stream*, or those that the query asks for, in the form that ``Accept`` does."""
-    wanted = read_parameters(request)
+    wanted, seen = read_parameters(request), read_headers(request)["Last-Event-ID"]
     type_name = wanted.get("type")
     capability = operation_of(request).capability or ""
     stream = stream or wanted.get("stream")
     if is_live(request[FORM], wanted):
         async with request.app[LEDGER].following.follow(
-            request[CALLER].org, live_after(request, wanted), type_name=type_name, stream=stream
+            request[CALLER].org,
+            live_after(seen if request[FORM] is EVENT_STREAM else None, wanted),
+            type_name=type_name,
+            stream=stream,
         ) as follower:
             kind = SERVER_SENT_EVENTS if request[FORM] is EVENT_STREAM else JSON_LINES
             return await live_events(request, kind, follower, most=wanted.get("limit"), capability=capability)
@@ -139,19 +142,14 @@ def is_live(form: Form, wanted: dict[str, Any]) -> bool:
     return False
 
 
-def live_after(request: web.Request, wanted: dict[str, Any]) -> int | None:
+def live_after(seen: int | None, wanted: dict[str, Any]) -> int | None:
     """The position after which a live answer begins, None for the head. Raises InvalidCommandError.
 
-    What a client of server-sent events saw last counts before ``after``: it comes back with the URL that it began with.
+    What a client of server-sent events has *seen* last counts before ``after``: it comes back with the URL that it began with.
     Without either it is the beginning, as for every other answer: who builds on the events misses none by leaving it out.
     """
-    seen = request.headers.getall("Last-Event-ID", []) if request[FORM] is EVENT_STREAM else []
-    try:
-        [last] = map(SEEN["Last-Event-ID"].read, seen or [""])
-    except ValueError:
-        raise InvalidCommandError("A Last-Event-ID is the position of an event.", header="Last-Event-ID") from None
-    if last is not None:
-        return last
+    if seen is not None:
+        return seen
     after = wanted.get("after", -1)
     return None if after == HEAD else int(after)
 
