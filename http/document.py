@@ -7,7 +7,6 @@ bits (clients and databases would round it), nesting deeper than 64.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -21,7 +20,9 @@ DEEPEST = 64
 SMALLEST_INTEGER, LARGEST_INTEGER = -(2**63), 2**64 - 1
 
 # Only where one of these stands in the text can the slower checks find anything.
-LONG_NUMBER = re.compile(rb"\d{19}")
+LONG_NUMBER = b"0" * 19
+# Every digit a 0.
+DIGITS = bytes.maketrans(b"123456789", b"000000000")
 
 
 class MalformedDocumentError(InvalidCommandError):
@@ -73,12 +74,17 @@ def parse_json(text: bytes) -> Any:
         raise MalformedDocumentError(f"This is not JSON: {error}") from error
     if text.count(b"{") + text.count(b"[") > DEEPEST:
         _must_be_shallow(document)
+    must_be_storable(text, document)
+    return document
+
+
+def must_be_storable(text: bytes, document: Any) -> None:
+    """Raise MalformedDocumentError where *text*, which was read as *document*, holds what cannot be kept."""
     if b"\\u0000" in text:
         _must_have_no_nul(document)
-    if LONG_NUMBER.search(text):
+    if LONG_NUMBER in text.translate(DIGITS):
         # orjson rounds integers beyond 64 bits to floats without a word: read again by one that does not.
         json.loads(text, parse_int=_bounded_integer)
-    return document
 
 
 def _must_be_shallow(document: Any) -> None:

@@ -24,8 +24,8 @@ from jobledger.http.document import (
     BodyTooLargeError,
     UnsupportedMediaTypeError,
     body_chunks,
-    parse_json,
 )
+from jobledger.http.large_json import read_json
 from jobledger.http.members import job_id as read_job_id
 from jobledger.http.members import read_members
 from jobledger.http.native.job_members import (
@@ -124,7 +124,7 @@ async def _read_lines(request: web.Request, reader: CommandReader, lines: asynci
                 elif text.strip():
                     try:
                         await reader.ask_standing()
-                        line.outcome = await request.app[LEDGER].enqueue(reader.command(text, line))
+                        line.outcome = await request.app[LEDGER].enqueue(await reader.command(text, line))
                     except Exception as error:
                         # Whatever it is, it is this line's alone.
                         line.error = error
@@ -195,15 +195,15 @@ class CommandReader:
         """Go on as what the caller may do by now. Raises NotLetInError where it is let in no more."""
         self._caller = await self._standing.caller()
 
-    def command(self, text: bytes, line: Line) -> Command:
+    async def command(self, text: bytes, line: Line) -> Command:
         """The command in a line. Raises InvalidCommandError."""
-        body = parse_json(text)
+        body = await read_json(text)
         if not isinstance(body, dict):
             raise InvalidCommandError("A line is an object with a member command.")
         name = line.command_name = body.pop("command", None)
         idempotency = self._idempotency(body, text, line.number)
         if name == "register":
-            return self._register(body, line, idempotency)
+            return await self._register(body, line, idempotency)
         transition = TRANSITIONS.get(name) if isinstance(name, str) else None
         if transition is None:
             raise InvalidCommandError(
@@ -214,11 +214,11 @@ class CommandReader:
         members["job_id"] = members.pop("id")
         return transition.command(caller=self._caller, idempotency=idempotency, **members)
 
-    def _register(self, body: dict[str, Any], line: Line, idempotency: Idempotency | None) -> Command:
+    async def _register(self, body: dict[str, Any], line: Line, idempotency: Idempotency | None) -> Command:
         if body.keys() == {"job"}:
             jobs = [read_job(body["job"])]
         elif body.keys() == {"jobs"}:
-            jobs, line.is_list = read_jobs(body["jobs"]), True
+            jobs, line.is_list = await read_jobs(body["jobs"]), True
         else:
             raise InvalidCommandError("To register takes either job or jobs.")
         return RegisterJobs(
