@@ -47,6 +47,7 @@ from jobledger.http.native.live import LIVE, LiveStreams
 from jobledger.http.negotiation import form_of_answer, forms_of
 from jobledger.http.places import PLACES, Places, take_place
 from jobledger.http.response_headers import add_headers
+from jobledger.http.standing import STOPPING, Stopping
 from jobledger.http.urls import DIRECT, EDGE, Edge, client_address
 from jobledger.ledger.domain.job_registration import FETCH_START_TIMEOUT_S as DEFAULT_FETCH_START_TIMEOUT_S
 from jobledger.ledger.errors import CorruptLedgerError, LedgerError, NotFoundError, UnavailableError
@@ -87,14 +88,15 @@ def make_app(
     app[JOBS] = JobQuery(ledger.database)
     app[NUMBERED_JOBS] = NumberedJobs(ledger.database)
     app[PRINCIPALS] = PrincipalQuery(ledger.database)
-    app[ACCESS] = Access(app[PRINCIPALS], ledger)
     app[CURSOR_KEY] = CursorKey(cursor_key)
     app[FETCH_START_TIMEOUT_S] = fetch_start_timeout_s
-    live = app[LIVE] = LiveStreams()
-    app.on_shutdown.append(live.stop)
+    app[LIVE] = LiveStreams()
+    stopping = app[STOPPING] = Stopping()
+    app.on_shutdown.append(stopping.begin)
     app[EDGE] = edge
     app[PLACES] = places or Places()
     app[METRICS] = metrics or Metrics()
+    app[ACCESS] = Access(app[PRINCIPALS], ledger, app[METRICS].login_failed)
     app[HEALTH] = Health(Surveyor(ledger.database.url, ledger.projections), data)
     native = (job_routes, command_routes, event_routes, principal_routes, token_routes)
     for routes in (health_routes, *native, *FETCH_ROUTES):
@@ -113,7 +115,8 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
     try:
         return await handler(request)
     except Exception as error:
-        if request.transport is None and isinstance(error, ConnectionError):
+        is_gone = request.transport is None or request.transport.is_closing()
+        if is_gone and isinstance(error, ConnectionError):
             # The client went away: there is nobody to answer, and nothing to tell.
             return request.get(BEGUN) or web.Response()
         answer = answer_to(error, request)
