@@ -31,6 +31,7 @@ from jobledger.http.context import (
 from jobledger.http.cursor import CursorKey
 from jobledger.http.deadlines import TooSlowError
 from jobledger.http.dialect import Dialects
+from jobledger.http.document import is_waiting, wait_with_body
 from jobledger.http.exchange import XML_AT_ONCE, answer_refusal
 from jobledger.http.fetches import FETCH_ROUTES, FETCHES
 from jobledger.http.health import HEALTH, METRICS, Health, health_routes
@@ -100,7 +101,7 @@ def make_app(
     app[HEALTH] = Health(Surveyor(ledger.database.url, ledger.projections), data)
     native = (job_routes, command_routes, event_routes, principal_routes, token_routes)
     for routes in (health_routes, *native, *FETCH_ROUTES):
-        app.add_routes(routes)
+        app.add_routes(map(_waiting_with_body, routes))
     app.on_response_prepare.append(add_headers)
     app.on_cleanup.append(_close_health)
     return app
@@ -122,8 +123,8 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
         answer = answer_to(error, request)
         begun: web.StreamResponse | None = request.get(BEGUN)
         if begun is None:
-            if isinstance(error, TooSlowError):
-                # The rest of its body may still come, and is no next request.
+            if isinstance(error, TooSlowError) or is_waiting(request):
+                # Its body, or the rest of it, may still come, and is no next request.
                 answer.force_close()
             return answer
         # A document in the midst of the answer would be taken for a part of it. Only by its breaking off can the client
@@ -175,6 +176,11 @@ async def negotiate(request: web.Request, handler: Handler) -> web.StreamRespons
         forms = forms_of(request.match_info.handler) or request[DIALECT].forms
         request[FORM] = form_of_answer(request, forms)
     return await handler(request)
+
+
+def _waiting_with_body(route: web.AbstractRouteDef) -> web.AbstractRouteDef:
+    assert isinstance(route, web.RouteDef)
+    return web.RouteDef(route.method, route.path, route.handler, {**route.kwargs, "expect_handler": wait_with_body})
 
 
 async def _close_health(app: web.Application) -> None:

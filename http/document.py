@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import orjson
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 
 from jobledger.ledger.errors import InvalidCommandError
 
@@ -23,6 +23,10 @@ SMALLEST_INTEGER, LARGEST_INTEGER = -(2**63), 2**64 - 1
 LONG_NUMBER = b"0" * 19
 # Every digit a 0.
 DIGITS = bytes.maketrans(b"123456789", b"000000000")
+
+
+# Set once the client was told to send its body.
+CONTINUED = web.RequestKey("continued", bool)
 
 
 class MalformedDocumentError(InvalidCommandError):
@@ -59,11 +63,26 @@ async def read_body(request: web.Request, limit_bytes: int = LARGEST_BODY_BYTES)
 
 async def body_chunks(request: web.Request) -> AsyncIterator[bytes]:
     """The body as it comes. Raises MalformedDocumentError where it is not encoded as its headers say."""
+    if is_waiting(request):
+        request[CONTINUED] = True
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
     try:
         async for chunk in request.content.iter_any():
             yield chunk
     except web.RequestPayloadError as error:
         raise MalformedDocumentError("The body is not encoded as its headers say.") from error
+
+
+async def wait_with_body(_request: web.Request) -> None:
+    """What a route does for ``Expect``: nothing. Its client is told to go on when its body is about to be read, not before, so
+    that whoever is refused sends none.
+    """
+
+
+def is_waiting(request: web.Request) -> bool:
+    """Whether the client waits to be told to send its body."""
+    expected = request.headers.get("Expect", "").lower()
+    return expected == "100-continue" and request.version >= HttpVersion11 and CONTINUED not in request
 
 
 def parse_json(text: bytes) -> Any:
