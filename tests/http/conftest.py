@@ -8,13 +8,16 @@ from uuid import UUID
 
 import pytest
 
+from jobledger.http.context import ACCESS
+from jobledger.http.throttle import Throttle
 from jobledger.ledger.domain.access import CAPABILITIES_BY_ROLE
 from jobledger.ledger.store.ledger import Ledger
 from tests.cluster import session, url_of
+from tests.http.dialects.native import TOKEN_ID
 from tests.http.peer import Peers
-from tests.http.serving import OWNER_PASSWORD, Api, Server, add_principal, served
-from tests.http.targets import TOKEN_ID
+from tests.http.serving import OWNER_PASSWORD, WEAK_HASHER, Api, Server, add_principal, served
 from tests.http.trial import Trial
+from tests.http.walk import Walk, walked
 from tests.world import ORG
 
 SHARED = "shared_by_http"
@@ -47,9 +50,10 @@ async def unaudited_url(shared_url: str) -> AsyncIterator[str]:
 
 
 @pytest.fixture
-async def server(ledger: Ledger) -> AsyncIterator[Server]:
-    """A server of the org ``acme``."""
+async def server(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Server]:
+    """A server of the org ``acme``, where passwords given by requests are hashed at no cost, as the tests' own are."""
     async with served(ledger) as server:
+        monkeypatch.setattr(server.app[ACCESS], "_hasher", WEAK_HASHER)
         yield server
 
 
@@ -61,13 +65,25 @@ async def api(server: Server) -> Api:
 
 @pytest.fixture
 async def trial(server: Server) -> AsyncIterator[Trial]:
-    """A running job, 1, in the domain Global, and a principal, 2, with a token; asked by one who may do everything."""
-    api = await server.client(*CAPABILITIES_BY_ROLE, password=OWNER_PASSWORD)
+    """A running job, 1, which fetches the datastream 3, in the domain Global, and a principal, 2, with a token; asked by one
+    who may do everything.
+    """
+    token = await add_principal(server.ledger, CAPABILITIES_BY_ROLE, name="owner", password=OWNER_PASSWORD)
     await add_principal(server.ledger, ["client"], name="bob", password="secret", credential=UUID(TOKEN_ID))
-    await api.register_running()
-    trial = Trial(server, api, (await server.ledger.recorder.head(ORG)).size)
+    api = server.api(token)
+    await api.register_running(stage="fetch", datastream={"id": 3})
+    trial = Trial(server, api, token, (await server.ledger.recorder.head(ORG)).size)
     yield trial
-    trial.nothing_is_wrong()
+    await trial.nothing_is_wrong()
+
+
+@pytest.fixture
+async def walk(server: Server, database_url: str, monkeypatch: pytest.MonkeyPatch) -> Walk:
+    """Two orgs that hold the same, and who may do everything in each."""
+    # What is compared is not how often one asks.
+    monkeypatch.setattr(server.app[ACCESS], "_by_name", Throttle(10**6, 1.0))
+    monkeypatch.setattr(server.app[ACCESS], "_by_address", Throttle(10**6, 1.0))
+    return await walked(server, database_url)
 
 
 @pytest.fixture
