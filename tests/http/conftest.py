@@ -1,8 +1,7 @@
-"""A server for each test, on a database that all of them here share and each leaves empty: copying one costs far more."""
+"""A server for each test."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from uuid import UUID
 
@@ -12,41 +11,12 @@ from jobledger.http.context import ACCESS
 from jobledger.http.throttle import Throttle
 from jobledger.ledger.domain.access import CAPABILITIES_BY_ROLE
 from jobledger.ledger.store.ledger import Ledger
-from tests.cluster import session, url_of
 from tests.http.dialects.native import TOKEN_ID
 from tests.http.peer import Peers
 from tests.http.serving import OWNER_PASSWORD, WEAK_HASHER, Api, Server, add_principal, served
 from tests.http.trial import Trial
 from tests.http.walk import Walk, walked
 from tests.world import ORG
-
-SHARED = "shared_by_http"
-# What a migration writes, and what stays.
-KEPT = ("installation", "schema_migration")
-
-
-@pytest.fixture(scope="session")
-def shared_url(cluster_url: str, template: str) -> str:
-    """The URL of the database."""
-
-    async def make() -> None:
-        async with session(cluster_url) as connection:
-            await connection.execute(f"CREATE DATABASE {SHARED} TEMPLATE {template}")
-
-    asyncio.run(make())
-    return url_of(cluster_url, SHARED)
-
-
-@pytest.fixture
-async def unaudited_url(shared_url: str) -> AsyncIterator[str]:
-    """The URL of the database, which is emptied when the test is over and was audited."""
-    yield shared_url
-    async with session(shared_url) as connection:
-        tables = await connection.fetch(
-            "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> ALL ($1)", KEPT
-        )
-        await connection.execute("SET lock_timeout = '10s'")
-        await connection.execute(f"TRUNCATE {', '.join(it['tablename'] for it in tables)}")
 
 
 @pytest.fixture

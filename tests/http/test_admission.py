@@ -15,7 +15,7 @@ from jobledger.ledger.store.ledger import ledger_itself
 from tests.cluster import session
 from tests.http.serving import OWNER_PASSWORD, new_token
 from tests.http.targets import GUARDED, OF_NO_ORG, ROUTES
-from tests.http.walk import IN_ORDER, NOTHING, NOWHERE, OPEN, READS, TWIN, Shown, Walk, status_of, with_id
+from tests.http.walk import IN_ORDER, NOTHING, NOWHERE, OPEN, QUERIES, READS, TWIN, Shown, Walk, status_of, with_id
 from tests.world import ORG
 
 PASSWORD = "of somebody"
@@ -120,7 +120,7 @@ async def test_a_job_outside_the_domain_is_as_absent_as_one_that_there_is_not(wa
     shown = await walk.somebody(*CAPABILITIES_BY_ROLE, name="late", home_domain="Sales", domains=("Sales",))
     sizes = await walk.sizes()
 
-    for target in GUARDED:
+    for target in [*GUARDED, *QUERIES]:
         if target.samples:
             there = await walk.ask(target, shown, target.path)
             elsewhere = await walk.ask(target, shown, target.absent)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 from uuid import UUID
 
@@ -29,7 +29,8 @@ DATE = re.compile(rb"(?<=\r\nDate: )[^\r]+")
 REQUEST_ID = re.compile(rb"(?<=\r\nX-Request-Id: )[0-9a-f-]{36}")
 INSTANCE = re.compile(rb"(?<=urn:uuid:)[0-9a-f-]{36}")
 
-READS = [it for it in GUARDED if it.method == "GET"]
+QUERIES = [replace(it, query=query) for it in GUARDED if it.method == "GET" for query in it.manners.queries(it)]
+READS = [it for it in GUARDED if it.method == "GET"] + QUERIES
 OPEN = [it for it in TARGETS if it.is_open]
 # After these others are refused: the job has ended, the token is none.
 LAST = ("stop", "cancel", "fail", "succeed", "revoke", "revoke_tokens")

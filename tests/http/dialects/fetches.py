@@ -70,6 +70,17 @@ class FetchesManners(Manners):
         # A page that there is not is not found.
         return [it for it in PARAMETERS if it != "page"] if target.last == "jobs" else []
 
+    def queries(self, target: Target) -> Sequence[str]:
+        queries = [
+            "start=2000-01-01",
+            "end=2100-01-01&state=1&ordering=-job_start",
+            "state=0,1&stack=Global",
+            "datastream_id=3",
+        ]
+        if target.last != "jobs":
+            return []
+        return queries[:1] if target.samples else queries
+
     def capability(self, target: Target) -> str | None:
         return {"stop": "jobs.stop", "fetch_fixed": "jobs.register"}.get(target.last, "jobs.read")
 

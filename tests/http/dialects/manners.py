@@ -58,12 +58,13 @@ def json_body(document: Any, **members: Any) -> Body:
 
 @dataclass(frozen=True)
 class Target:
-    """A method and a path: the route's *pattern* with *values* for its variables."""
+    """A method and a path: the route's *pattern* with *values* for its variables, and perhaps a *query*."""
 
     method: str
     pattern: str
     values: tuple[tuple[str, str], ...]
     manners: Manners = field(repr=False)
+    query: str = ""
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}"
@@ -73,7 +74,7 @@ class Target:
         path = self.pattern
         for name, value in (dict(self.values) | values).items():
             path = path.replace(f"{{{name}}}", value)
-        return path
+        return f"{path}?{self.query}" if self.query else path
 
     @property
     def path(self) -> str:
@@ -83,7 +84,7 @@ class Target:
     @property
     def last(self) -> str:
         """The last word of the path."""
-        return self.path.rstrip("/").rpartition("/")[2]
+        return self.path.partition("?")[0].rstrip("/").rpartition("/")[2]
 
     @property
     def samples(self) -> dict[str, Sample]:
@@ -197,6 +198,12 @@ class Manners(ABC):
     @abstractmethod
     def capability(self, target: Target) -> str | None:
         """What the caller must be allowed to do; None for nothing."""
+
+    def queries(self, target: Target) -> Sequence[str]:
+        """Queries by which a list is asked for by other ways than without one; of those that show the same jobs in two orgs that
+        hold the same, none that goes on on another page.
+        """
+        return ()
 
     def login(self, target: Target, login: str, password: str) -> Body | None:
         """The body by which a password is exchanged for a token at an open path; None where that is not what it is for."""

@@ -157,6 +157,19 @@ class NativeManners(Manners):
             "tokens": [*TOKEN_FILTERS],
         }.get(target.pattern.removeprefix(BELOW), [])
 
+    def queries(self, target: Target) -> Sequence[str]:
+        return {
+            "jobs": [
+                "state=RUNNING",
+                "state=RUNNING&state=SCHEDULED&q=of",
+                "datastream_id=3",
+                "started_from=2000-01-01T00:00:00Z",
+            ],
+            "events": ["stream=job-1", "type=job.registered"],
+            "principals": ["name=bob"],
+            "tokens": ["principal_id=2"],
+        }.get(target.pattern.removeprefix(BELOW), [])
+
     def capability(self, target: Target) -> str | None:
         resource = target.pattern.removeprefix(BELOW).partition("/")[0]
         if target.method == "GET":
