@@ -14,7 +14,7 @@ from tests.cluster import session
 from tests.http.dialects.manners import Target
 from tests.http.serving import Server, add_principal, new_token
 from tests.http.targets import DOCUMENT_POSTS, GUARDED, MANNERS, NATIVE, POSTS, ROUTES, TARGETS
-from tests.http.trial import Trial
+from tests.http.trial import Trial, share
 from tests.world import ORG
 
 MEBIBYTE = 1024 * 1024
@@ -101,7 +101,7 @@ BODIES = [
 
 
 async def test_bodies_that_are_not_what_is_due(trial: Trial) -> None:
-    for target, body in product(POSTS, BODIES):
+    for target, body in share(POSTS, BODIES):
         is_too_large = target.body is not None and len(body) > target.body.limit_bytes
         await trial.expect(target, 413 if is_too_large else 400, data=body)
 

@@ -1,5 +1,7 @@
 """Requests that must be refused: in their dialect's form, with nothing changed, and never by the server's fault."""
 
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +16,18 @@ from tests.world import ORG
 def _is_spent(options: dict[str, Any]) -> bool:
     """Whether the body was a stream, which is gone once it was sent."""
     return "data" in options and not isinstance(options["data"], bytes)
+
+
+def share(targets: Sequence[Target], bodies: Sequence[bytes]) -> Iterator[tuple[Target, bytes]]:
+    """Every body for the first two routes of each dialect, and for each other one a third of them, another third than its
+    neighbours': bodies are read by one way for all, so that what counts is each body somewhere and each route with some.
+    """
+    seen: Counter[Manners] = Counter()
+    for number, target in enumerate(targets):
+        seen[target.manners] += 1
+        for other, body in enumerate(bodies):
+            if seen[target.manners] <= 2 or target.is_commands or (number + other) % 3 == 0:
+                yield target, body
 
 
 @dataclass
