@@ -6,9 +6,9 @@ from collections import defaultdict
 
 import pytest
 
-from tests.http.serving import OWNER_PASSWORD
+from tests.http.serving import OWNER_PASSWORD, Server
 from tests.http.targets import GUARDED, TARGETS
-from tests.http.walk import IN_ORDER, LAST, NOWHERE, READS, TWIN, Shown, Walk, masked, status_of, with_id
+from tests.http.walk import IN_ORDER, LAST, NOWHERE, READS, TWIN, Shown, Walk, masked, settled, status_of, with_id
 from tests.world import ORG
 
 
@@ -86,6 +86,17 @@ async def test_what_is_done_in_one_org_is_not_there_in_the_other(walk: Walk) -> 
     grown, same = await walk.sizes()
     assert grown > sizes[0] + len(TARGETS) // 4
     assert same == sizes[1]
+
+
+async def test_an_org_is_answered_as_if_it_were_alone(server: Server, database_url: str) -> None:
+    """Before there is another that holds the same, and then: byte for byte."""
+    walk = Walk(server, database_url, {ORG: await settled(server, ORG)})
+    alone = [await walk.ask(it, walk.owners[ORG], it.path) for it in READS]
+
+    await server.ledger.create_org(TWIN)
+    await settled(server, TWIN)
+
+    assert [await walk.ask(it, walk.owners[ORG], it.path) for it in READS] == alone
 
 
 async def test_orgs_that_hold_the_same_answer_the_same(walk: Walk) -> None:

@@ -146,17 +146,20 @@ def with_id(answer: bytes, told: str) -> bytes:
     return head + re.sub(rb"\b%b\b" % told.encode(), b"THE-ID", body)
 
 
+async def settled(server: Server, org: str) -> Shown:
+    """Put into an org jobs of two domains, and two principals; both orgs have the same by number, name and password. Its owner."""
+    token = await add_principal(
+        server.ledger, list(CAPABILITIES_BY_ROLE), org=org, name="owner", password=OWNER_PASSWORD
+    )
+    await add_principal(server.ledger, ["client"], org=org, name="bob", password="secret", credential=UUID(TOKEN_ID))
+    api = server.api(token, org=org)
+    await api.register_running(**marked(org, "Global", datastream="3"))
+    await api.register(**marked(org, "Sales", datastream="5"))
+    await api.register(**marked(org, "Global", datastream="6"))
+    return Shown(token)
+
+
 async def walked(server: Server, database_url: str) -> Walk:
-    """Both orgs with the same jobs, of two domains, and the same principals by number, name and password."""
-    ledger = server.ledger
-    await ledger.create_org(TWIN)
-    owners = {}
-    for org in (ORG, TWIN):
-        token = await add_principal(ledger, list(CAPABILITIES_BY_ROLE), org=org, name="owner", password=OWNER_PASSWORD)
-        owners[org] = Shown(token)
-        await add_principal(ledger, ["client"], org=org, name="bob", password="secret", credential=UUID(TOKEN_ID))
-        api = server.api(token, org=org)
-        await api.register_running(**marked(org, "Global", datastream="3"))
-        await api.register(**marked(org, "Sales", datastream="5"))
-        await api.register(**marked(org, "Global", datastream="6"))
-    return Walk(server, database_url, owners)
+    """Both orgs, with the same."""
+    await server.ledger.create_org(TWIN)
+    return Walk(server, database_url, {org: await settled(server, org) for org in (ORG, TWIN)})
