@@ -10,6 +10,9 @@ LedgerError                    the caller can act on it
 │   ├── JobIsNotRunningError
 │   ├── JobCannotBeStoppedError
 │   ├── JobExistsError
+│   ├── JobIsClosedError
+│   ├── JobIsOpenError
+│   ├── JobIsRunningError
 │   ├── NameIsTakenError
 │   ├── LastAdministratorError
 │   └── TooManyTokensError
@@ -102,6 +105,24 @@ class JobExistsError(ConflictError):
     """Another job has this id, or this source and external id."""
 
     code = "job_exists"
+
+
+class JobIsClosedError(ConflictError):
+    """The job is closed."""
+
+    code = "job_is_closed"
+
+
+class JobIsOpenError(ConflictError):
+    """The job is open."""
+
+    code = "job_is_open"
+
+
+class JobIsRunningError(ConflictError):
+    """The job is running."""
+
+    code = "job_is_running"
 
 
 class NameIsTakenError(ConflictError):

@@ -97,4 +97,4 @@ class JobQuery:
 
 
 def _shown(record: asyncpg.Record) -> bytes:
-    return orjson.dumps(shown_job(record["registration"], record["course"]))
+    return orjson.dumps(shown_job(record))

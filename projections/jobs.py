@@ -56,6 +56,9 @@ SHOWN = {
     "_modified_on": "updated_at",
     "backup": "backup",
     "attributes": "attributes",
+    "is_closed": "closed",
+    "location": "location",
+    "extended_properties": "extended_properties",
 }
 # Those that change as a job goes.
 COURSE = {
@@ -65,7 +68,12 @@ COURSE = {
         *("started_at", "ended_at", "last_report_at", "_modified_on"),
     )
 }
-REGISTRATION = {name: shown for name, shown in SHOWN.items() if name not in COURSE}
+# Those that are decided about it, and of these those that can be erased alone: absent from most jobs.
+PRIVATE = {name: SHOWN[name] for name in ("location", "extended_properties")}
+DECISIONS = {name: SHOWN[name] for name in ("is_closed",)}
+REGISTRATION = {name: shown for name, shown in SHOWN.items() if name not in COURSE | DECISIONS | PRIVATE}
+# What the API shows where nothing was decided.
+UNDECIDED = {shown: getattr(Job, name) for name, shown in (DECISIONS | PRIVATE).items()}
 TIMES = ("registered_at", "scheduled_at", "started_at", "ended_at", "last_report_at", "updated_at")
 
 
@@ -76,9 +84,20 @@ def render(job: Job, members: Mapping[str, str]) -> bytes:
     return orjson.dumps(shown, option=orjson.OPT_UTC_Z)
 
 
-def shown_job(registration: str, course: str) -> dict[str, Any]:
-    """The job as the API shows it, from the two parts of its row."""
-    members = orjson.loads(registration) | orjson.loads(course)
+def render_decided(job: Job, members: Mapping[str, str]) -> str | None:
+    """As ``render``, of members that only some jobs have: those that are as in any other job are left out, None for none."""
+    if not job.is_decided:
+        return None
+    shown = {name: value for key, name in members.items() if (value := getattr(job, key)) != UNDECIDED[name]}
+    return orjson.dumps(shown, option=orjson.OPT_UTC_Z).decode() if shown else None
+
+
+def shown_job(row: asyncpg.Record) -> dict[str, Any]:
+    """The job as the API shows it, from the parts of its row."""
+    members = UNDECIDED | orjson.loads(row["registration"]) | orjson.loads(row["course"])
+    for part in (row["decisions"], row["private"]):
+        if part is not None:
+            members |= orjson.loads(part)
     return {name: members.get(name) for name in SHOWN.values()}
 
 
@@ -91,14 +110,16 @@ def search_text(job: Job) -> str:
 
 def job_from_row(row: asyncpg.Record) -> Job:
     """The aggregate that the row was rendered from."""
-    shown = shown_job(row["registration"], row["course"])
+    shown = shown_job(row)
     for name in TIMES:
         if shown[name] is not None:
             shown[name] = datetime.fromisoformat(shown[name])
     job = Job.__new__(Job)
     job.__base_init__(job_stream(row["id"]), row["version"], shown["registered_at"])
-    job.__dict__.update({key: shown[name] for key, name in SHOWN.items()})
+    job.__dict__.update({key: shown[name] for key, name in SHOWN.items() if shown[name] != UNDECIDED.get(name, ...)})
     job.state = State(job.state)
+    if row["decisions"] is not None or row["private"] is not None:
+        job.is_decided = True
     job.body_hash = row["body_hash"]
     return job
 
@@ -121,6 +142,8 @@ def registered_row(job: Job) -> tuple[Any, ...]:
         job.ended_at,
         job.due_at,
         job.begins_at,
+        render_decided(job, DECISIONS),
+        render_decided(job, PRIVATE),
         search_text(job).encode(),
         render(job, REGISTRATION),
         render(job, COURSE),
@@ -128,7 +151,7 @@ def registered_row(job: Job) -> tuple[Any, ...]:
 
 
 def updated_row(job: Job) -> tuple[Any, ...]:
-    """What the course of a job changes in its row, in the order of ``update_jobs``."""
+    """What may change in a job's row, in the order of ``update_jobs``."""
     return (
         job.job_id,
         job.version,
@@ -137,6 +160,8 @@ def updated_row(job: Job) -> tuple[Any, ...]:
         job.ended_at,
         job.due_at,
         job.begins_at,
+        render_decided(job, DECISIONS),
+        render_decided(job, PRIVATE),
         render(job, COURSE),
     )
 
@@ -166,7 +191,7 @@ class JobsProjection:
     finds = frozenset({JOBS_BY_EXTERNAL_ID, FOLLOW_UPS, LAST_HEARTBEAT})
 
     def writes(self, changes: Sequence[Changed]) -> Sequence[tuple[str, Sequence[Any]]]:
-        """See ``InlineProjection``. Most changes touch the few columns that a job's course changes."""
+        """See ``InlineProjection``."""
         registered = [registered_row(it.after) for it in changes if it.before is None and isinstance(it.after, Job)]
         updated = [updated_row(it.after) for it in changes if it.before is not None and isinstance(it.after, Job)]
         writes: list[tuple[str, Sequence[Any]]] = []

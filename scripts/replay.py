@@ -176,4 +176,6 @@ def _content(stored: StoredEvent, header: dict[str, Any]) -> dict[str, Any]:
     if stored.content is None or sha256(stored.content).hexdigest() != header["content"]:
         return {}
     members: dict[str, Any] = orjson.loads(stored.content)
+    if stored.private is not None and sha256(stored.private).hexdigest() == header.get("private"):
+        members["data"] |= orjson.loads(stored.private)["data"]
     return members

@@ -28,17 +28,18 @@ from jobledger.projections.jobs import registered_row
 from tests.cluster import session
 
 HEADER_KEYS = ["org", "position", "recorded_at", "stream", "version", "type", "schema", "by", "content"]
+PRIVATE_KEYS = ["data", "salt"]
 CONTENT_KEYS = ["data", "via", "from", "request", "salt"]
 RECORDED_AT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 JOB_COLUMNS = (
     "id, version, state, type, domain, datastream_id, source, external_id, body_hash, preceding_job_id, scheduled_at,"
-    " started_at, ended_at, due_at, begins_at, q, registration, course"
+    " started_at, ended_at, due_at, begins_at, decisions, private, q, registration, course"
 )
 PRINCIPAL_COLUMNS = (
     "id, version, name, roles, capabilities, home_domain, domains, is_disabled, is_administrator, password,"
     " tokens, added_at"
 )
-JSON_COLUMNS = (16, 17)  # of a job's: registration and course
+JSON_COLUMNS = (15, 16, 18, 19)  # of a job's: decisions, private, registration and course
 
 
 @dataclass
@@ -69,9 +70,9 @@ async def audit(url: str, *only: str) -> dict[str, Audited]:
 async def _audit_org(connection: asyncpg.Connection[asyncpg.Record], head: asyncpg.Record) -> Audited:
     org = head["org"]
     records = await connection.fetch("SELECT * FROM event WHERE org = $1 ORDER BY position", org)
-    contents: dict[int, bytes] = {
-        record["position"]: record["body"]
-        for record in await connection.fetch("SELECT position, body FROM content WHERE org = $1", org)
+    contents: dict[int, tuple[bytes, bytes | None]] = {
+        record["position"]: (record["body"], record["private"])
+        for record in await connection.fetch("SELECT position, body, private FROM content WHERE org = $1", org)
     }
     audited = Audited(size=len(records))
     versions: defaultdict[str, int] = defaultdict(int)
@@ -83,8 +84,9 @@ async def _audit_org(connection: asyncpg.Connection[asyncpg.Record], head: async
         assert record["recorded_at"] >= recorded_at, f"recorded_at falls at {position}"
         recorded_at = record["recorded_at"]
         header = _audit_header(record)
-        content = _audit_content(contents.pop(position), header)
-        _fold(audited, header, content["data"], recorded_at)
+        body, private = contents.pop(position)
+        content = _audit_content(body, header)
+        _fold(audited, header, content["data"] | _audit_private(private, header), recorded_at)
     assert not contents, f"{org} has contents of no event: {sorted(contents)}"
     _audit_head(head, records, audited)
     await _audit_rows(connection, head, audited)
@@ -96,7 +98,7 @@ async def _audit_org(connection: asyncpg.Connection[asyncpg.Record], head: async
 def _audit_header(record: asyncpg.Record) -> dict[str, Any]:
     raw: bytes = record["header"]
     header: dict[str, Any] = json.loads(raw)
-    assert list(header) == HEADER_KEYS, header
+    assert list(header) in (HEADER_KEYS, [*HEADER_KEYS, "private"]), header
     assert json.dumps(header, separators=(",", ":")).encode() == raw, "a header is not compact"
     assert len(raw) < 4096
     for name in ("org", "position", "stream", "version", "type"):
@@ -117,6 +119,21 @@ def _audit_content(raw: bytes, header: dict[str, Any]) -> dict[str, Any]:
     assert None not in content["data"].values()
     assert orjson.dumps(content) == raw, "a content is not compact"
     return content
+
+
+def _audit_private(raw: bytes | None, header: dict[str, Any]) -> dict[str, Any]:
+    """The members of the private content; none where there is none, or none any more."""
+    if raw is None:
+        return {}
+    assert sha256(raw).hexdigest() == header["private"], f"the private content of {header['position']} has another hash"
+    private: dict[str, Any] = json.loads(raw)
+    assert list(private) == PRIVATE_KEYS, private
+    assert re.fullmatch(r"[0-9a-f]{32}", private["salt"])
+    assert private["data"]
+    assert None not in private["data"].values()
+    assert orjson.dumps(private) == raw, "a private content is not compact"
+    data: dict[str, Any] = private["data"]
+    return data
 
 
 def _fold(audited: Audited, header: dict[str, Any], data: dict[str, Any], recorded_at: datetime) -> None:

@@ -31,6 +31,7 @@ from jobledger.ledger.domain.job_commands import (
     StartJob,
     SucceedJob,
 )
+from jobledger.ledger.domain.job_decisions import CloseJob, ReopenJob
 from jobledger.ledger.domain.job_registration import JobSpec
 from jobledger.ledger.errors import InvalidCommandError
 from jobledger.ledger.store.codec import wire_time
@@ -81,6 +82,8 @@ TRANSITIONS: dict[str, Transition] = {
     "succeed": Transition(SucceedJob, {"ended_at": instant, "message": text(10_000)}),
     "fail": Transition(FailJob, {"ended_at": instant, "error": text(10_000)}),
     "cancel": Transition(CancelJob, {"reason": text(10_000)}),
+    "close": Transition(CloseJob, {"reason": text(10_000)}),
+    "reopen": Transition(ReopenJob, {"reason": text(10_000)}),
 }
 
 

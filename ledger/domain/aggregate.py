@@ -52,6 +52,11 @@ class Aggregate(BaseAggregate[str]):
             """The event's own members, those that are ``None`` left out."""
             return {name: value for name, value in self.__dict__.items() if value is not None and name not in ENVELOPE}
 
+        @property
+        def private_data(self) -> dict[str, Any] | None:
+            """The members that can be erased alone; None where there are none."""
+            return None
+
     class Created(Event):
         """Base of the events that begin a stream."""
 
@@ -109,6 +114,26 @@ class Aggregate(BaseAggregate[str]):
     def weight_bytes(self) -> int:
         """About what this takes in memory; more for one that holds large members."""
         return USUAL_WEIGHT_BYTES
+
+
+class WithPrivateMembers:
+    """Joins an event's bases where some of its members, named by ``private``, go into its private content.
+
+    Once that is erased they are ``None``, as if they had not been given: ``apply`` must do with it.
+    """
+
+    private: ClassVar[tuple[str, ...]]
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """See ``Aggregate.Event``."""
+        apart = ENVELOPE.union(self.private)
+        return {name: value for name, value in self.__dict__.items() if value is not None and name not in apart}
+
+    @property
+    def private_data(self) -> dict[str, Any] | None:
+        """See ``Aggregate.Event``."""
+        return {name: value for name in self.private if (value := self.__dict__.get(name)) is not None} or None
 
 
 @cache

@@ -9,6 +9,7 @@ from typing import Any
 from jobledger.ledger.domain.access import Org, Principal
 from jobledger.ledger.domain.aggregate import Aggregate, event_from_data
 from jobledger.ledger.domain.job import Job
+from jobledger.ledger.domain.job_decisions import Closed, Reopened
 from jobledger.ledger.errors import CorruptLedgerError
 
 EVENT_CLASSES: tuple[type[Aggregate.Event], ...] = (
@@ -22,6 +23,8 @@ EVENT_CLASSES: tuple[type[Aggregate.Event], ...] = (
     Job.Discarded,
     Job.WentStale,
     Job.Resumed,
+    Closed,
+    Reopened,
     Org.Created,
     Principal.Added,
     Principal.Granted,

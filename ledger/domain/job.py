@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import orjson
 
 from jobledger.ledger.domain.aggregate import ENVELOPE, Aggregate
-from jobledger.ledger.errors import JobCannotBeStoppedError, JobIsFinalError, JobIsNotRunningError
+from jobledger.ledger.errors import JobCannotBeStoppedError, JobIsClosedError, JobIsFinalError, JobIsNotRunningError
 
 # Job ids lie within int32: clients of every dialect hold them so.
 LARGEST_JOB_ID = 2**31 - 1
@@ -82,9 +82,22 @@ class Job(Aggregate):
     ended_at: datetime | None
     reason: str | None
     last_report_at: datetime | None
+    # What was decided about it apart from its course. On jobs of which nothing was these stay as they are in the class.
+    is_decided: bool = False
+    is_closed: bool = False
+    # Of private contents: what can be erased alone.
+    location: dict[str, Any] | None = None
+    extended_properties: list[dict[str, Any]] | None = None
 
     class Event(Aggregate.Event):
         """Base of a job's events."""
+
+    class Decision(Event):
+        """Base of the events by which something is decided about a job apart from its course."""
+
+        def apply(self, aggregate: Job) -> None:
+            """Mark the job as one of which something was decided."""
+            aggregate.is_decided = True
 
     class Registered(Event, Aggregate.Created):
         """The job became known. ``heartbeat_timeout`` and ``start_timeout`` are seconds.
@@ -264,9 +277,10 @@ class Job(Aggregate):
         return self.started_at or self.scheduled_at or self.registered_at
 
     def start(self, at: datetime, stage: str | None = None, started_at: datetime | None = None) -> None:
-        """Begin running. A running job stays as it is, a stale one resumes. Raises JobIsFinalError."""
+        """Begin running. A running job stays as it is, a stale one resumes. Raises JobIsFinalError, JobIsClosedError."""
         self.must_not_be_final()
         if self.state is State.SCHEDULED:
+            self.must_be_open()
             self.trigger_event(Job.Started, timestamp=at, stage=stage, started_at=started_at)
         else:
             self.give_sign_of_life(at)
@@ -353,6 +367,11 @@ class Job(Aggregate):
                 state=str(self.state),
                 reason=self.reason,
             )
+
+    def must_be_open(self) -> None:
+        """Raise JobIsClosedError if it is closed."""
+        if self.is_closed:
+            raise JobIsClosedError(f"Job {self.job_id} is closed.", job_id=self.job_id)
 
     def must_be_running(self) -> None:
         """Raise JobIsFinalError or JobIsNotRunningError unless it is RUNNING or STALE."""

@@ -10,7 +10,7 @@ import orjson
 
 from jobledger.ledger.store.batch import Batch, Rows
 from jobledger.ledger.store.codec import leaf_of
-from jobledger.ledger.store.columns import packed, plain_array
+from jobledger.ledger.store.columns import packed, plain_array, sparse_array
 from jobledger.ledger.store.database import Connection
 from jobledger.ledger.store.projection import InlineProjection
 from jobledger.ledger.store.statement import ledger_statement, parameter_count, shift_parameters
@@ -84,7 +84,7 @@ class Appender:
             *packed(rows.headers),
         ]
         yield "insert_headers", [org, first, batch.now, *columns]
-        yield "insert_contents", [org, first, *packed(rows.bodies)]
+        yield "insert_contents", [org, first, *packed(rows.bodies), sparse_array(rows.privates)]
         for projection in self.projections:
             changes = [it for it in rows.changed.values() if type(it.after) is projection.aggregate_class]
             for name, written in projection.writes(changes) if changes else ():

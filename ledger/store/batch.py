@@ -12,7 +12,7 @@ import orjson
 from jobledger.ledger.domain.aggregate import Aggregate
 from jobledger.ledger.domain.command import AnyAggregate, Command, Effect, Find, Outcome
 from jobledger.ledger.errors import InvalidCommandError
-from jobledger.ledger.store.codec import encode_content, encode_header, leaf_of, wire_time
+from jobledger.ledger.store.codec import encode_content, encode_header, encode_private, leaf_of, wire_time
 from jobledger.ledger.store.head import Head
 from jobledger.ledger.store.projection import Changed
 
@@ -29,6 +29,7 @@ class Rows:
     types: list[str] = field(default_factory=list)
     headers: list[bytes] = field(default_factory=list)
     bodies: list[bytes] = field(default_factory=list)
+    privates: list[bytes | None] = field(default_factory=list)
     changed: dict[str, Changed] = field(default_factory=dict)
     effects: dict[str, list[tuple[Any, ...]]] = field(default_factory=dict)
     answers: list[tuple[str, str, bytes, bytes]] = field(default_factory=list)
@@ -48,6 +49,7 @@ class Rows:
             self.types[:most],
             self.headers[:most],
             self.bodies[:most],
+            self.privates[:most],
             dict(changed[:most]),
         )
         rest = Rows(
@@ -57,6 +59,7 @@ class Rows:
             self.types[most:],
             self.headers[most:],
             self.bodies[most:],
+            self.privates[most:],
             dict(changed[most:]),
             self.effects,
             self.answers,
@@ -134,9 +137,10 @@ class Batch:
             )
         caller = command.caller
         bodies = [encode_content(event, caller) for event in events]
+        privates = [encode_private(event) for event in events]
         headers = [
-            encode_header(self.org, position, self.recorded_at, event, caller.principal, body)
-            for position, (event, body) in enumerate(zip(events, bodies, strict=True), self.size)
+            encode_header(self.org, position, self.recorded_at, event, caller.principal, body, private)
+            for position, (event, body, private) in enumerate(zip(events, bodies, privates, strict=True), self.size)
         ]
         outcome = Outcome(
             result=result,
@@ -150,7 +154,7 @@ class Batch:
             # Encoded before anything is added: an answer that cannot be written refuses its command alone.
             self.rows.answers.append((caller.principal, key.key, key.request_hash, self._encode_answer(outcome)))
             self.answered[caller.principal, key.key] = (key.request_hash, outcome)
-        self._accept(unit, headers, bodies)
+        self._accept(unit, headers, bodies, privates)
         return outcome
 
     def _encode_answer(self, outcome: Outcome) -> bytes:
@@ -164,7 +168,7 @@ class Batch:
             }
         )
 
-    def _accept(self, unit: Unit, headers: list[bytes], bodies: list[bytes]) -> None:
+    def _accept(self, unit: Unit, headers: list[bytes], bodies: list[bytes], privates: list[bytes | None]) -> None:
         rows = self.rows
         for event in unit.events:
             rows.streams.append(event.originator_id)
@@ -172,6 +176,7 @@ class Batch:
             rows.types.append(event.type_name)
         rows.headers += headers
         rows.bodies += bodies
+        rows.privates += privates
         for kind, row in unit.effects:
             rows.effects.setdefault(kind, []).append(row)
         if headers:
@@ -181,6 +186,7 @@ class Batch:
             self.size += len(headers)
             self.event_count += len(headers)
             self.size_bytes += sum(map(len, bodies)) + sum(map(len, headers))
+            self.size_bytes += sum(len(it) for it in privates if it is not None)
         for stream, after in unit.touched.items():
             before = self.aggregates.get(stream)
             if before is not None and before.version == after.version:

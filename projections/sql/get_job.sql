@@ -1,7 +1,7 @@
 -- One job.
 --   $1 org text    $2 id integer    $3 domains text[] or null for all
--- Returns registration, course; no row where there is no such job in those domains.
-SELECT registration, course
+-- Returns registration, course, decisions, private; no row where there is no such job in those domains.
+SELECT registration, course, decisions, private
   FROM job
  WHERE org = (SELECT $1::text)
    AND gen = (SELECT (projections -> 'jobs' ->> 'gen')::integer FROM ledger_head WHERE org = (SELECT $1::text))

@@ -4,8 +4,8 @@
 --   $7 type text    $8 domain text    $9 datastream id text    $10 source text    $11 external id text
 --   $12/$13 scheduled_at from/to timestamptz    $14/$15 started_at from/to    $16/$17 ended_at from/to    $18 q text, lower case
 -- Each but the first three may be null. From is included, to is not.
--- Returns id, registration, course.
-SELECT id, registration, course
+-- Returns id, registration, course, decisions, private.
+SELECT id, registration, course, decisions, private
   FROM job
  WHERE org = (SELECT $1::text)
    AND gen = (SELECT (projections -> 'jobs' ->> 'gen')::integer FROM ledger_head WHERE org = (SELECT $1::text))
