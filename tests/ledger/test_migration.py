@@ -137,7 +137,7 @@ WITHOUT_BEGINS = """
 DROP TABLE job_count;
 ALTER TABLE job DROP COLUMN begins_at;
 UPDATE ledger_head SET projections = jsonb_set(projections, '{jobs,fold}', '1');
-DELETE FROM schema_migration WHERE name >= '0006';
+DELETE FROM schema_migration WHERE name LIKE '0006%';
 """
 
 
