@@ -11,7 +11,8 @@ import orjson
 
 from jobledger.http.app import make_app
 from jobledger.http.native.dialect import PREFIX
-from jobledger.http.native.job_members import REGISTRATION, TRANSITIONS
+from jobledger.http.native.holds import NEW_HOLD, RELEASE
+from jobledger.http.native.job_members import MANAGEMENT, REGISTRATION, TRANSITIONS
 from jobledger.http.native.principals import (
     CHANGE,
     NEW_PRINCIPAL,
@@ -30,7 +31,7 @@ from tests.world import ORG, projections
 TOKEN_ID = "7c9e6679-7425-40de-944b-e07fc1f90ae7"
 PRINCIPAL_PATH = "/ledger/v1/{org}/principals/{principal_id}"
 # What stands for the variable parts of a path. A route with another variable needs its line here.
-VALUES = {"org": [ORG], "job_id": ["1"], "principal_id": ["2"], "token_id": [TOKEN_ID]}
+VALUES = {"org": [ORG], "job_id": ["1"], "principal_id": ["2"], "token_id": [TOKEN_ID], "hold_id": ["1"]}
 VERBS_BELOW = {PRINCIPAL_PATH: list(VERBS), "/ledger/v1/{org}/jobs/{job_id}": list(TRANSITIONS)}
 # Bodies that are accepted while job 1 runs, by the path's last word, and for a principal; ``{}`` for those not here.
 BODIES: dict[str, Any] = {
@@ -40,6 +41,12 @@ BODIES: dict[str, Any] = {
     "2": {"roles": ["client"]},
     "password": {"password": "correct horse"},
     "tokens": {"principal_id": 2},
+    "holds": {"name": "case 7", "reason": "a lawsuit", "filter": {"type": "copy"}},
+    "manage": {"action": "retain", "job_ids": [1]},
+    "policy": {"rules": [], "reason": "law"},
+    "release": {"reason": "settled"},
+    "delete": {"reason": "asked for"},
+    "erase": {"reason": "asked for"},
 }
 OWN_PASSWORD_PATH = "/ledger/v1/{org}/me/password"
 # The members of bodies by the pattern of the path; those of verbs are their own.
@@ -51,6 +58,9 @@ MEMBERS: dict[str, Mapping[str, Any]] = {
     OWN_PASSWORD_PATH: OWN_PASSWORD,
     "/ledger/v1/{org}/tokens": NEW_TOKEN,
     "/ledger/v1/{org}/tokens/{token_id}/revoke": REASON,
+    "/ledger/v1/{org}/jobs/manage": MANAGEMENT,
+    "/ledger/v1/{org}/holds": NEW_HOLD,
+    "/ledger/v1/{org}/holds/{hold_id}/release": RELEASE,
 }
 COMMAND = {"command": "heartbeat", "id": 1}
 
@@ -79,7 +89,7 @@ class Target:
     @property
     def body(self) -> bytes | None:
         """A body that is accepted; None where none is taken."""
-        if self.method != "POST":
+        if self.method not in ("POST", "PUT"):
             return None
         if self.pattern == OWN_PASSWORD_PATH:
             return orjson.dumps({"current": OWNER_PASSWORD, "password": OWNER_PASSWORD})
@@ -88,7 +98,7 @@ class Target:
     @property
     def media_type(self) -> str | None:
         """What the body is."""
-        if self.method != "POST":
+        if self.method not in ("POST", "PUT"):
             return None
         return NDJSON if self.is_commands else "application/json"
 

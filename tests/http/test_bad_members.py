@@ -62,6 +62,13 @@ WRONG: dict[str, list[Any]] = {
     "expires_in": WRONG_TIMEOUT,
     "expires_at": WRONG_TIME,
     "label": [*WRONG_TEXT, "x" * 201],
+    "action": [*WRONG_TEXT, "start", "Close"],
+    "job_ids": [1, "x", True, {}, [0], ["x"], [None], [[1]], [1] * 10_001],
+    "all_or_none": [1, 0, "x", [], {}],
+    "until": WRONG_TIME,
+    "copy_id": WRONG_ID,
+    "scope": [*WRONG_TEXT, "some"],
+    "filter": [*WRONG_OBJECT, {"type": ""}, {"state": "RUNNING"}, {"ended_from": "now"}, {"q": "x"}],
 }  # fmt: skip
 
 
