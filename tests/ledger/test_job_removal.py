@@ -11,14 +11,14 @@ import asyncpg
 import pytest
 
 from jobledger.ledger.domain.aggregate import WithPrivateMembers
-from jobledger.ledger.domain.command import UnitOfWork
+from jobledger.ledger.domain.command import Effect, UnitOfWork
 from jobledger.ledger.domain.event_types import CLASS_BY_TYPE
 from jobledger.ledger.domain.hold import HoldFilter
 from jobledger.ledger.domain.hold_commands import PlaceHold, ReleaseHold
 from jobledger.ledger.domain.job import Job
 from jobledger.ledger.domain.job_commands import JobTransition
 from jobledger.ledger.domain.job_keeping import ReleaseJob, RetainJob
-from jobledger.ledger.domain.job_removal import DeleteJob, EraseJob
+from jobledger.ledger.domain.job_removal import REMOVE_CONTENTS, DeleteJob, Erased, EraseJob
 from jobledger.ledger.domain.policy_commands import ChangePolicy
 from jobledger.ledger.errors import (
     GoneError,
@@ -330,3 +330,24 @@ async def test_the_serving_role_removes_nothing_but_what_an_event_covers(ledger:
         assert await role.fetch("SELECT * FROM content ORDER BY position") == before
         await role.execute("SET search_path = pg_temp; CREATE TEMPORARY TABLE content (org text, position bigint)")
         assert await role.fetchval("SELECT public.remove_contents($1, $2, $3)", ORG, ["job-1"], [5]) == 0
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class HastyErase(JobTransition):
+    """Erases without saying that it needs the lock."""
+
+    capability: ClassVar[str] = "jobs.erase"
+
+    def change(self, unit: UnitOfWork, job: Job) -> None:
+        job.trigger_event(Erased, timestamp=unit.now, scope="private", reason="asked for")
+        unit.affect(Effect(REMOVE_CONTENTS, (job.id, job.version)))
+
+
+async def test_no_removal_is_decided_ahead_of_the_lock(ledger: Ledger, database_url: str) -> None:
+    """There its event would not be in the store yet: what is to be removed could not be, or, worse, went unnoticed."""
+    job_id = await register(ledger)
+    await ledger.execute(LocateJob(caller=ALICE, job_id=job_id))
+
+    await ledger.execute(HastyErase(caller=ALICE, job_id=job_id))
+
+    assert SECRET not in await all_rows(database_url)
