@@ -30,6 +30,8 @@ from jobledger.ledger.errors import (
     NotFoundError,
 )
 from jobledger.ledger.store.ledger import Ledger
+from jobledger.ledger.store.loading import load_aggregates
+from jobledger.scripts.replay import Unknown, fold
 from tests.cluster import session
 from tests.world import (
     ALICE,
@@ -143,8 +145,8 @@ async def test_a_deleted_job_is_gone_from_rows_and_its_private_contents_from_the
 async def test_another_server_knows_what_is_gone(ledger: Ledger, database_url: str) -> None:
     """From rows, and from the events that it catches up with, whose contents may be gone by then."""
     async with serving(database_url) as other:
-        await other.execute(registration())
-        job_id = await finished(ledger)
+        # It remembers this job, and comes back to events of it whose contents are gone.
+        job_id = await finished(other)
         await ledger.execute(LocateJob(caller=ALICE, job_id=job_id))
         await ledger.execute(erase(job_id, scope="all"))
         deleted = await finished(ledger)
@@ -156,6 +158,9 @@ async def test_another_server_knows_what_is_gone(ledger: Ledger, database_url: s
         with pytest.raises(GoneError):
             await other.execute(registration(preceding_job_id=deleted))
 
+    async with ledger.database.reader() as reader:
+        folded = await load_aggregates(reader, ORG, await ledger.recorder.head(ORG), [], ["job-1", "job-2"])
+    assert [it.gone for it in folded.values() if isinstance(it, Job)] == ["erased", "deleted"]
     async with serving(database_url) as fresh:
         for gone in (job_id, deleted):
             with pytest.raises(GoneError):
@@ -351,3 +356,17 @@ async def test_no_removal_is_decided_ahead_of_the_lock(ledger: Ledger, database_
     await ledger.execute(HastyErase(caller=ALICE, job_id=job_id))
 
     assert SECRET not in await all_rows(database_url)
+
+
+async def test_a_replay_goes_on_where_contents_are_gone(ledger: Ledger) -> None:
+    job_id = await finished(ledger)
+    await ledger.execute(erase(job_id, scope="all"))
+
+    state: Any = None
+    states = []
+    async for stored in ledger.recorder.scan(ORG, stream="job-1"):
+        state = fold(state, stored)
+        states.append(state)
+
+    assert [isinstance(it, Unknown) and not it.is_wrong for it in states] == [True, True, True, False]
+    assert (states[-1].gone, states[-1].state, states[-1].type) == ("erased", "SUCCESS", "copy")
