@@ -22,6 +22,7 @@ from jobledger.http.context import (
     FETCH_START_TIMEOUT_S,
     FORM,
     JOBS,
+    KEEPING,
     LEDGER,
     NUMBERED_JOBS,
     OWNER,
@@ -42,7 +43,9 @@ from jobledger.http.native import (
     NATIVE,
     command_routes,
     event_routes,
+    hold_routes,
     job_routes,
+    policy_routes,
     principal_routes,
     token_routes,
 )
@@ -57,6 +60,7 @@ from jobledger.ledger.errors import CorruptLedgerError, LedgerError, NotFoundErr
 from jobledger.ledger.store.ledger import Ledger
 from jobledger.ledger.store.survey import Surveyor
 from jobledger.projections.job_query import JobQuery
+from jobledger.projections.keeping_query import KeepingQuery
 from jobledger.projections.numbered_jobs import NumberedJobs
 from jobledger.projections.principal_query import PrincipalQuery
 
@@ -89,6 +93,7 @@ def make_app(
     app[DIALECTS] = Dialects(SPOKEN)
     app[LEDGER] = ledger
     app[JOBS] = JobQuery(ledger.database)
+    app[KEEPING] = KeepingQuery(ledger.database)
     app[NUMBERED_JOBS] = NumberedJobs(ledger.database)
     app[PRINCIPALS] = PrincipalQuery(ledger.database)
     app[CURSOR_KEY] = CursorKey(cursor_key)
@@ -101,7 +106,10 @@ def make_app(
     app[METRICS] = metrics or Metrics()
     app[ACCESS] = Access(app[PRINCIPALS], ledger, app[METRICS].login_failed)
     app[HEALTH] = Health(Surveyor(ledger.database.url, ledger.projections), data)
-    native = (job_routes, command_routes, event_routes, principal_routes, token_routes)
+    native = (
+        *(job_routes, command_routes, event_routes, principal_routes, token_routes),
+        *(hold_routes, policy_routes),
+    )
     for routes in (health_routes, documentation_routes, *native, *FETCH_ROUTES):
         app.add_routes(map(_waiting_with_body, routes))
     app[DOCUMENTATION] = Documentation(app.router, app[DIALECTS], edge.public_url)

@@ -13,12 +13,14 @@ from jobledger.http.negotiation import Form
 from jobledger.ledger.domain.command import Caller
 from jobledger.ledger.store.ledger import Ledger
 from jobledger.projections.job_query import JobQuery
+from jobledger.projections.keeping_query import KeepingQuery
 from jobledger.projections.numbered_jobs import NumberedJobs
 from jobledger.projections.principal_query import PrincipalQuery
 
 LEDGER = web.AppKey("ledger", Ledger)
 JOBS = web.AppKey("jobs", JobQuery)
 PRINCIPALS = web.AppKey("principals", PrincipalQuery)
+KEEPING = web.AppKey("keeping", KeepingQuery)
 NUMBERED_JOBS = web.AppKey("numbered_jobs", NumberedJobs)
 ACCESS = web.AppKey("access", Access)
 CURSOR_KEY = web.AppKey("cursor_key", CursorKey)

@@ -16,13 +16,15 @@ from jobledger.ledger.domain.command import Find
 from jobledger.ledger.domain.job import Job, State, job_id_of, job_stream
 from jobledger.ledger.domain.job_commands import FOLLOW_UPS, LAST_HEARTBEAT
 from jobledger.ledger.domain.job_registration import JOBS_BY_EXTERNAL_ID
+from jobledger.ledger.domain.job_removal import become_residue, residue_of
+from jobledger.ledger.domain.retention import retained_until
 from jobledger.ledger.store.columns import packed, plain_array, sparse_array
 from jobledger.ledger.store.database import Connection
 from jobledger.ledger.store.projection import Changed
 from jobledger.ledger.store.statement import statement
 
 PACKAGE = "jobledger.projections"
-WRITES = ("register_jobs", "update_jobs", "count_jobs")
+WRITES = ("register_jobs", "update_jobs", "remove_jobs", "write_residues", "count_jobs")
 # Jobs are counted by blocks of so many bits' worth of ids, so that no page of a list is looked for job by job.
 BLOCK_BITS = 12
 
@@ -56,6 +58,11 @@ SHOWN = {
     "_modified_on": "updated_at",
     "backup": "backup",
     "attributes": "attributes",
+    "is_closed": "closed",
+    "holds": "holds",
+    "retentions": "retention",
+    "location": "location",
+    "extended_properties": "extended_properties",
 }
 # Those that change as a job goes.
 COURSE = {
@@ -65,8 +72,19 @@ COURSE = {
         *("started_at", "ended_at", "last_report_at", "_modified_on"),
     )
 }
-REGISTRATION = {name: shown for name, shown in SHOWN.items() if name not in COURSE}
+# Those that are decided about it, and of these those that can be erased alone: absent from most jobs.
+PRIVATE = {name: SHOWN[name] for name in ("location", "extended_properties")}
+DECISIONS = {name: SHOWN[name] for name in ("is_closed", "holds", "retentions")}
+REGISTRATION = {name: shown for name, shown in SHOWN.items() if name not in COURSE | DECISIONS | PRIVATE}
+# What the API shows where nothing was decided.
+UNDECIDED = {
+    shown: dict(value) if isinstance(value := getattr(Job, name), Mapping) else value
+    for name, shown in (DECISIONS | PRIVATE).items()
+}
 TIMES = ("registered_at", "scheduled_at", "started_at", "ended_at", "last_report_at", "updated_at")
+
+
+NOTHING_DECIDED = (None, None, None)
 
 
 def render(job: Job, members: Mapping[str, str]) -> bytes:
@@ -76,9 +94,21 @@ def render(job: Job, members: Mapping[str, str]) -> bytes:
     return orjson.dumps(shown, option=orjson.OPT_UTC_Z)
 
 
-def shown_job(registration: str, course: str) -> dict[str, Any]:
-    """The job as the API shows it, from the two parts of its row."""
-    members = orjson.loads(registration) | orjson.loads(course)
+def render_decided(job: Job, members: Mapping[str, str]) -> str | None:
+    """As ``render``, of members that only some jobs have: those that are as in any other job are left out, None for none."""
+    if not job.is_decided:
+        return None
+    values = job.__dict__
+    shown = {name: values[key] for key, name in members.items() if key in values and values[key] != UNDECIDED[name]}
+    return orjson.dumps(shown, option=orjson.OPT_UTC_Z).decode() if shown else None
+
+
+def shown_job(row: asyncpg.Record) -> dict[str, Any]:
+    """The job as the API shows it, from the parts of its row."""
+    members = UNDECIDED | orjson.loads(row["registration"]) | orjson.loads(row["course"])
+    for part in (row["decisions"], row["private"]):
+        if part is not None:
+            members |= orjson.loads(part)
     return {name: members.get(name) for name in SHOWN.values()}
 
 
@@ -91,16 +121,43 @@ def search_text(job: Job) -> str:
 
 def job_from_row(row: asyncpg.Record) -> Job:
     """The aggregate that the row was rendered from."""
-    shown = shown_job(row["registration"], row["course"])
+    shown = shown_job(row)
     for name in TIMES:
         if shown[name] is not None:
             shown[name] = datetime.fromisoformat(shown[name])
     job = Job.__new__(Job)
     job.__base_init__(job_stream(row["id"]), row["version"], shown["registered_at"])
-    job.__dict__.update({key: shown[name] for key, name in SHOWN.items()})
+    job.__dict__.update({key: shown[name] for key, name in SHOWN.items() if shown[name] != UNDECIDED.get(name, ...)})
     job.state = State(job.state)
+    if row["decisions"] is not None or row["private"] is not None:
+        job.is_decided = True
     job.body_hash = row["body_hash"]
+    if row["final_at"] is not None:
+        job.final_at = row["final_at"]
+    job.imported = row["imported"]
     return job
+
+
+def residue_row(job: Job) -> tuple[Any, ...]:
+    """The row of a job that is gone, in the order of ``write_residues``."""
+    residue = orjson.dumps(residue_of(job)).decode()
+    return job.job_id, job.version, job.domain, job.gone, job.modified_on, residue
+
+
+def job_from_residue(row: asyncpg.Record) -> Job:
+    """The aggregate that the row was rendered from."""
+    job = Job.__new__(Job)
+    job.__base_init__(job_stream(row["id"]), row["version"], row["gone_at"])
+    become_residue(job, row["gone"], orjson.loads(row["residue"]))
+    return job
+
+
+def decided_columns(job: Job) -> tuple[bool | None, bool | None, datetime | None]:
+    """What is decided about a job and filtered by: whether it is closed, held by name, and until when users retain it."""
+    if not job.is_decided:
+        return NOTHING_DECIDED
+    untils = [it for name in job.retentions if (it := retained_until(job, name)) is not None]
+    return job.is_closed or None, bool(job.holds) or None, max(untils, default=None)
 
 
 def registered_row(job: Job) -> tuple[Any, ...]:
@@ -121,6 +178,11 @@ def registered_row(job: Job) -> tuple[Any, ...]:
         job.ended_at,
         job.due_at,
         job.begins_at,
+        job.final_at,
+        job.imported,
+        *decided_columns(job),
+        render_decided(job, DECISIONS),
+        render_decided(job, PRIVATE),
         search_text(job).encode(),
         render(job, REGISTRATION),
         render(job, COURSE),
@@ -128,7 +190,7 @@ def registered_row(job: Job) -> tuple[Any, ...]:
 
 
 def updated_row(job: Job) -> tuple[Any, ...]:
-    """What the course of a job changes in its row, in the order of ``update_jobs``."""
+    """What may change in a job's row, in the order of ``update_jobs``."""
     return (
         job.job_id,
         job.version,
@@ -137,6 +199,10 @@ def updated_row(job: Job) -> tuple[Any, ...]:
         job.ended_at,
         job.due_at,
         job.begins_at,
+        job.final_at,
+        *decided_columns(job),
+        render_decided(job, DECISIONS),
+        render_decided(job, PRIVATE),
         render(job, COURSE),
     )
 
@@ -146,12 +212,13 @@ def moved_jobs(changes: Iterable[Changed]) -> Counter[tuple[str, date, str, int]
     moves: Counter[tuple[str, date, str, int]] = Counter()
     for before, after in ((it.before, it.after) for it in changes):
         assert isinstance(after, Job)
-        if isinstance(before, Job):
-            if before.state is after.state and before.begins_at == after.begins_at:
+        if isinstance(before, Job) and before.gone is None:
+            if before.state is after.state and before.begins_at == after.begins_at and after.gone is None:
                 # As nearly always.
                 continue
             moves[_counted_by(before)] -= 1
-        moves[_counted_by(after)] += 1
+        if after.gone is None:
+            moves[_counted_by(after)] += 1
     return moves
 
 
@@ -163,15 +230,27 @@ class JobsProjection:
     """See ``InlineProjection``."""
 
     name = "jobs"
-    fold_version = 3
+    fold_version = 4
     aggregate_class: type[Aggregate] = Job
     write_statements = MappingProxyType({name: statement(PACKAGE, name) for name in WRITES})
     finds = frozenset({JOBS_BY_EXTERNAL_ID, FOLLOW_UPS, LAST_HEARTBEAT})
 
     def writes(self, changes: Sequence[Changed]) -> Sequence[tuple[str, Sequence[Any]]]:
-        """See ``InlineProjection``. Most changes touch the few columns that a job's course changes."""
-        registered = [registered_row(it.after) for it in changes if it.before is None and isinstance(it.after, Job)]
-        updated = [updated_row(it.after) for it in changes if it.before is not None and isinstance(it.after, Job)]
+        """See ``InlineProjection``."""
+        registered: list[tuple[Any, ...]] = []
+        updated: list[tuple[Any, ...]] = []
+        gone: list[tuple[Any, ...]] = []
+        removed: list[int] = []
+        for before, job in ((it.before, it.after) for it in changes):
+            assert isinstance(job, Job)
+            if job.gone is not None:
+                gone.append(residue_row(job))
+                if isinstance(before, Job) and before.gone is None:
+                    removed.append(job.job_id)
+            elif before is None:
+                registered.append(registered_row(job))
+            else:
+                updated.append(updated_row(job))
         writes: list[tuple[str, Sequence[Any]]] = []
         for name, rows, texts in (("register_jobs", registered, 3), ("update_jobs", updated, 1)):
             if rows:
@@ -179,6 +258,11 @@ class JobsProjection:
                 plain, values, encoded = columns[:3], columns[3:-texts], columns[-texts:]
                 parameters = [*map(plain_array, plain), *map(sparse_array, values)]
                 writes.append((name, [*parameters, *(it for column in encoded for it in packed(column))]))
+        if removed:
+            writes.append(("remove_jobs", [plain_array(removed)]))
+        if gone:
+            ids, versions, *rest = zip(*gone, strict=True)
+            writes.append(("write_residues", [plain_array(ids), plain_array(versions), *rest]))
         moves = [(*key, number) for key, number in sorted(moved_jobs(changes).items()) if number]
         if moves:
             states, days, domains, *numbers = zip(*moves, strict=True)
@@ -224,5 +308,9 @@ class JobsProjection:
         if not ids:
             return {}
         records = await connection.fetch(statement(PACKAGE, "load_jobs"), org, generation, ids)
-        jobs = map(job_from_row, records)
-        return {job.id: job for job in jobs}
+        jobs = {job.id: job for job in map(job_from_row, records)}
+        missing = [job_id for job_id in ids if job_stream(job_id) not in jobs]
+        if missing:
+            residues = await connection.fetch(statement(PACKAGE, "load_residues"), org, generation, missing)
+            jobs |= {job.id: job for job in map(job_from_residue, residues)}
+        return jobs

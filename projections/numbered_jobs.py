@@ -89,7 +89,7 @@ class NumberedJobs:
                 size,
             ]
         records = await self._database.fetch(statement(PACKAGE, name), org, *arguments)
-        shown = [shown_job(it["registration"], it["course"]) for it in records if it["id"] is not None]
+        shown = [shown_job(it) for it in records if it["id"] is not None]
         return NumberedPage(shown, records[0]["count"])
 
     async def last_of_datastream(
@@ -99,7 +99,7 @@ class NumberedJobs:
         visible = None if domains is None else sorted(domains)
         sql = statement(PACKAGE, "last_job_of_datastream")
         records = await self._database.fetch(sql, org, datastream_id, visible)
-        return shown_job(records[0]["registration"], records[0]["course"]) if records else None
+        return shown_job(records[0]) if records else None
 
 
 def parts_of(span: Span) -> tuple[date, date, datetime, datetime, datetime, datetime]:

@@ -15,7 +15,9 @@ from jobledger.ledger.domain.job_registration import JobSpec, RegisterJobs
 from jobledger.ledger.store.database import Database
 from jobledger.ledger.store.ledger import Ledger
 from jobledger.projections.access import AccessProjection
+from jobledger.projections.holds import HoldsProjection
 from jobledger.projections.jobs import JobsProjection
+from jobledger.projections.policy import PolicyProjection
 from tests.cluster import session
 
 ORG = "acme"
@@ -36,7 +38,7 @@ SALES = replace(ALICE, principal="principal-5", home_domain="Sales", domains=fro
 
 def projections() -> list[Any]:
     """The inline projections that every server has."""
-    return [JobsProjection(), AccessProjection()]
+    return [JobsProjection(), AccessProjection(), PolicyProjection(), HoldsProjection()]
 
 
 @asynccontextmanager

@@ -45,6 +45,24 @@ PROBLEM = Named(
     },
 )
 
+KEPT_BY = Named(
+    "ReasonToKeep",
+    {
+        **object_of(
+            {
+                "kind": {**STRING, "enum": ["hold", "user", "extended", "basic"]},
+                "hold_id": INTEGER,
+                "name": STRING,
+                "copy_id": INTEGER,
+                "until": nullable(TIME),
+                "reason": STRING,
+            },
+            without=["hold_id", "name", "copy_id", "reason"],
+        ),
+        "description": "Why a job may not be removed; `until` is null where that is over when it is released.",
+    },
+)
+
 JOB = Named(
     "Job",
     object_of(
@@ -79,6 +97,11 @@ JOB = Named(
             "updated_at": TIME,
             "backup": nullable(OBJECT),
             "attributes": nullable(OBJECT),
+            "closed": BOOLEAN,
+            "holds": array_of(object_of({"id": INTEGER, "name": STRING})),
+            "retention": array_of(KEPT_BY),
+            "location": nullable(OBJECT),
+            "extended_properties": nullable(array_of(OBJECT)),
         }
     ),
 )
@@ -99,6 +122,43 @@ CHANGED_JOB = Named(
     object_of(
         {"id": INTEGER, "state": A_STATE, "version": INTEGER, "discarded": array_of(INTEGER), **RECORDED},
         without=["discarded"],
+    ),
+)
+
+CHANGED: dict[str, Schema] = {"id": INTEGER, "state": A_STATE, "version": INTEGER}
+CLOSED_JOB = Named("ClosedJob", object_of({**CHANGED, "closed": BOOLEAN, **RECORDED}))
+RETAINED_JOB = Named(
+    "RetainedJob",
+    object_of({**CHANGED, "copy_id": INTEGER, "until": nullable(TIME), **RECORDED}, without=["copy_id", "until"]),
+)
+DELETED_JOB = Named(
+    "DeletedJob",
+    object_of({**CHANGED, "deleted": BOOLEAN, "discarded": array_of(INTEGER), **RECORDED}, without=["discarded"]),
+)
+ERASED_JOB = Named("ErasedJob", object_of({**CHANGED, "erased": STRING, **RECORDED}))
+MANAGED_JOBS = Named(
+    "ManagedJobs",
+    object_of(
+        {
+            "done": array_of({**object_of(CHANGED), "description": "As the verb on one job answers."}),
+            "refused": array_of(object_of({"id": INTEGER, "code": STRING, "detail": STRING}, further=True)),
+            "first_position": nullable(INTEGER),
+            "event_count": INTEGER,
+            "recorded_at": nullable(TIME),
+        }
+    ),
+)
+RETENTION = Named(
+    "Retention",
+    object_of(
+        {
+            "id": INTEGER,
+            "state": A_STATE,
+            "retained": BOOLEAN,
+            "reasons": array_of(KEPT_BY),
+            "may_be_deleted": BOOLEAN,
+            "may_be_erased": BOOLEAN,
+        }
     ),
 )
 
@@ -215,6 +275,60 @@ ISSUED_TOKEN = Named(
             "expires_at": nullable(TIME),
             "token": nullable({**STRING, "description": "Shown this once; null in the answer to a repeat."}),
             **RECORDED,
+        }
+    ),
+)
+
+HOLD = Named(
+    "Hold",
+    object_of(
+        {
+            "id": INTEGER,
+            "name": STRING,
+            "version": INTEGER,
+            "reason": nullable(STRING),
+            "filter": nullable(OBJECT),
+            "job_count": nullable(INTEGER),
+            "job_ids": array_of(INTEGER),
+            "active": BOOLEAN,
+            "placed_at": TIME,
+            "released_at": nullable(TIME),
+            "release_reason": nullable(STRING),
+        },
+        without=["job_ids"],
+    ),
+)
+HOLD_PAGE = Named("HoldPage", object_of({"holds": array_of(HOLD), "next": NEXT}))
+CHANGED_HOLD = Named("ChangedHold", object_of({"id": INTEGER, "name": STRING, "version": INTEGER, **RECORDED}))
+
+DAYS: Schema = {"anyOf": [INTEGER, {"const": "forever"}]}
+RULE = object_of(
+    {"type": STRING, "state": A_STATE, "basic_days": DAYS, "extended_days": DAYS},
+    without=["type", "state", "basic_days", "extended_days"],
+)
+RETENTION_POLICY = Named(
+    "RetentionPolicy",
+    object_of(
+        {
+            "rules": array_of(RULE),
+            "locked": BOOLEAN,
+            "version": INTEGER,
+            "changed_at": nullable(TIME),
+            "reason": nullable(STRING),
+        }
+    ),
+)
+CHANGED_POLICY = Named("ChangedPolicy", object_of({"version": INTEGER, "locked": BOOLEAN, **RECORDED}))
+EFFECT = object_of({"count": INTEGER, "ids": array_of(INTEGER)})
+POLICY_EFFECTS = Named(
+    "PolicyEffects",
+    object_of(
+        {
+            "dry_run": BOOLEAN,
+            "lengthens": EFFECT,
+            "releases": EFFECT,
+            "shortens": EFFECT,
+            "fewer_days": array_of(OBJECT),
         }
     ),
 )

@@ -18,6 +18,7 @@ PREFIX = "/ledger/v1/"
 LARGEST_NUMBER = 2**31 - 1
 
 principal_id = integer(1, LARGEST_NUMBER)
+hold_id = integer(1, LARGEST_NUMBER)
 
 
 def read_org(value: str) -> str:
@@ -48,7 +49,9 @@ NATIVE = Dialect(
     refuse=refuse,
     challenge='Bearer realm="job ledger", Basic realm="job ledger"',
     org=org_of,
-    variables=MappingProxyType({"org": org_name, "job_id": job_id, "principal_id": principal_id, "token_id": uuid}),
+    variables=MappingProxyType(
+        {"org": org_name, "job_id": job_id, "principal_id": principal_id, "token_id": uuid, "hold_id": hold_id}
+    ),
     # Source: RFC 9457, sections 6.1 and 6.2, appendix B.
     error_forms=(
         Form("json", MEDIA_TYPE, also=("application/json",)),

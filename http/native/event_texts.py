@@ -23,7 +23,10 @@ def events_in_xml(page: Page) -> dict[str, Any]:
 
 def _texts(stored: StoredEvent) -> dict[str, str | None]:
     members: dict[str, str | None] = {}
-    for name, body in (("header", stored.header), ("content", stored.content)):
+    parts = [("header", stored.header), ("content", stored.content)]
+    if stored.private is not None:
+        parts.append(("private", stored.private))
+    for name, body in parts:
         text = None if body is None else body.decode()
         if body is not None and text is not None and not can_be_written(text):
             name, text = f"{name}_base64", b64encode(body).decode()

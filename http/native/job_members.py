@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from jobledger.http.members import (
     Members,
     an_object,
+    boolean,
     datastream,
     figures,
     fraction,
@@ -19,12 +20,12 @@ from jobledger.http.members import (
     text,
     timeout,
 )
-from jobledger.http.native.answers import CHANGED_JOB
+from jobledger.http.native.answers import CHANGED_JOB, CLOSED_JOB, DELETED_JOB, ERASED_JOB, RETAINED_JOB
 from jobledger.http.negotiation import XML
 from jobledger.http.operation import Body, Operation
-from jobledger.http.schema import Named, array_of, object_of
+from jobledger.http.schema import Named, Schema, array_of, object_of
 from jobledger.http.xml_document import XmlObject
-from jobledger.ledger.domain.command import Outcome
+from jobledger.ledger.domain.command import Caller, Idempotency, Outcome
 from jobledger.ledger.domain.job import FINAL_STATES, State
 from jobledger.ledger.domain.job_commands import (
     CancelJob,
@@ -36,8 +37,24 @@ from jobledger.ledger.domain.job_commands import (
     StartJob,
     SucceedJob,
 )
+from jobledger.ledger.domain.job_decisions import CloseJob, ReopenJob
+from jobledger.ledger.domain.job_keeping import ReleaseJob, RetainJob
 from jobledger.ledger.domain.job_registration import JobSpec
-from jobledger.ledger.errors import InvalidCommandError, JobIsFinalError, JobIsNotRunningError, LedgerError
+from jobledger.ledger.domain.job_removal import SCOPES, DeleteJob, EraseJob
+from jobledger.ledger.domain.manage_jobs import MOST_JOBS as MOST_MANAGED_JOBS
+from jobledger.ledger.domain.manage_jobs import ManageJobs
+from jobledger.ledger.errors import (
+    GoneError,
+    InvalidCommandError,
+    JobIsClosedError,
+    JobIsFinalError,
+    JobIsNotFinalError,
+    JobIsNotRunningError,
+    JobIsOpenError,
+    JobIsRetainedError,
+    JobIsRunningError,
+    LedgerError,
+)
 from jobledger.ledger.store.codec import wire_time
 
 MOST_JOBS = 10_000
@@ -90,21 +107,24 @@ class Transition(NamedTuple):
     command: type[JobTransition]
     readers: Members
     may: tuple[type[LedgerError], ...] = (JobIsFinalError, JobIsNotRunningError)
+    answer: Schema = CHANGED_JOB
 
     @property
     def operation(self) -> Operation:
         """What it takes and gives."""
         return Operation(
             summary=self.command.__doc__,
-            answer=CHANGED_JOB,
+            answer=self.answer,
             body=self.readers,
             capability=self.command.capability,
-            may=self.may,
+            may=(GoneError, *self.may),
         )
 
 
 TRANSITIONS: dict[str, Transition] = {
-    "start": Transition(StartJob, Members({"stage": text(200), "started_at": instant}), (JobIsFinalError,)),
+    "start": Transition(
+        StartJob, Members({"stage": text(200), "started_at": instant}), (JobIsFinalError, JobIsClosedError)
+    ),
     "stage": Transition(EnterStage, Members({"stage": text(200)}, needed=("stage",))),
     "progress": Transition(
         ReportProgress, Members({"progress": fraction, "figures": figures, "message": text(10_000)})
@@ -113,6 +133,26 @@ TRANSITIONS: dict[str, Transition] = {
     "succeed": Transition(SucceedJob, Members({"ended_at": instant, "message": text(10_000)})),
     "fail": Transition(FailJob, Members({"ended_at": instant, "error": text(10_000)})),
     "cancel": Transition(CancelJob, Members({"reason": text(10_000)}), (JobIsFinalError,)),
+    "close": Transition(CloseJob, Members({"reason": text(10_000)}), (JobIsRunningError,), CLOSED_JOB),
+    "reopen": Transition(ReopenJob, Members({"reason": text(10_000)}), (JobIsOpenError,), CLOSED_JOB),
+    "retain": Transition(
+        RetainJob, Members({"until": instant, "copy_id": job_id, "reason": text(10_000)}), (), RETAINED_JOB
+    ),
+    "release": Transition(
+        ReleaseJob, Members({"copy_id": job_id, "reason": text(10_000)}, needed=("reason",)), (), RETAINED_JOB
+    ),
+    "delete": Transition(
+        DeleteJob,
+        Members({"reason": text(10_000)}, needed=("reason",)),
+        (JobIsRunningError, JobIsRetainedError),
+        DELETED_JOB,
+    ),
+    "erase": Transition(
+        EraseJob,
+        Members({"scope": one_of(*SCOPES), "reason": text(10_000)}, needed=("reason",)),
+        (JobIsNotFinalError, JobIsRetainedError),
+        ERASED_JOB,
+    ),
 }
 
 
@@ -175,3 +215,43 @@ def shown_transition(outcome: Outcome) -> dict[str, Any]:
         "positions": list(outcome.positions),
         "recorded_at": wire_time(outcome.recorded_at) if outcome.event_count else None,
     }
+
+
+# The verbs that many jobs can be given at once.
+MANAGED = ("close", "reopen", "retain", "release", "delete", "erase")
+MANAGEMENT = Members(
+    {
+        "action": one_of(*MANAGED),
+        "job_ids": list_of(job_id, MOST_MANAGED_JOBS),
+        "all_or_none": boolean.about("Whether none is changed if one is refused."),
+        "reason": text(10_000),
+        "until": instant,
+        "copy_id": job_id,
+        "scope": one_of(*SCOPES),
+    },
+    needed=("action", "job_ids"),
+)
+
+
+def read_management(given: Mapping[str, Any], caller: Caller, idempotency: Idempotency | None) -> ManageJobs:
+    """One verb for many jobs, with the members that it takes for one. Raises InvalidCommandError, NotAllowedError."""
+    members = dict(given)
+    transition = TRANSITIONS[members.pop("action")]
+    caller.must(transition.command.capability)
+    job_ids, all_or_none = members.pop("job_ids"), members.pop("all_or_none", False)
+    must_be_taken(members, transition.readers)
+    return ManageJobs(
+        caller=caller,
+        idempotency=idempotency,
+        all_or_none=all_or_none,
+        commands=[transition.command(caller=caller, job_id=it, **members) for it in job_ids],
+    )
+
+
+def must_be_taken(members: Mapping[str, Any], readers: Members) -> None:
+    """Raise InvalidCommandError for members that this verb does not take, or lacks: as with one job."""
+    errors = [{"member": name, "problem": "is not known here"} for name in members if name not in readers]
+    errors += [{"member": name, "problem": "is missing"} for name in readers.needed if name not in members]
+    if errors:
+        told = "; ".join(f"{it['member']} {it['problem']}" for it in errors)
+        raise InvalidCommandError(f"{told[0].upper()}{told[1:]}.", errors=errors)

@@ -9,14 +9,23 @@ from jobledger.http.context import CALLER, CURSOR_KEY, FETCH_START_TIMEOUT_S, FO
 from jobledger.http.csv_rows import write_csv
 from jobledger.http.exchange import answer, answer_json, read_document
 from jobledger.http.members import instant, one_of, text
-from jobledger.http.native.answers import EVENT_PAGE, JOB, JOB_PAGE, REGISTRATION_ANSWER
+from jobledger.http.native.answers import (
+    EVENT_PAGE,
+    JOB,
+    JOB_PAGE,
+    MANAGED_JOBS,
+    REGISTRATION_ANSWER,
+    RETENTION,
+)
 from jobledger.http.native.events import EVENTS_IN, FORMS, PARAMETERS, SEEN, event_page
 from jobledger.http.native.job_members import (
     JOBS_BODY,
+    MANAGEMENT,
     TRANSITIONS,
     listed_jobs,
     read_job,
     read_jobs,
+    read_management,
     shown_registration,
     shown_transition,
 )
@@ -36,7 +45,8 @@ from jobledger.http.schema import STRING
 from jobledger.ledger.domain.command import Outcome
 from jobledger.ledger.domain.job import State, job_stream
 from jobledger.ledger.domain.job_registration import RegisterJobs
-from jobledger.ledger.errors import JobExistsError
+from jobledger.ledger.errors import ConflictError, GoneError, JobExistsError
+from jobledger.ledger.store.codec import wire_time
 from jobledger.projections.job_query import JobFilter
 from jobledger.projections.jobs import SHOWN
 
@@ -61,6 +71,7 @@ FILTERS = Parameters(
         "q": text(200).about(
             "Looked for in the type, the name, the external id and the datastream's name, whatever the case."
         ),
+        **{name: one_of("true", "false") for name in ("closed", "held", "retained")},
         "limit": limit,
         "cursor": cursor,
     },
@@ -108,6 +119,7 @@ async def list_jobs(request: web.Request) -> web.Response:
     size = parameters.pop("limit", DEFAULT_LIMIT)
     following_of = parameters.pop("cursor", None)
     states = parameters.pop("state", None)
+    parameters |= {name: parameters[name] == "true" for name in ("closed", "held", "retained") if name in parameters}
     wanted = JobFilter(states=None if states is None else tuple(sorted(set(states))), **parameters)
     list_name = f"jobs of {caller.org}: {wanted!r}"
     keys = request.app[CURSOR_KEY]
@@ -129,14 +141,24 @@ async def list_jobs(request: web.Request) -> web.Response:
     return answer_json(request, body, headers=headers)
 
 
-@job_routes.get("/ledger/v1/{org}/jobs/{job_id}")
-@operation(JOB, capability=READ_JOBS)
+# "manage" is no job, and takes other methods.
+@job_routes.get("/ledger/v1/{org}/jobs/{job_id:(?!manage$)[^{}/]+}")
+@operation(JOB, capability=READ_JOBS, may=(GoneError,))
 async def get_job(request: web.Request) -> web.Response:
     """One job."""
     caller = permitted(request)
     read_parameters(request)
     job = await request.app[JOBS].job(caller.org, path_job_id(request), caller.domains)
     return answer_json(request, job)
+
+
+@job_routes.get("/ledger/v1/{org}/jobs/{job_id}/retention")
+@operation(RETENTION, capability=READ_JOBS, may=(GoneError,))
+async def get_retention(request: web.Request) -> web.Response:
+    """Whether a job may be deleted or erased now, and every reason why not."""
+    caller = permitted(request)
+    read_parameters(request)
+    return answer(request, await request.app[JOBS].retention(caller.org, path_job_id(request), caller.domains))
 
 
 @job_routes.get("/ledger/v1/{org}/jobs/{job_id}/events")
@@ -165,6 +187,23 @@ async def change_job(request: web.Request) -> web.Response:
     )
     outcome = await request.app[LEDGER].execute(command)
     return answer(request, shown_transition(outcome), headers=told_of(outcome))
+
+
+@job_routes.post("/ledger/v1/{org}/jobs/manage")
+@operation(MANAGED_JOBS, body=MANAGEMENT, may=(ConflictError,))
+async def manage_jobs(request: web.Request) -> web.Response:
+    """One verb on many jobs, in one append: each judged by itself, or, with ``all_or_none``, all or none of them."""
+    read_parameters(request)
+    members, body = await read_body_members(request)
+    command = read_management(members, request[CALLER], idempotency(request, body))
+    outcome = await request.app[LEDGER].execute(command)
+    shown = {
+        **outcome.result,
+        "first_position": outcome.first_position,
+        "event_count": outcome.event_count,
+        "recorded_at": wire_time(outcome.recorded_at) if outcome.event_count else None,
+    }
+    return answer(request, shown, headers=told_of(outcome))
 
 
 def path_job_id(request: web.Request) -> int:

@@ -49,8 +49,9 @@ RECHECK_S = 2.0
 
 
 def shown_event(stored: StoredEvent) -> bytes:
-    """The event as a JSON object that holds its stored bytes verbatim."""
-    return b'{"header":%b,"content":%b}' % (stored.header, stored.content or b"null")
+    """The event as a JSON object that holds its stored bytes verbatim; ``private`` only where there is any."""
+    private = b"" if stored.private is None else b',"private":%b' % stored.private
+    return b'{"header":%b,"content":%b%b}' % (stored.header, stored.content or b"null", private)
 
 
 def server_sent_events(events: Sequence[LiveEvent]) -> bytes:

@@ -7,7 +7,7 @@ more briefly, at six times the cost, which the append path would pay for each ev
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, dataclass, fields
 from datetime import datetime
 from functools import cache
@@ -33,6 +33,25 @@ class DomainEvent(metaclass=MetaDomainEvent):
     timestamp: datetime
 
 
+class Nothing(Mapping[str, Any]):
+    """The mapping without members: what a class may have as a member's default, as nobody can add to it."""
+
+    def __getitem__(self, name: str) -> Any:
+        raise KeyError(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0
+
+    def __hash__(self) -> int:
+        return 0
+
+
+NOTHING = Nothing()
+
+
 class Aggregate(BaseAggregate[str]):
     """What the events of one stream add up to."""
 
@@ -51,6 +70,16 @@ class Aggregate(BaseAggregate[str]):
         def data(self) -> dict[str, Any]:
             """The event's own members, those that are ``None`` left out."""
             return {name: value for name, value in self.__dict__.items() if value is not None and name not in ENVELOPE}
+
+        @property
+        def private_data(self) -> dict[str, Any] | None:
+            """The members that can be erased alone; None where there are none."""
+            return None
+
+        @property
+        def begins_anew(self) -> bool:
+            """Whether the stream can be folded from this event on: those before it may have lost their contents."""
+            return False
 
     class Created(Event):
         """Base of the events that begin a stream."""
@@ -109,6 +138,26 @@ class Aggregate(BaseAggregate[str]):
     def weight_bytes(self) -> int:
         """About what this takes in memory; more for one that holds large members."""
         return USUAL_WEIGHT_BYTES
+
+
+class WithPrivateMembers:
+    """Joins an event's bases where some of its members, named by ``private``, go into its private content.
+
+    Once that is erased they are ``None``, as if they had not been given: ``apply`` must do with it.
+    """
+
+    private: ClassVar[tuple[str, ...]]
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """See ``Aggregate.Event``."""
+        apart = ENVELOPE.union(self.private)
+        return {name: value for name, value in self.__dict__.items() if value is not None and name not in apart}
+
+    @property
+    def private_data(self) -> dict[str, Any] | None:
+        """See ``Aggregate.Event``."""
+        return {name: value for name in self.private if (value := self.__dict__.get(name)) is not None} or None
 
 
 @cache

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, ClassVar
 
 import orjson
 
-from jobledger.ledger.domain.aggregate import ENVELOPE, Aggregate
-from jobledger.ledger.errors import JobCannotBeStoppedError, JobIsFinalError, JobIsNotRunningError
+from jobledger.ledger.domain.aggregate import ENVELOPE, NOTHING, Aggregate
+from jobledger.ledger.errors import (
+    JobCannotBeStoppedError,
+    JobIsClosedError,
+    JobIsFinalError,
+    JobIsNotRunningError,
+)
 
 # Job ids lie within int32: clients of every dialect hold them so.
 LARGEST_JOB_ID = 2**31 - 1
@@ -82,9 +88,31 @@ class Job(Aggregate):
     ended_at: datetime | None
     reason: str | None
     last_report_at: datetime | None
+    # When its final event was recorded. Whether its end was told with its registration: the past of another system.
+    final_at: datetime | None = None
+    imported: bool | None = None
+    # What was decided about it apart from its course. On jobs of which nothing was these stay as they are in the class.
+    is_decided: bool = False
+    is_closed: bool = False
+    # What users retain, by the copy's id, "" for the whole job: {"until"?, "reason"?}. The names of the holds that list it, by id.
+    retentions: Mapping[str, Mapping[str, str]] = NOTHING
+    holds: Mapping[str, str] = NOTHING
+    # Whether it is "deleted" or "erased": then only what its residue carries is known of it.
+    gone: str | None = None
+    # Of private contents: what can be erased alone.
+    location: dict[str, Any] | None = None
+    extended_properties: list[dict[str, Any]] | None = None
+    PRIVATE_MEMBERS: ClassVar[tuple[str, ...]] = ("location", "extended_properties")
 
     class Event(Aggregate.Event):
         """Base of a job's events."""
+
+    class Decision(Event):
+        """Base of the events by which something is decided about a job apart from its course."""
+
+        def apply(self, aggregate: Job) -> None:
+            """Mark the job as one of which something was decided."""
+            aggregate.is_decided = True
 
     class Registered(Event, Aggregate.Created):
         """The job became known. ``heartbeat_timeout`` and ``start_timeout`` are seconds.
@@ -112,6 +140,7 @@ class Job(Aggregate):
         start_timeout: int | None = None
         backup: dict[str, Any] | None = None
         attributes: dict[str, Any] | None = None
+        imported: bool | None = None
 
         def apply(self, aggregate: Job) -> None:
             """Begin in SCHEDULED."""
@@ -181,6 +210,7 @@ class Job(Aggregate):
             """Be final."""
             aggregate.state = self.state
             aggregate.ended_at = self.ended_at or self.timestamp
+            aggregate.final_at = self.timestamp
             aggregate.reason = self.reason
 
     class Succeeded(Ended):
@@ -264,9 +294,10 @@ class Job(Aggregate):
         return self.started_at or self.scheduled_at or self.registered_at
 
     def start(self, at: datetime, stage: str | None = None, started_at: datetime | None = None) -> None:
-        """Begin running. A running job stays as it is, a stale one resumes. Raises JobIsFinalError."""
+        """Begin running. A running job stays as it is, a stale one resumes. Raises JobIsFinalError, JobIsClosedError."""
         self.must_not_be_final()
         if self.state is State.SCHEDULED:
+            self.must_be_open()
             self.trigger_event(Job.Started, timestamp=at, stage=stage, started_at=started_at)
         else:
             self.give_sign_of_life(at)
@@ -340,8 +371,8 @@ class Job(Aggregate):
             self.trigger_event(Job.WentStale, timestamp=at, last_seen_at=last_seen_at)
 
     def discard_after(self, at: datetime, preceding: Job) -> None:
-        """Be discarded with *preceding*, which has broken."""
-        why = BROKEN_STATES[preceding.state]
+        """Be discarded with *preceding*, which has broken, or is gone."""
+        why = BROKEN_STATES[preceding.state] if preceding.gone is None else f"was {preceding.gone}"
         self.discard(at, f"preceding job {preceding.job_id} {why}", because_of_job_id=preceding.job_id)
 
     def must_not_be_final(self) -> None:
@@ -353,6 +384,11 @@ class Job(Aggregate):
                 state=str(self.state),
                 reason=self.reason,
             )
+
+    def must_be_open(self) -> None:
+        """Raise JobIsClosedError if it is closed."""
+        if self.is_closed:
+            raise JobIsClosedError(f"Job {self.job_id} is closed.", job_id=self.job_id)
 
     def must_be_running(self) -> None:
         """Raise JobIsFinalError or JobIsNotRunningError unless it is RUNNING or STALE."""

@@ -9,18 +9,25 @@ from typing import Any, ClassVar
 
 from jobledger.ledger.domain.command import Caller, Command, Effect, Find, UnitOfWork
 from jobledger.ledger.domain.job import BROKEN_STATES, Job, State, job_stream
-from jobledger.ledger.errors import NotFoundError
+from jobledger.ledger.errors import GoneError, NotFoundError
 
 FOLLOW_UPS = "follow_ups"
 LAST_HEARTBEAT = "last_heartbeat"
 
 
 def visible_job(unit: UnitOfWork, caller: Caller, job_id: int) -> Job:
-    """The job, if there is one that *caller* may see. Raises NotFoundError."""
+    """The job, if there is one that *caller* may see. Raises NotFoundError, GoneError."""
     job = unit.get(Job, job_stream(job_id))
     if job is None or not caller.sees(job.domain):
         raise NotFoundError(f"There is no job {job_id}.", job_id=job_id)
+    must_be_here(job)
     return job
+
+
+def must_be_here(job: Job) -> None:
+    """Raise GoneError if it was deleted or erased."""
+    if job.gone is not None:
+        raise GoneError(f"Job {job.job_id} was {job.gone}.", job_id=job.job_id, gone=job.gone)
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -136,12 +143,13 @@ class BreakJob(JobTransition):
 
 
 def discard_follow_ups(unit: UnitOfWork, broken: Job) -> list[Job]:
-    """Discard the scheduled jobs behind *broken*, nearest first; those jobs."""
+    """Discard the scheduled jobs behind *broken*, nearest first; those jobs. A job that is gone breaks them whatever its state."""
     broken_by_id = {broken.job_id: broken}
     for job_id, preceding_id in unit.found(Find(FOLLOW_UPS, (broken.job_id,))):
         follow_up = unit.get(Job, job_stream(job_id))
         preceding = broken_by_id.get(preceding_id)
-        if preceding is not None and follow_up is not None and follow_up.state is State.SCHEDULED:
+        is_waiting = follow_up is not None and follow_up.state is State.SCHEDULED and follow_up.gone is None
+        if preceding is not None and follow_up is not None and is_waiting:
             follow_up.discard_after(unit.now, preceding)
             broken_by_id[job_id] = follow_up
     return list(broken_by_id.values())[1:]

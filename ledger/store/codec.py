@@ -3,9 +3,10 @@
     header   {"org":"acme","position":123,"recorded_at":"2026-11-21T22:34:05.123456Z","stream":"job-42","version":3,
               "type":"job.started","schema":1,"by":"principal-7","content":"<sha256 hex>"}
     content  {"data":{…},"via":"native","from":"192.0.2.9","request":"<uuid>","salt":"<32 hex>"}
+    private  {"data":{…},"salt":"<32 hex>"}
     leaf     SHA-256(0x00 ‖ header)                                        Source: RFC 6962, section 2.1
 
-Both are compact JSON with their keys in this order. ``private`` (a hash like ``content``) stands in a header only where
+They are compact JSON with their keys in this order. ``private`` (a hash like ``content``) stands in a header only where
 there is any. The salt keeps a purged content from being guessed from its hash.
 """
 
@@ -32,32 +33,50 @@ EMPTY_LEAF = b""
 
 def encode_content(event: Aggregate.Event, caller: Caller) -> bytes:
     """The event's content. Raises ContentTooLargeError, InvalidCommandError."""
+    return _encode(
+        {
+            "data": event.data,
+            "via": caller.via,
+            "from": caller.address,
+            "request": caller.request,
+            "salt": os.urandom(16).hex(),
+        }
+    )
+
+
+def encode_private(event: Aggregate.Event) -> bytes | None:
+    """The event's private content, None where it has none. Raises ContentTooLargeError, InvalidCommandError."""
+    data = event.private_data
+    return None if data is None else _encode({"data": data, "salt": os.urandom(16).hex()})
+
+
+def _encode(members: dict[str, Any]) -> bytes:
     try:
-        content = orjson.dumps(
-            {
-                "data": event.data,
-                "via": caller.via,
-                "from": caller.address,
-                "request": caller.request,
-                "salt": os.urandom(16).hex(),
-            },
-            option=orjson.OPT_UTC_Z,
-        )
+        encoded = orjson.dumps(members, option=orjson.OPT_UTC_Z)
     except (TypeError, orjson.JSONEncodeError) as error:
         raise InvalidCommandError(f"This cannot be written as JSON: {error}") from error
-    if len(content) > LARGEST_CONTENT_BYTES:
+    if len(encoded) > LARGEST_CONTENT_BYTES:
         raise ContentTooLargeError(
-            "An event's content is at most 1 MiB.", size_bytes=len(content), limit_bytes=LARGEST_CONTENT_BYTES
+            "An event's content is at most 1 MiB.", size_bytes=len(encoded), limit_bytes=LARGEST_CONTENT_BYTES
         )
-    return content
+    return encoded
 
 
-def encode_header(org: str, position: int, recorded_at: str, event: Aggregate.Event, by: str, content: bytes) -> bytes:
+def encode_header(
+    org: str,
+    position: int,
+    recorded_at: str,
+    event: Aggregate.Event,
+    by: str,
+    content: bytes,
+    private: bytes | None = None,
+) -> bytes:
     """The event's header; *recorded_at* as ``wire_time`` gives it. Every member is of a grammar that needs no escapes."""
+    also = "" if private is None else f',"private":"{sha256(private).hexdigest()}"'
     return (
         f'{{"org":"{org}","position":{position},"recorded_at":"{recorded_at}","stream":"{event.originator_id}",'
         f'"version":{event.originator_version},"type":"{event.type_name}","schema":{event.class_version},'
-        f'"by":"{by}","content":"{sha256(content).hexdigest()}"}}'
+        f'"by":"{by}","content":"{sha256(content).hexdigest()}"{also}}}'
     ).encode("ascii")
 
 
@@ -74,11 +93,17 @@ def wire_time(instant: datetime) -> str:
 
 @dataclass(frozen=True, slots=True)
 class StoredEvent:
-    """An event as the store holds it; ``content`` is None where it was purged."""
+    """An event as the store holds it; ``content`` is None where it was purged, ``private`` where there is none or none any more."""
 
     position: int
     header: bytes
     content: bytes | None
+    private: bytes | None = None
+
+    @property
+    def size_bytes(self) -> int:
+        """How long its parts are together."""
+        return len(self.header) + len(self.content or b"") + len(self.private or b"")
 
     def envelope(self) -> dict[str, Any]:
         """The header's members."""
@@ -92,11 +117,18 @@ class StoredEvent:
             raise CorruptLedgerError(f"The content of position {self.position} is not in the store.")
         if sha256(self.content).hexdigest() != header["content"]:
             raise CorruptLedgerError(f"The content of position {self.position} is not the one its header names.")
+        data = orjson.loads(self.content)["data"]
+        if self.private is not None:
+            if sha256(self.private).hexdigest() != header.get("private"):
+                raise CorruptLedgerError(
+                    f"The private content of position {self.position} is not the one its header names."
+                )
+            data |= orjson.loads(self.private)["data"]
         return read_event(
             header["type"],
             header["schema"],
             header["stream"],
             header["version"],
             datetime.fromisoformat(header["recorded_at"]),
-            orjson.loads(self.content)["data"],
+            data,
         )

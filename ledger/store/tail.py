@@ -85,7 +85,11 @@ def checked(org: str, stored: StoredEvent) -> LiveEvent:
     must_know(type_name, schema)
     if stored.content is not None and sha256(stored.content).hexdigest() != content_hash:
         raise CorruptLedgerError(f"The content of position {stored.position} is not the one its header names.")
-    if any(sign in it for it in (stored.header, stored.content or b"") for sign in (b"\n", b"\r")):
+    if stored.private is not None and sha256(stored.private).hexdigest() != header.get("private"):
+        raise CorruptLedgerError(f"The private content of position {stored.position} is not the one its header names.")
+    if any(
+        sign in it for it in (stored.header, stored.content or b"", stored.private or b"") for sign in (b"\n", b"\r")
+    ):
         # It could not be sent as it is: in every form of a stream a line has its meaning.
         raise CorruptLedgerError(f"Position {stored.position} is not on one line.")
     return LiveEvent(stored, type_name, stream)
@@ -99,7 +103,7 @@ def stretches(org: str, first: int, records: Sequence[asyncpg.Record]) -> list[S
         if stored.position != number:
             raise CorruptLedgerError(f"Position {number} is not in the store.")
         event = checked(org, stored)
-        size_bytes = len(stored.header) + len(stored.content or b"")
+        size_bytes = stored.size_bytes
         if not made or made[-1].size_bytes + size_bytes > STRETCH_BYTES:
             made.append(Stretch(number, number, []))
         stretch = made[-1]

@@ -8,7 +8,7 @@
 --   $11 direction integer, 1 or -1    $12 offset bigint    $13 limit integer    $14 how many jobs are few bigint
 --   $15 states text[]    $16 the states of all jobs text[], null where $15 are these
 -- From is included, to is not; of no whole days, or no time before or after them, from equals to.
--- Returns count, id, registration, course; one row with no id where the page is empty.
+-- Returns count, id, registration, course, decisions, private; one row with no id where the page is empty.
 WITH live AS MATERIALIZED (
   SELECT (projections -> 'jobs' ->> 'gen')::integer AS gen FROM ledger_head WHERE org = (SELECT $1::text)
 ), counted AS MATERIALIZED (
@@ -56,10 +56,10 @@ WITH live AS MATERIALIZED (
          END AS are_few
     FROM total
 )
-SELECT total.count, page.id, page.registration, page.course
+SELECT total.count, page.id, page.registration, page.course, page.decisions, page.private
   FROM total
   LEFT JOIN LATERAL (
-       SELECT job.id, job.registration, job.course
+       SELECT job.id, job.registration, job.course, job.decisions, job.private
          FROM ((SELECT id
                  FROM (SELECT id
                          FROM job
@@ -96,7 +96,7 @@ SELECT total.count, page.id, page.registration, page.course
                 ORDER BY found.id * $11::integer
                 LIMIT $13::integer)) AS wanted
         CROSS JOIN LATERAL (
-              SELECT id, registration, course
+              SELECT id, registration, course, decisions, private
                 FROM job
                WHERE org = (SELECT $1::text) AND gen = (SELECT gen FROM live) AND id = wanted.id
               OFFSET 0) AS job) AS page

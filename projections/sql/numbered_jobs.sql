@@ -3,7 +3,7 @@
 --   $7 domains text[]    $8 whether by when they begin boolean, else by id    $9 direction integer, 1 or -1
 --   $10 offset bigint    $11 limit integer
 -- $2 to $7 may be null. From is included, to is not: when a job begins.
--- Returns count, id, registration, course; one row with no id where the page is empty.
+-- Returns count, id, registration, course, decisions, private; one row with no id where the page is empty.
 WITH live AS MATERIALIZED (
   SELECT (projections -> 'jobs' ->> 'gen')::integer AS gen FROM ledger_head WHERE org = (SELECT $1::text)
 ), wanted AS MATERIALIZED (
@@ -18,17 +18,17 @@ WITH live AS MATERIALIZED (
      AND ($6::timestamptz IS NULL OR begins_at < $6::timestamptz)
      AND ($7::text[] IS NULL OR domain = ANY ($7::text[]))
 )
-SELECT total.count, page.id, page.registration, page.course
+SELECT total.count, page.id, page.registration, page.course, page.decisions, page.private
   FROM (SELECT count(*) AS count FROM wanted) AS total
   LEFT JOIN LATERAL (
-       SELECT shown.place, job.id, job.registration, job.course
+       SELECT shown.place, job.id, job.registration, job.course, job.decisions, job.private
          FROM (SELECT id, place
                  FROM wanted
                 ORDER BY place, id * $9::integer
                OFFSET $10::bigint
                 LIMIT $11::integer) AS shown
         CROSS JOIN LATERAL (
-              SELECT id, registration, course
+              SELECT id, registration, course, decisions, private
                 FROM job
                WHERE org = (SELECT $1::text) AND gen = (SELECT gen FROM live) AND id = shown.id
               OFFSET 0) AS job) AS page

@@ -35,13 +35,14 @@ async def api(server: Server) -> Api:
 
 @pytest.fixture
 async def trial(server: Server) -> AsyncIterator[Trial]:
-    """A running job, 1, which fetches the datastream 3, in the domain Global, and a principal, 2, with a token; asked by one
-    who may do everything.
+    """A running job, 1, which fetches the datastream 3, in the domain Global, a hold, 1, and a principal, 2, with a token; asked
+    by one who may do everything.
     """
     token = await add_principal(server.ledger, CAPABILITIES_BY_ROLE, name="owner", password=OWNER_PASSWORD)
     await add_principal(server.ledger, ["client"], name="bob", password="secret", credential=UUID(TOKEN_ID))
     api = server.api(token)
     await api.register_running(stage="fetch", datastream={"id": 3})
+    await api.post("holds", {"name": "case 6", "reason": "a lawsuit", "filter": {"type": "none"}})
     trial = Trial(server, api, token, (await server.ledger.recorder.head(ORG)).size)
     yield trial
     await trial.nothing_is_wrong()

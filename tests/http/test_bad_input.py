@@ -20,10 +20,17 @@ from tests.world import ORG
 MEBIBYTE = 1024 * 1024
 
 
+# After these the others would be refused, or these themselves are.
+ENDINGS = {
+    *("fail", "cancel", "stop", "succeed", "close", "reopen", "delete", "erase"),
+    *("revoke", "revoke_tokens"),
+}
+
+
 async def test_the_requests_are_accepted_but_for_their_fault(trial: Trial) -> None:
     """What the other tests here spoil is right as it stands."""
     for target in TARGETS:
-        if target.last in ("fail", "cancel", "stop", "succeed", "revoke", "revoke_tokens") or target.is_open:
+        if target.last in ENDINGS or target.is_open:
             continue
         headers = {**trial.credentials(target), "Content-Type": target.media_type or ""}
         headers = {name: value for name, value in headers.items() if value}

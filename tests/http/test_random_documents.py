@@ -64,7 +64,10 @@ async def test_no_document_is_the_servers_fault(running: Api, request: tuple[Tar
     target, document = request
 
     reply = await running.send(
-        "POST", running.url + target.path, data=orjson.dumps(document), headers={"Content-Type": "application/json"}
+        target.method,
+        running.url + target.path,
+        data=orjson.dumps(document),
+        headers={"Content-Type": "application/json"},
     )
 
     assert reply.status < 500, reply.body

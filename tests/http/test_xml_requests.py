@@ -278,7 +278,7 @@ async def test_no_document_is_the_servers_fault(api: Api, request: tuple[Target,
     target, document = request
 
     reply = await api.send(
-        "POST", api.url + target.path, data=write_xml(document), headers={**XML, "Accept": "text/xml"}
+        target.method, api.url + target.path, data=write_xml(document), headers={**XML, "Accept": "text/xml"}
     )
 
     assert reply.status < 500, reply.body

@@ -115,11 +115,13 @@ class Walk:
         return Shown(await add_principal(self.server.ledger, roles, org=org, **members))  # type: ignore[arg-type]
 
     async def add_what_only_one_has(self) -> None:
-        """What the samples call so: a job with its datastream, and a principal with a token."""
+        """What the samples call so: a job with its datastream, a hold, and a principal with a token."""
         only = {name: it.only_here for target in TARGETS for name, it in target.samples.items()}
         await self.somebody("client", name=f"{ORG}-only", credential=UUID(only["token_id"]))
         job_id = await self.api(ORG).register_running(**marked(ORG, "Global", datastream=only["datastream_id"]))
         assert str(job_id) == only["job_id"]
+        hold = await self.api(ORG).post("holds", case(f"{ORG} only"))
+        assert str(hold.document["id"]) == only["hold_id"]
 
 
 def status_of(answer: bytes) -> int:
@@ -156,7 +158,13 @@ async def settled(server: Server, org: str) -> Shown:
     await api.register_running(**marked(org, "Global", datastream="3"))
     await api.register(**marked(org, "Sales", datastream="5"))
     await api.register(**marked(org, "Global", datastream="6"))
+    await api.post("holds", case(f"of {org}"))
     return Shown(token)
+
+
+def case(name: str) -> dict[str, object]:
+    """A hold over no job that there is."""
+    return {"name": name, "reason": "a lawsuit", "filter": {"type": "none"}}
 
 
 async def walked(server: Server, database_url: str) -> Walk:

@@ -30,9 +30,11 @@ STATEMENTS: dict[str, tuple[str, list[Any]]] = {
         "jobledger.projections",
         [
             *(ORG, 1, plain_array(ASKED), plain_array([9] * len(ASKED)), plain_array(["RUNNING"] * len(ASKED))),
-            *([NOW] * len(ASKED), [], [], [NOW] * len(ASKED), *packed([b"{}"] * len(ASKED))),
+            *([NOW] * len(ASKED), [], [], [NOW] * len(ASKED), [], [], [], [], [], []),
+            *packed([b"{}"] * len(ASKED)),
         ],
     ),
+    "remove_jobs": ("jobledger.projections", [ORG, 1, plain_array(ASKED)]),
     "load_jobs": ("jobledger.projections", [ORG, 1, ASKED]),
     "jobs_by_external_id": ("jobledger.projections", [ORG, 1, ["cron"] * len(ASKED), NAMES]),
     "follow_ups": ("jobledger.projections", [ORG, 1, ASKED]),
@@ -132,7 +134,7 @@ async def test_a_credential_is_looked_up_by_its_index(
     assert max(rows) <= 3, plan
 
 
-NONE = (None,) * 15
+NONE = (None,) * 19
 NOON_TO_NOON = Span(NOW + timedelta(hours=12), NOW + timedelta(days=9, hours=12))
 READ: dict[str, tuple[str, list[Any]]] = {
     "load_jobs": STATEMENTS["load_jobs"],
@@ -146,6 +148,9 @@ READ: dict[str, tuple[str, list[Any]]] = {
         "jobledger.projections",
         [ORG, *NOON_TO_NOON, *parts_of(NOON_TO_NOON), None, 1, 0, 20, ["SUCCESS"]],
     ),
+    "get_residue": ("jobledger.projections", [ORG, 1, None]),
+    "keeping": ("jobledger.projections", [ORG]),
+    "list_holds": ("jobledger.projections", [ORG, 0, 20, None, True]),
     "last_job_of_datastream": ("jobledger.projections", [ORG, "7", None]),
     "list_jobs": ("jobledger.projections", [ORG, 1, 20, *NONE]),
     "overdue_jobs": ("jobledger.projections", [100, []]),

@@ -1,7 +1,7 @@
 -- Events in the order of their positions.
 --   $1 org text    $2 from position bigint, itself included    $3 limit integer
--- Returns position, header, body; body is null where it was purged.
-SELECT e.position, e.header, c.body
+-- Returns position, header, body, private; body is null where it was purged, private where there is none (any more).
+SELECT e.position, e.header, c.body, c.private
   FROM event AS e
   LEFT JOIN content AS c ON c.org = e.org AND c.position = e.position
  WHERE e.org = (SELECT $1::text)

@@ -8,8 +8,12 @@ from typing import Any, ClassVar
 from jobledger.http.native.dialect import NATIVE
 from jobledger.http.native.events import FILTERS as EVENT_FILTERS
 from jobledger.http.native.events import PARAMETERS as EVENT_PARAMETERS
-from jobledger.http.native.job_members import REGISTRATION, TRANSITIONS
+from jobledger.http.native.holds import FILTERS as HOLD_FILTERS
+from jobledger.http.native.holds import NEW_HOLD, RELEASE
+from jobledger.http.native.job_members import MANAGEMENT, REGISTRATION, TRANSITIONS
 from jobledger.http.native.jobs import FILTERS as JOB_FILTERS
+from jobledger.http.native.policy import PARAMETERS as POLICY_PARAMETERS
+from jobledger.http.native.policy import POLICY
 from jobledger.http.native.principals import CHANGE, NEW_PRINCIPAL, OWN_PASSWORD, PASSWORD, REASON, VERBS
 from jobledger.http.native.principals import FILTERS as PRINCIPAL_FILTERS
 from jobledger.http.native.tokens import FILTERS as TOKEN_FILTERS
@@ -43,9 +47,35 @@ BODIES: dict[str, tuple[Any, Mapping[str, Any]]] = {
     "me/password": ({"current": OWNER_PASSWORD, "password": OWNER_PASSWORD}, OWN_PASSWORD),
     "tokens": ({"principal_id": 2}, NEW_TOKEN),
     "tokens/{token_id}/revoke": ({}, REASON),
+    "jobs/manage": ({"action": "retain", "job_ids": [1]}, MANAGEMENT),
+    "holds": ({"name": "case 7", "reason": "a lawsuit", "filter": {"type": "copy"}}, NEW_HOLD),
+    "holds/{hold_id}/release": ({"reason": "settled"}, RELEASE),
+    "policy": ({"rules": [], "reason": "law"}, POLICY),
 }
-READ = {"jobs": "jobs.read", "events": "events.read", "principals": "access.read", "tokens": "access.read", "me": None}
-DONE = {"jobs": "jobs.register", "principals": "principals.manage", "tokens": "tokens.manage", "me": None}
+# Of verbs on a job that take one not empty.
+DUE: dict[str, Any] = {
+    "stage": {"stage": "b"},
+    "release": {"reason": "settled"},
+    "delete": {"reason": "asked for"},
+    "erase": {"reason": "asked for"},
+}
+READ = {
+    "jobs": "jobs.read",
+    "holds": "jobs.read",
+    "policy": "jobs.read",
+    "events": "events.read",
+    "principals": "access.read",
+    "tokens": "access.read",
+    "me": None,
+}
+DONE = {
+    "jobs": "jobs.register",
+    "holds": "holds.manage",
+    "policy": "policy.manage",
+    "principals": "principals.manage",
+    "tokens": "tokens.manage",
+    "me": None,
+}
 
 
 class NativeManners(Manners):
@@ -56,6 +86,7 @@ class NativeManners(Manners):
     samples: ClassVar = {
         "job_id": Sample("1", "4", "9", ["2", "3", *NO_NUMBERS]),
         "principal_id": Sample("2", "3", "9", NO_NUMBERS),
+        "hold_id": Sample("1", "2", "9", NO_NUMBERS),
         "token_id": Sample(
             TOKEN_ID,
             TOKEN_ID[:-1] + "1",
@@ -109,6 +140,15 @@ class NativeManners(Manners):
         "expires_in": WRONG_TIMEOUT,
         "expires_at": WRONG_TIME,
         "label": [*WRONG_TEXT, "x" * 201],
+        "action": [*WRONG_TEXT, "start", "Close"],
+        "job_ids": [1, "x", True, {}, [0], ["x"], [None], [[1]], [1] * 10_001],
+        "all_or_none": [1, 0, "x", [], {}],
+        "until": WRONG_TIME,
+        "copy_id": WRONG_ID,
+        "scope": [*WRONG_TEXT, "some"],
+        "filter": [*WRONG_OBJECT, {"type": ""}, {"state": "RUNNING"}, {"ended_from": "now"}, {"q": "x"}],
+        "rules": [1, "x", True, {}, [1], [None], [{"q": 1}], [{"basic_days": -1}], [{"state": "RUNNING"}]],
+        "locked": [1, 0, "x", [], {}],
     }  # fmt: skip
     wrong_parameters: ClassVar = {
         "state": ["", "running", "EXPLODED", "SUCCESS&state=EXPLODED", "%00"],
@@ -126,13 +166,14 @@ class NativeManners(Manners):
         "follow": ["", "yes", "1", "TRUE", "true"],
         "name": ["", "x" * 65, "%00"],
         "principal_id": ["", "0", "x", "2147483648", "9" * 30, "%00"],
+        **{name: ["", "yes", "1", "TRUE"] for name in ("closed", "held", "retained", "active", "dry_run")},
     }
 
     def words(self, pattern: str) -> Mapping[str, Sequence[str]]:
         return {JOB_VERBS: {"verb": list(TRANSITIONS)}, PRINCIPAL_VERBS: {"verb": list(VERBS)}}.get(pattern, {})
 
     def body(self, target: Target) -> Body | None:
-        if target.method != "POST":
+        if target.method not in ("POST", "PUT"):
             return None
         if self.is_commands(target):
             return json_body(COMMAND, media_type=NDJSON)
@@ -140,7 +181,7 @@ class NativeManners(Manners):
         if below in BODIES:
             document, _ = BODIES[below]
             return json_body(document, is_due=bool(document), limit_bytes=(64 if below == "jobs" else 8) * MEBIBYTE)
-        return json_body({"stage": "b"}, is_due=True) if target.last == "stage" else json_body({})
+        return json_body(DUE[target.last], is_due=True) if target.last in DUE else json_body({})
 
     def members(self, target: Target) -> Mapping[str, Any]:
         below = target.pattern.removeprefix(BELOW)
@@ -155,6 +196,8 @@ class NativeManners(Manners):
             "jobs/{job_id}/events": [*EVENT_PARAMETERS],
             "principals": [*PRINCIPAL_FILTERS],
             "tokens": [*TOKEN_FILTERS],
+            "holds": [*HOLD_FILTERS],
+            "policy": [] if target.method == "GET" else [*POLICY_PARAMETERS],
         }.get(target.pattern.removeprefix(BELOW), [])
 
     def queries(self, target: Target) -> Sequence[str]:
@@ -168,6 +211,7 @@ class NativeManners(Manners):
             "events": ["stream=job-1", "type=job.registered"],
             "principals": ["name=bob"],
             "tokens": ["principal_id=2"],
+            "holds": ["active=true"],
         }.get(target.pattern.removeprefix(BELOW), [])
 
     def capability(self, target: Target) -> str | None:
@@ -175,7 +219,9 @@ class NativeManners(Manners):
         if target.method == "GET":
             return READ[resource]
         if target.pattern == JOB_VERBS:
-            return "jobs.cancel" if target.last == "cancel" else "jobs.update"
+            return TRANSITIONS[target.last].command.capability
+        if target.pattern == f"{BELOW}jobs/manage":
+            return "jobs.retain"
         if self.is_commands(target):
             return "jobs.update"
         if target.last == "revoke_tokens":
