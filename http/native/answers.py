@@ -140,7 +140,7 @@ MANAGED_JOBS = Named(
     "ManagedJobs",
     object_of(
         {
-            "done": array_of({**object_of(CHANGED), "description": "As the verb on one job answers."}),
+            "done": array_of({**object_of(CHANGED, further=True), "description": "As the verb on one job answers."}),
             "refused": array_of(object_of({"id": INTEGER, "code": STRING, "detail": STRING}, further=True)),
             "first_position": nullable(INTEGER),
             "event_count": INTEGER,

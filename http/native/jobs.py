@@ -45,7 +45,7 @@ from jobledger.http.schema import STRING
 from jobledger.ledger.domain.command import Outcome
 from jobledger.ledger.domain.job import State, job_stream
 from jobledger.ledger.domain.job_registration import RegisterJobs
-from jobledger.ledger.errors import ConflictError, GoneError, JobExistsError
+from jobledger.ledger.errors import ConflictError, GoneError, JobExistsError, NotAllowedError
 from jobledger.ledger.store.codec import wire_time
 from jobledger.projections.job_query import JobFilter
 from jobledger.projections.jobs import SHOWN
@@ -163,7 +163,15 @@ async def get_retention(request: web.Request) -> web.Response:
 
 @job_routes.get("/ledger/v1/{org}/jobs/{job_id}/events")
 @gives(*FORMS)
-@operation(EVENT_PAGE, forms=EVENTS_IN, parameters=PARAMETERS, headers=SEEN, capability=READ_JOBS, gives_headers=LINK)
+@operation(
+    EVENT_PAGE,
+    forms=EVENTS_IN,
+    parameters=PARAMETERS,
+    headers=SEEN,
+    capability=READ_JOBS,
+    may=(GoneError,),
+    gives_headers=LINK,
+)
 async def get_job_events(request: web.Request) -> web.StreamResponse:
     """A page of one job's events."""
     caller = permitted(request)
@@ -190,7 +198,7 @@ async def change_job(request: web.Request) -> web.Response:
 
 
 @job_routes.post("/ledger/v1/{org}/jobs/manage")
-@operation(MANAGED_JOBS, body=MANAGEMENT, may=(ConflictError,))
+@operation(MANAGED_JOBS, body=MANAGEMENT, may=(NotAllowedError, ConflictError))
 async def manage_jobs(request: web.Request) -> web.Response:
     """One verb on many jobs, in one append: each judged by itself, or, with ``all_or_none``, all or none of them."""
     read_parameters(request)

@@ -207,7 +207,7 @@ async def test_a_body_too_large_is_refused_before_it_is_read(trial: Trial) -> No
         limit = target.body.limit_bytes
         credentials = "".join(f"{name}: {value}\r\n" for name, value in trial.credentials(target).items())
         said = await trial.server.raw(
-            f"POST {target.path} HTTP/1.1\r\nHost: x\r\n{credentials}"
+            f"{target.method} {target.path} HTTP/1.1\r\nHost: x\r\n{credentials}"
             f"Content-Type: application/json\r\nContent-Length: {limit + 1}\r\n\r\n".encode(),
             is_over=lambda said: said.count(b"\r\n\r\n") == 1 and said.endswith(b"}"),
         )
