@@ -12,6 +12,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
+from functools import lru_cache
 from hashlib import sha256
 from math import ceil
 from time import monotonic
@@ -274,11 +275,15 @@ def just_now(caller: Caller) -> Caller:
     return replace(caller, capabilities=caller.capabilities | {LOGGED_IN})
 
 
+# Few sets of roles are shown again and again.
+_capabilities = lru_cache(maxsize=256)(capabilities_of)
+
+
 def _caller(org: str, principal: KnownPrincipal) -> Caller:
     return Caller(
         org=org,
         principal=principal.stream,
-        capabilities=capabilities_of(principal.roles, principal.capabilities),
+        capabilities=_capabilities(principal.roles, principal.capabilities),
         home_domain=principal.home_domain,
         domains=principal.domains,
     )

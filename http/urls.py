@@ -86,6 +86,9 @@ def public_url(request: web.Request) -> str:
 
 def is_https(request: web.Request) -> bool:
     """Whether the client speaks TLS with us, or with the proxy in front."""
+    edge = request.app[EDGE]
+    if edge.public_url is None and not edge.trusted_proxies:
+        return request.scheme == "https"
     return public_url(request).startswith("https:")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -13,6 +13,7 @@ import asyncpg
 from jobledger.ledger.domain.access import principal_stream
 from jobledger.ledger.errors import NotFoundError
 from jobledger.ledger.store.database import Database
+from jobledger.ledger.store.gathering import Gathering
 from jobledger.ledger.store.statement import statement
 
 PACKAGE = "jobledger.projections"
@@ -56,18 +57,26 @@ class PrincipalQuery:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._by_token = Gathering(self._ask_by_token)
+        self._by_name = Gathering(self._ask_by_name)
 
     async def by_token(self, org: str, token_hash: bytes) -> KnownPrincipal | None:
         """Whose token has this SHA-256, None if nobody's, revoked or expired, or disabled. Raises DatabaseIsAwayError."""
-        records = await self._database.fetch(statement(PACKAGE, "principal_by_token"), org, token_hash)
-        return _principal(records[0]) if records else None
+        return await self._by_token.answer((org, token_hash))
 
     async def by_name(self, org: str, name: str) -> KnownPrincipal | None:
         """The principal of that name, disabled or not. Raises DatabaseIsAwayError."""
-        records = await self._database.fetch(statement(PACKAGE, "principal_by_name"), org, name)
-        if not records:
-            return None
-        return _principal(records[0], records[0]["hash"], is_disabled=records[0]["is_disabled"])
+        return await self._by_name.answer((org, name))
+
+    async def _ask_by_token(self, asked: Sequence[tuple[str, bytes]]) -> Mapping[tuple[str, bytes], KnownPrincipal]:
+        orgs, hashes = zip(*asked, strict=True)
+        records = await self._database.fetch(statement(PACKAGE, "principal_by_token"), orgs, hashes)
+        return {(it["org"], it["hash"]): _principal(it) for it in records}
+
+    async def _ask_by_name(self, asked: Sequence[tuple[str, str]]) -> Mapping[tuple[str, str], KnownPrincipal]:
+        orgs, names = zip(*asked, strict=True)
+        records = await self._database.fetch(statement(PACKAGE, "principal_by_name"), orgs, names)
+        return {(it["org"], it["name"]): _principal(it, it["hash"], is_disabled=it["is_disabled"]) for it in records}
 
     async def principal(self, org: str, number: int) -> dict[str, Any]:
         """One principal as a document. Raises NotFoundError, DatabaseIsAwayError."""

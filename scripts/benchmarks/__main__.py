@@ -20,6 +20,7 @@ from jobledger.scripts.benchmarks.growth import measure_growth, measure_list, me
 from jobledger.scripts.benchmarks.http_commands import measure_commands, measure_memory
 from jobledger.scripts.benchmarks.plan import Plan, quick_plan
 from jobledger.scripts.benchmarks.registration import measure_load, measure_registration
+from jobledger.scripts.benchmarks.requests import measure_requests, measure_times, measure_xml
 from jobledger.scripts.benchmarks.table import Row, table
 from jobledger.scripts.serving import OBJECTS_BETWEEN_COLLECTIONS
 
@@ -28,7 +29,10 @@ MEASUREMENTS: Mapping[str, Callable[[Bed], Awaitable[list[Row]]]] = {
     "load": measure_load,
     "register": measure_registration,
     "commands": measure_commands,
+    "requests": measure_requests,
+    "xml": measure_xml,
     "list": measure_list,
+    "times": measure_times,
     "growth": measure_growth,
     "memory": measure_memory,
     "streams": measure_streams,

@@ -15,16 +15,19 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from argon2 import PasswordHasher
+
 from jobledger.ledger.domain.access import CAPABILITIES_BY_ROLE, capabilities_of
 from jobledger.ledger.domain.access_commands import AddPrincipal
 from jobledger.ledger.domain.command import Caller
-from jobledger.ledger.domain.credential_commands import IssueToken
+from jobledger.ledger.domain.credential_commands import IssueToken, SetPassword
 from jobledger.ledger.domain.job_commands import StartJob
 from jobledger.ledger.domain.job_registration import FETCH_START_TIMEOUT_S, JobSpec, RegisterJobs
 from jobledger.ledger.postgres.embedded import EmbeddedPostgres
 from jobledger.ledger.store.ledger import Ledger, ledger_itself
 from jobledger.ledger.store.migration import migrate
 from jobledger.scripts import serving, worker
+from jobledger.scripts.benchmarks import hello
 from jobledger.scripts.benchmarks.plan import Plan
 from jobledger.scripts.listening import listen
 from jobledger.scripts.opening import ledger_at
@@ -58,7 +61,8 @@ class Server:
 class Bed:
     """The database and a ledger in this process; servers and clients in others."""
 
-    def __init__(self, postgres: EmbeddedPostgres, ledger: Ledger, plan: Plan) -> None:
+    def __init__(self, data: Path, postgres: EmbeddedPostgres, ledger: Ledger, plan: Plan) -> None:
+        self.data = data
         self.postgres = postgres
         self.url = postgres.url
         self.ledger = ledger
@@ -98,27 +102,49 @@ class Bed:
         await self.ledger.execute(issue)
         return token
 
+    async def new_login(self, org: str) -> str:
+        """The ``name@org:password`` of an operator of *org*."""
+        itself = ledger_itself(org)
+        name, password = f"client-{uuid4().hex[:8]}", uuid4().hex
+        await self.ledger.execute(AddPrincipal(caller=itself, name=name, roles=("operator",)))
+        hashed = PasswordHasher().hash(password)
+        await self.ledger.execute(SetPassword(caller=itself, principal=name, credential=uuid4(), password_hash=hashed))
+        return f"{name}@{org}:{password}"
+
     @asynccontextmanager
     async def server(self) -> AsyncIterator[Server]:
         """A server of its own process, as the product runs it, for as long as the context lasts."""
-        with closing(listen("127.0.0.1", 0)) as listener:
+        plan = serving.Plan(url=self.url, cursor_key=os.urandom(32), start_timeout_s=FETCH_START_TIMEOUT_S)
+        async with self._serving(worker.__name__, worker.encode_plan(plan)) as server:
+            yield server
+
+    @asynccontextmanager
+    async def hello(self) -> AsyncIterator[Server]:
+        """aiohttp's bare hello, likewise."""
+        async with self._serving(hello.__name__, b"") as server:
+            yield server
+
+    @asynccontextmanager
+    async def _serving(self, module: str, told: bytes) -> AsyncIterator[Server]:
+        # The lines that a server writes for each request go to a file, as an operator's do.
+        with closing(listen("127.0.0.1", 0)) as listener, (self.data / "server.log").open("ab") as log:
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
                 "-m",
-                worker.__name__,
+                module,
                 str(listener.fileno()),
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
+                stderr=log,
                 pass_fds=(listener.fileno(),),
             )
             assert process.stdin is not None
             assert process.stdout is not None
             try:
-                plan = serving.Plan(url=self.url, cursor_key=os.urandom(32), start_timeout_s=FETCH_START_TIMEOUT_S)
-                process.stdin.write(worker.encode_plan(plan))
+                process.stdin.write(told)
                 line = await asyncio.wait_for(process.stdout.readline(), START_TIMEOUT_S)
                 if line != worker.READY:
-                    raise RuntimeError("the server did not start")
+                    raise RuntimeError(f"the server did not start: {(self.data / 'server.log').read_text()[-1000:]}")
                 yield Server(listener.getsockname()[1], process.pid)
             finally:
                 if process.returncode is None:
@@ -164,4 +190,4 @@ async def make_bed(data: Path, plan: Plan) -> AsyncIterator[Bed]:
     async with EmbeddedPostgres(data) as postgres:
         await migrate(postgres.url)
         async with ledger_at(postgres.url) as ledger:
-            yield Bed(postgres, ledger, plan)
+            yield Bed(data, postgres, ledger, plan)

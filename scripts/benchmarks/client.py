@@ -13,6 +13,8 @@ from typing import Any
 import aiohttp
 import uvloop
 
+from jobledger.scripts.benchmarks.http_load import load
+
 CHUNK_BYTES = 64 * 1024
 PAGE = 100
 
@@ -112,6 +114,7 @@ def main() -> None:
     spec = json.load(sys.stdin)
     work: Mapping[str, Callable[[], dict[str, Any]]] = {
         "commands": lambda: uvloop.run(send_commands(spec)),
+        "load": lambda: uvloop.run(load(spec)),
         "pages": lambda: read_pages(spec),
     }
     json.dump(work[spec["work"]](), sys.stdout)

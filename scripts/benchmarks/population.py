@@ -13,7 +13,7 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from time import perf_counter
 from typing import Any, ClassVar
 
@@ -31,6 +31,9 @@ from jobledger.scripts.benchmarks.bed import Bed, anyone, tell
 
 EVENTS_A_JOB = 5
 JOBS_A_BATCH = 2_000
+# When the first job started, and how long after each the next.
+FIRST_START = datetime(2026, 1, 1, tzinfo=UTC)
+START_EVERY = timedelta(seconds=2.6)
 STATES = (State.SUCCESS,) * 6 + (State.RUNNING,) * 3 + (State.FAILED,)
 EVENT_COLUMNS = ("org", "position", "stream", "version", "type", "recorded_at", "header")
 CONTENT_COLUMNS = ("org", "position", "body")
@@ -87,7 +90,7 @@ class LiveJobs(Command):
         for job_id in self.ids:
             job = unit.get(Job, job_stream(job_id))
             assert job is not None
-            job.start(unit.now, stage="copying")
+            job.start(unit.now, stage="copying", started_at=FIRST_START + job_id * START_EVERY)
             job.report_progress(unit.now, 0.25)
             job.report_progress(unit.now, 0.5)
             match state_of(job_id):

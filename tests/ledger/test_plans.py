@@ -97,8 +97,8 @@ SELECT o, gen_random_uuid(), n, 'token', sha256(convert_to(o || n, 'UTF8')), now
   FROM generate_series(1, 3000) AS n, unnest(ARRAY['large', 'acme']) AS o;
 """
 AUTHENTICATION: dict[str, list[Any]] = {
-    "principal_by_token": [ORG, sha256(b"acme7").digest()],
-    "principal_by_name": [ORG, "name-7"],
+    "principal_by_token": [[ORG] * 3, [sha256(it).digest() for it in (b"acme7", b"acme8", b"acme9")]],
+    "principal_by_name": [[ORG] * 3, ["name-7", "name-8", "name-9"]],
 }
 
 
@@ -107,7 +107,7 @@ AUTHENTICATION: dict[str, list[Any]] = {
 async def test_a_credential_is_looked_up_by_its_index(
     ledger: Ledger, unaudited_url: str, name: str, is_analysed: bool
 ) -> None:
-    """One statement, which reads a row of each table however many there are."""
+    """One statement, which reads a row of each table for each that is asked, however many there are."""
     async with session(unaudited_url) as owner:
         await owner.execute(MANY_PRINCIPALS)
         if is_analysed:
@@ -120,7 +120,7 @@ async def test_a_credential_is_looked_up_by_its_index(
         await owner.execute("DELETE FROM principal; DELETE FROM credential")
 
     assert "Seq Scan" not in plan, plan
-    assert "Rows Removed by Join Filter" not in plan, plan
+    assert "Rows Removed" not in plan, plan
     assert max(float(it) for it in re.findall(r"actual rows=([\d.]+) loops=\d+", plan)) <= 1, plan
 
 
