@@ -32,6 +32,7 @@ from jobledger.http.context import (
 from jobledger.http.cursor import CursorKey
 from jobledger.http.deadlines import TooSlowError
 from jobledger.http.dialect import Dialects
+from jobledger.http.documentation import DOCUMENTATION, Documentation, documentation_routes
 from jobledger.http.exchange import XML_AT_ONCE, answer_refusal
 from jobledger.http.fetches import FETCH_ROUTES, FETCHES
 from jobledger.http.health import HEALTH, METRICS, Health, health_routes
@@ -98,8 +99,9 @@ def make_app(
     app[METRICS] = metrics or Metrics()
     app[HEALTH] = Health(Surveyor(ledger.database.url, ledger.projections), data)
     native = (job_routes, command_routes, event_routes, principal_routes, token_routes)
-    for routes in (health_routes, *native, *FETCH_ROUTES):
+    for routes in (health_routes, documentation_routes, *native, *FETCH_ROUTES):
         app.add_routes(routes)
+    app[DOCUMENTATION] = Documentation(app.router, app[DIALECTS], edge.public_url)
     app.on_response_prepare.append(add_headers)
     app.on_cleanup.append(_close_health)
     return app

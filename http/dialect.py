@@ -7,14 +7,18 @@ on a path of it, also what no handler ever sees, is said in its words.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
 from aiohttp import web
 
+from jobledger.http.members import Reader
 from jobledger.http.negotiation import JSON, XML, Form
+from jobledger.http.problem import status_of_class
+from jobledger.http.schema import Schema
+from jobledger.ledger.errors import LedgerError
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +48,11 @@ class Dialect:
     org:            the org that a path is of; None: whatever org the caller is of
     authorization:  the ``Authorization`` of a request, None for none
     open_paths:     paths that need no credentials: where a caller has yet to get some
+    variables:      readers of the variables in its paths, by their names
+    title:          what the API's description calls it
+    error_schema:   the schema of its errors' documents
+    status:         the status of errors of a class, as ``refuse`` says it
+    further_schemes: where else it takes credentials, as OpenAPI's security schemes by their names
     """
 
     name: str
@@ -60,6 +69,11 @@ class Dialect:
     org: Callable[[web.Request], str | None] = lambda request: None
     authorization: Callable[[web.Request], str | None] = lambda request: request.headers.get("Authorization")
     open_paths: frozenset[str] = frozenset()
+    variables: Mapping[str, Reader[Any]] = field(default_factory=lambda: MappingProxyType({}))
+    title: str
+    error_schema: Schema
+    status: Callable[[type[LedgerError]], int] = status_of_class
+    further_schemes: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: MappingProxyType({}))
 
     def credentials(self, request: web.Request) -> str | None:
         """What the request shows, as an ``Authorization`` of Bearer or Basic; None for nothing that this dialect takes."""
@@ -73,9 +87,13 @@ class Dialects:
 
     def __init__(self, dialects: Sequence[Dialect]) -> None:
         self.first = dialects[0]
+        self._all = tuple(dialects)
         by_prefix = [(prefix, dialect) for dialect in dialects for prefix in dialect.prefixes]
         self._by_prefix = sorted(by_prefix, key=lambda it: -len(it[0]))
         self._by_pattern = [(it.pattern, it) for it in dialects if it.pattern is not None]
+
+    def __iter__(self) -> Iterator[Dialect]:
+        return iter(self._all)
 
     def owner(self, path: str) -> Dialect | None:
         """The dialect that owns *path*, None for a path of nobody."""

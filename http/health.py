@@ -15,9 +15,18 @@ from aiohttp import web
 from prometheus_client.metrics_core import Metric
 
 from jobledger.http.context import ACCESS
-from jobledger.http.metrics import CONTENT_TYPE, Metrics, gauge
+from jobledger.http.metrics import PROMETHEUS, Metrics, gauge
+from jobledger.http.negotiation import JSON, gives
+from jobledger.http.operation import operation
+from jobledger.http.schema import BOOLEAN, STRING, Named, array_of, object_of
 from jobledger.http.urls import is_local
-from jobledger.ledger.errors import DatabaseIsAwayError
+from jobledger.ledger.errors import (
+    DatabaseIsAwayError,
+    NotAllowedError,
+    NotLetInError,
+    TooManyAttemptsError,
+    UnavailableError,
+)
 from jobledger.ledger.store.survey import Survey, Surveyor
 
 # So old may an answer be: being asked often costs no more.
@@ -27,9 +36,18 @@ LEAST_DISK_BYTES = 1024**3
 # The disk may be one that does not answer.
 DISK_PATIENCE_S = 1.0
 READ_METRICS = "metrics.read"
+NOT_LET_IN = (NotLetInError, NotAllowedError, TooManyAttemptsError, UnavailableError)
 DEFAULT_ORG = "default"
 
 health_routes = web.RouteTableDef()
+
+ALIVE = Named("Alive", object_of({"alive": BOOLEAN}))
+READY = Named(
+    "Ready",
+    object_of(
+        {"ready": BOOLEAN, "checks": {"type": "object", "additionalProperties": STRING}, "failing": array_of(STRING)}
+    ),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,12 +138,16 @@ METRICS = web.AppKey("metrics", Metrics)
 
 
 @health_routes.get("/healthz")
+@gives(JSON)
+@operation(ALIVE)
 async def get_health(_request: web.Request) -> web.Response:
     """That the process lives and its event loop turns: nothing else is asked."""
     return web.Response(body=b'{"alive":true}', content_type="application/json")
 
 
 @health_routes.get("/readyz")
+@gives(JSON)
+@operation(READY, statuses={200: "Ready.", 503: "Not ready."})
 async def get_readiness(request: web.Request) -> web.Response:
     """Whether requests can be served, else what fails, with 503."""
     found = await request.app[HEALTH].readiness()
@@ -137,6 +159,8 @@ async def get_readiness(request: web.Request) -> web.Response:
 
 
 @health_routes.get("/metrics")
+@gives(PROMETHEUS)
+@operation(STRING, capability=READ_METRICS, may=NOT_LET_IN)
 async def get_metrics(request: web.Request) -> web.Response:
     """The numbers, to processes of this machine and to who may read them."""
     if not is_local(request):
@@ -147,7 +171,9 @@ async def get_metrics(request: web.Request) -> web.Response:
             )
         caller.must(READ_METRICS)
     found = await request.app[HEALTH].readiness()
-    return web.Response(body=request.app[METRICS].text(_readings(found)), headers={"Content-Type": CONTENT_TYPE})
+    return web.Response(
+        body=request.app[METRICS].text(_readings(found)), headers={"Content-Type": PROMETHEUS.content_type}
+    )
 
 
 def _readings(found: Readiness) -> Iterator[Metric]:

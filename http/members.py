@@ -2,6 +2,8 @@
 
 XML has texts alone: what one means is told by who reads it. So a number, true or false may come as text, an element may be
 all of a list, and an empty one an object or a list without members; from XML only, JSON has types of its own.
+
+Each reader says in JSON Schema what it takes, for the API's description: see ``http/operation.py``.
 """
 
 from __future__ import annotations
@@ -9,28 +11,77 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any, TypeAlias
+from typing import Any, Generic, TypeVar
+from uuid import UUID
 
 from jobledger.http.document import LARGEST_INTEGER, SMALLEST_INTEGER
+from jobledger.http.schema import BOOLEAN, OBJECT, STRING, TIME, Schema, array_of, nullable, object_of
+from jobledger.http.schema import UUID as A_UUID
 from jobledger.http.xml_document import XmlList, XmlObject, XmlText, plain
 from jobledger.ledger.domain.job import LARGEST_JOB_ID
 from jobledger.ledger.errors import InvalidCommandError
 
-Reader: TypeAlias = Callable[[Any], Any]
+Value = TypeVar("Value")
+Given = TypeVar("Given")
 
 # RFC 3339, section 5.6, with the zone that a plain ISO time may lack.
 INSTANT = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)")
 EARLIEST, LATEST = datetime(1900, 1, 1, tzinfo=UTC), datetime(9900, 1, 1, tzinfo=UTC)
 LONGEST_TIMEOUT_S = 10 * 366 * 24 * 3600
+MOST_FIGURES, LONGEST_FIGURE_NAME = 32, 64
 # RFC 8259, section 6.
 NUMBER = re.compile(r"-?(0|[1-9]\d{0,19})(\.\d{1,400})?([eE][+-]?\d{1,4})?", re.ASCII)
 WHOLE_NUMBER = re.compile(r"-?(0|[1-9]\d{0,19})", re.ASCII)
+CANONICAL_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 # Of a member that is not known; those that are known are shorter.
 LONGEST_NAME_SHOWN = 100
 
 
-def read_members(body: Any, readers: Mapping[str, Reader], *, needed: tuple[str, ...] = ()) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class Reader(Generic[Value]):
+    """Reads one value: ``read`` gives it as it is meant, and raises ValueError for what *schema* does not describe.
+
+    Integers as numeric strings, and all that is said otherwise in XML, are taken beyond what the schema says.
+    """
+
+    read: Callable[[Any], Value]
+    schema: Schema
+
+    def __call__(self, value: Any) -> Value:
+        """Read *value*. Raises ValueError."""
+        return self.read(value)
+
+    def about(self, description: str) -> Reader[Value]:
+        """The same reader, with what is to be said of the value."""
+        return replace(self, schema={**self.schema, "description": description})
+
+
+def reads(schema: Schema) -> Callable[[Callable[[Any], Value]], Reader[Value]]:
+    """Make a function a reader of what *schema* describes."""
+    return lambda read: Reader(read, schema)
+
+
+class Members(dict[str, Reader[Any]]):
+    """The readers of an object's members by their names; the object has at least those *needed*."""
+
+    def __init__(self, readers: Mapping[str, Reader[Any]], *, needed: tuple[str, ...] = ()) -> None:
+        super().__init__(readers)
+        self.needed = needed
+
+    def read(self, body: Any) -> dict[str, Any]:
+        """See ``read_members``."""
+        return read_members(body, self, needed=self.needed)
+
+    @property
+    def schema(self) -> Schema:
+        """What ``read`` takes; null is what is not there."""
+        members = {name: it.schema if name in self.needed else nullable(it.schema) for name, it in self.items()}
+        return object_of(members, without=self.keys() - set(self.needed), further=False)
+
+
+def read_members(body: Any, readers: Mapping[str, Reader[Any]], *, needed: tuple[str, ...] = ()) -> dict[str, Any]:
     """The members of *body*, each as its reader gives it; those that are null are left out.
 
     Raises InvalidCommandError whose ``errors`` names each faulty member.
@@ -47,7 +98,7 @@ def read_members(body: Any, readers: Mapping[str, Reader], *, needed: tuple[str,
             errors.append({"member": name[:LONGEST_NAME_SHOWN], "problem": "is not known here"})
         elif value is not None:
             try:
-                members[name] = reader(value)
+                members[name] = reader.read(value)
             except ValueError as error:
                 errors.append({"member": name, "problem": str(error)})
     errors += [{"member": name, "problem": "is missing"} for name in needed if body.get(name) is None]
@@ -57,7 +108,7 @@ def read_members(body: Any, readers: Mapping[str, Reader], *, needed: tuple[str,
     return members
 
 
-def text(longest: int, *, shortest: int = 1, most_bytes: int | None = None) -> Reader:
+def text(longest: int, *, shortest: int = 1, most_bytes: int | None = None) -> Reader[str]:
     """A string of so many characters, and in UTF-8 so many bytes."""
 
     def read(value: Any) -> str:
@@ -71,10 +122,10 @@ def text(longest: int, *, shortest: int = 1, most_bytes: int | None = None) -> R
             raise ValueError(f"is longer than {most_bytes} bytes")
         return str(value)
 
-    return read
+    return Reader(read, {**STRING, "minLength": shortest, "maxLength": longest})
 
 
-def integer(least: int, most: int) -> Reader:
+def integer(least: int, most: int) -> Reader[int]:
     """An integer, also as a numeric string."""
 
     def read(value: Any) -> int:
@@ -86,13 +137,22 @@ def integer(least: int, most: int) -> Reader:
             raise ValueError(f"is not between {least} and {most}")
         return value
 
-    return read
+    return Reader(read, {"type": "integer", "minimum": least, "maximum": most})
 
 
-job_id: Reader = integer(1, LARGEST_JOB_ID)
-timeout: Reader = integer(1, LONGEST_TIMEOUT_S)
+job_id = integer(1, LARGEST_JOB_ID)
+timeout = integer(1, LONGEST_TIMEOUT_S)
 
 
+@reads(A_UUID)
+def uuid(value: Any) -> UUID:
+    """A UUID as it is written usually: in lower case, with hyphens."""
+    if not isinstance(value, str) or not CANONICAL_UUID.fullmatch(value):
+        raise ValueError("is not a UUID")
+    return UUID(value)
+
+
+@reads({"type": "number"})
 def number(value: Any) -> int | float:
     """A number; from XML one as JSON writes it."""
     if isinstance(value, XmlText) and NUMBER.fullmatch(value):
@@ -104,6 +164,7 @@ def number(value: Any) -> int | float:
     return value
 
 
+@reads(BOOLEAN)
 def boolean(value: Any) -> bool:
     """True or false; from XML in any case."""
     if isinstance(value, XmlText):
@@ -113,6 +174,7 @@ def boolean(value: Any) -> bool:
     return value
 
 
+@reads({"type": "number", "minimum": 0, "maximum": 1})
 def fraction(value: Any) -> float:
     """A number from 0 to 1."""
     value = number(value)
@@ -121,6 +183,7 @@ def fraction(value: Any) -> float:
     return float(value)
 
 
+@reads({**TIME, "description": f"With its zone, between the years {EARLIEST.year} and {LATEST.year}."})
 def instant(value: Any) -> datetime:
     """A time with its zone, RFC 3339, as UTC."""
     if not isinstance(value, str) or not INSTANT.fullmatch(value):
@@ -134,6 +197,7 @@ def instant(value: Any) -> datetime:
     return read
 
 
+@reads(OBJECT)
 def an_object(value: Any) -> dict[str, Any]:
     """An object; what is in it stays as it is, in XML text."""
     if isinstance(value, XmlText) and not value.strip():
@@ -144,6 +208,14 @@ def an_object(value: Any) -> dict[str, Any]:
     return members
 
 
+@reads(
+    {
+        **OBJECT,
+        "additionalProperties": {"type": "number"},
+        "propertyNames": {"minLength": 1, "maxLength": LONGEST_FIGURE_NAME},
+        "maxProperties": MOST_FIGURES,
+    }
+)
 def figures(value: Any) -> dict[str, int | float]:
     """An object of at most 32 named numbers."""
     given = value if isinstance(value, dict) else an_object(value)
@@ -151,11 +223,32 @@ def figures(value: Any) -> dict[str, int | float]:
         numbers = {name: number(it) for name, it in given.items()}
     except ValueError:
         numbers = None
-    if numbers is None or len(numbers) > 32 or not all(0 < len(name) <= 64 for name in numbers):
-        raise ValueError("is not an object of at most 32 named numbers")
+    if (
+        numbers is None
+        or len(numbers) > MOST_FIGURES
+        or not all(0 < len(name) <= LONGEST_FIGURE_NAME for name in numbers)
+    ):
+        raise ValueError(f"is not an object of at most {MOST_FIGURES} named numbers")
     return numbers
 
 
+datastream_name = text(500)
+A_DATASTREAM = object_of(
+    {
+        "id": {
+            "anyOf": [
+                {"type": "integer", "minimum": SMALLEST_INTEGER, "maximum": LARGEST_INTEGER},
+                {"type": "string", "minLength": 1, "maxLength": 200},
+            ]
+        },
+        "name": nullable(datastream_name.schema),
+    },
+    without=["name"],
+    further=False,
+)
+
+
+@reads(A_DATASTREAM)
 def datastream(value: Any) -> dict[str, Any]:
     """An object with an ``id``, an integer or a string, and perhaps a ``name``. From XML an id is an integer if it can be."""
     members = an_object(value)
@@ -170,14 +263,14 @@ def datastream(value: Any) -> dict[str, Any]:
     if not is_id or members.keys() - {"id", "name"}:
         raise ValueError("is not an object of an id and a name")
     if members.get("name") is not None:
-        text(500)(members["name"])
+        datastream_name(members["name"])
     return members
 
 
-def list_of(reader: Reader, most: int) -> Reader:
+def list_of(reader: Reader[Given], most: int) -> Reader[list[Given]]:
     """A list of at most so many, each read by *reader*."""
 
-    def read(value: Any) -> list[Any]:
+    def read(value: Any) -> list[Given]:
         if isinstance(value, XmlText | XmlObject):
             value = [] if value == "" else [value]
         elif isinstance(value, XmlList) and len(value) == 1 and isinstance(value[0], XmlList):
@@ -187,12 +280,12 @@ def list_of(reader: Reader, most: int) -> Reader:
             raise ValueError("is not a list")
         if len(value) > most:
             raise ValueError(f"has more than {most} elements")
-        return [reader(it) for it in value]
+        return [reader.read(it) for it in value]
 
-    return read
+    return Reader(read, array_of(reader.schema, most=most))
 
 
-def one_of(*names: str) -> Reader:
+def one_of(*names: str) -> Reader[str]:
     """One of some words."""
 
     def read(value: Any) -> str:
@@ -200,4 +293,4 @@ def one_of(*names: str) -> Reader:
             raise ValueError(f"is none of {', '.join(names)}")
         return str(value)
 
-    return read
+    return Reader(read, {**STRING, "enum": list(names)})

@@ -47,7 +47,12 @@ STATUS_BY_ERROR: dict[type[LedgerError], int] = {
 
 def status_of(error: LedgerError) -> int:
     """The HTTP status of an error."""
-    return next(STATUS_BY_ERROR[it] for it in type(error).__mro__ if it in STATUS_BY_ERROR)
+    return status_of_class(type(error))
+
+
+def status_of_class(kind: type[LedgerError]) -> int:
+    """The HTTP status of errors of a class."""
+    return next(STATUS_BY_ERROR[it] for it in kind.__mro__ if it in STATUS_BY_ERROR)
 
 
 def problem_of(error: BaseException, request_id: str) -> dict[str, Any]:

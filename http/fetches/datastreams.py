@@ -7,46 +7,50 @@ from typing import Any
 from aiohttp import web
 
 from jobledger.http.context import CALLER, FETCH_START_TIMEOUT_S, LEDGER, NUMBERED_JOBS
-from jobledger.http.exchange import answer, read_document
+from jobledger.http.exchange import answer
+from jobledger.http.fetches.answers import DATASTREAM, JOB_PAGE, SCHEDULED
+from jobledger.http.fetches.dialect import InvalidPageError
 from jobledger.http.fetches.job_documents import job_url, shown_datastream
-from jobledger.http.fetches.job_lists import READ_JOBS, datastream_name, list_page, read_span
+from jobledger.http.fetches.job_lists import PARAMETERS, READ_JOBS, list_page, read_span
 from jobledger.http.fetches.times import read_end, read_start, shown_time
-from jobledger.http.members import read_members
+from jobledger.http.members import Members
 from jobledger.http.native.jobs import told_of
-from jobledger.http.native.parameters import idempotency, read_parameters
+from jobledger.http.native.parameters import idempotency
+from jobledger.http.operation import operation, permitted, read_body_members, read_parameters, read_variable
 from jobledger.http.urls import public_url
 from jobledger.ledger.domain.job_registration import JobSpec, RegisterJobs
 from jobledger.ledger.errors import NotFoundError
 
 FETCH_TYPE = "fetch"
-RANGE = {"start": read_start, "end": read_end}
+RANGE = Members({"start": read_start, "end": read_end}, needed=("start", "end"))
 
 datastream_routes = web.RouteTableDef()
 
 
 @datastream_routes.get("/api/datastreams/{datastream_id}{slash:/?}")
+@operation(DATASTREAM, capability=READ_JOBS)
 async def get_datastream(request: web.Request) -> web.Response:
     """What is known of a datastream: what its last job said."""
-    request[CALLER].must(READ_JOBS)
-    read_parameters(request, {})
+    permitted(request)
+    read_parameters(request)
     last = await last_job(request)
     return answer(request, shown_datastream(last["datastream"], public_url(request)))
 
 
 @datastream_routes.get("/api/datastreams/{datastream_id}/jobs{slash:/?}")
+@operation(JOB_PAGE, parameters=PARAMETERS, capability=READ_JOBS, may=(InvalidPageError,))
 async def list_datastream_jobs(request: web.Request) -> web.Response:
     """A page of one datastream's jobs, as ``/api/jobs/`` lists them; of one that no job named it is empty."""
     return await list_page(request, path_datastream_id(request))
 
 
 @datastream_routes.post("/api/datastreams/{datastream_id}/fetch_fixed{slash:/?}")
+@operation(SCHEDULED, body=RANGE, capability=RegisterJobs.capability)
 async def fetch_fixed(request: web.Request) -> web.Response:
     """Register the one job that fetches a range of days or times."""
-    caller = request[CALLER]
-    caller.must(RegisterJobs.capability)
-    read_parameters(request, {})
-    document, body, _ = await read_document(request)
-    given = read_members(document, RANGE, needed=("start", "end"))
+    caller = permitted(request)
+    read_parameters(request)
+    given, body = await read_body_members(request)
     read_span(given["start"], given["end"])
     start, end = shown_time(given["start"]), shown_time(given["end"].last)
     last = await last_job(request)
@@ -83,8 +87,5 @@ async def last_job(request: web.Request) -> dict[str, Any]:
 
 def path_datastream_id(request: web.Request) -> str:
     """The datastream's id in the path. NotFoundError for what can be none."""
-    try:
-        datastream_id: str = datastream_name(request.match_info["datastream_id"])
-    except ValueError:
-        raise NotFoundError("There is no such datastream.") from None
+    datastream_id: str = read_variable(request, "datastream_id")
     return datastream_id

@@ -14,8 +14,10 @@ from aiohttp import web
 
 from jobledger.http.dialect import Dialect, Refusal
 from jobledger.http.document import UnsupportedMediaTypeError
+from jobledger.http.fetches.answers import ERROR
+from jobledger.http.members import job_id, text
 from jobledger.http.negotiation import NotAcceptableError
-from jobledger.http.problem import status_of
+from jobledger.http.problem import status_of_class
 from jobledger.ledger.errors import (
     ConflictError,
     CorruptLedgerError,
@@ -39,6 +41,14 @@ class InvalidPageError(NotFoundError):
     code = "invalid_page"
 
 
+datastream_id = text(200)
+
+
+def status_of(kind: type[LedgerError]) -> int:
+    """The HTTP status of errors of a class. The original knows no 409: what the state forbids is a bad request."""
+    return 400 if issubclass(kind, ConflictError) else status_of_class(kind)
+
+
 def refuse(error: BaseException, request: web.Request) -> Refusal:
     """``detail``, and, where members or parameters are at fault, ``errors`` with these repeated beside it."""
     match error:
@@ -56,11 +66,11 @@ def refuse(error: BaseException, request: web.Request) -> Refusal:
             given = request.headers.get("Content-Type", "")[:LONGEST_TYPE_SHOWN]
             return Refusal(415, {"detail": f'Unsupported media type "{given}" in request.'})
         case LedgerError():
-            # The original knows no 409: what the state forbids is a bad request.
-            status = 400 if isinstance(error, ConflictError) else status_of(error)
             errors = _errors(error) if isinstance(error, InvalidCommandError) else {}
             told = {"detail": error.detail, "errors": errors} if errors else {"detail": error.detail}
-            return Refusal(status, {**errors, **told} if told.keys() & errors.keys() else {**told, **errors})
+            return Refusal(
+                status_of(type(error)), {**errors, **told} if told.keys() & errors.keys() else {**told, **errors}
+            )
         case CorruptLedgerError():
             return Refusal(503, {"detail": "Writing to this ledger has stopped; an operator must act."})
     return Refusal(500, {"detail": SERVER_ERROR})
@@ -102,9 +112,13 @@ def _unauthenticated(shown: str) -> str:
 
 FETCHES = Dialect(
     name="fetches",
+    title="Fetches, as the Adverity Management API",
     prefixes=("/api/",),
     pattern=re.compile(r"/api$"),
     refuse=refuse,
+    status=status_of,
+    error_schema=ERROR,
+    variables=MappingProxyType({"job_id": job_id, "datastream_id": datastream_id}),
     challenge="Token",
     schemes=MappingProxyType({"token": "bearer", "bearer": "bearer", "basic": "basic"}),
     open_paths=frozenset({"/api/auth/token", "/api/auth/token/"}),

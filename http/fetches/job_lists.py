@@ -11,13 +11,14 @@ from urllib.parse import urlencode
 
 from aiohttp import web
 
-from jobledger.http.context import CALLER, NUMBERED_JOBS
+from jobledger.http.context import NUMBERED_JOBS
 from jobledger.http.exchange import answer
-from jobledger.http.fetches.dialect import InvalidPageError
+from jobledger.http.fetches.dialect import InvalidPageError, datastream_id
 from jobledger.http.fetches.job_documents import STATES, shown_job
 from jobledger.http.fetches.times import read_end, read_start
-from jobledger.http.members import integer, one_of, text
-from jobledger.http.native.parameters import read_parameters
+from jobledger.http.members import Reader, integer, one_of, text
+from jobledger.http.operation import Parameters, permitted, read_parameters
+from jobledger.http.schema import STRING, array_of
 from jobledger.http.urls import public_url
 from jobledger.ledger.domain.command import Caller
 from jobledger.ledger.domain.job import FINAL_STATES, State
@@ -31,12 +32,10 @@ MOST_DIGITS = 10
 GOING_ON = tuple(sorted(set(State) - FINAL_STATES))
 STATE_BY_WORD = {word: state for state, it in STATES.items() for word in (str(it.number), it.label.lower())}
 
-datastream_name = text(200)
-
 
 def read_datastream_id(value: Any) -> str:
     """A datastream's id, with or without a slash behind it."""
-    return datastream_name(value.removesuffix("/"))  # type: ignore[no-any-return]  # a reader gives Any
+    return datastream_id(value.removesuffix("/"))
 
 
 def read_states(values: list[str]) -> tuple[str, ...]:
@@ -47,16 +46,21 @@ def read_states(values: list[str]) -> tuple[str, ...]:
     return tuple(sorted({STATE_BY_WORD[word] for word in words}))
 
 
-PARAMETERS = {
-    "datastream_id": read_datastream_id,
-    "start": read_start,
-    "end": read_end,
-    "state": read_states,
-    "ordering": one_of("id", "-id", "job_start", "-job_start"),
-    "stack": text(200),
-    "page": lambda value: value,
-    "page_size": integer(1, LARGEST_PAGE),
-}
+A_STATE = {**STRING, "enum": [word for it in STATES.values() for word in (str(it.number), it.label)]}
+PARAMETERS = Parameters(
+    {
+        "datastream_id": Reader(read_datastream_id, datastream_id.schema),
+        "start": read_start,
+        "end": read_end,
+        "state": Reader(read_states, array_of(A_STATE, least=1)),
+        "ordering": one_of("id", "-id", "job_start", "-job_start"),
+        "stack": text(200),
+        # What is no page of this list is not found, and no fault of the parameter.
+        "page": Reader(lambda value: value, {"type": "integer", "minimum": 1, "maximum": 10**MOST_DIGITS - 1}),
+        "page_size": integer(1, LARGEST_PAGE),
+    },
+    lists=frozenset({"state"}),
+)
 
 
 def read_span(start: datetime | None, end: Any) -> Span | None:
@@ -69,12 +73,11 @@ def read_span(start: datetime | None, end: Any) -> Span | None:
     return span if end is None else span._replace(end=end.beyond)
 
 
-async def list_page(request: web.Request, datastream_id: str | None = None) -> web.Response:
+async def list_page(request: web.Request, datastream: str | None = None) -> web.Response:
     """The page that the request asks for, of all jobs or of one datastream's. Raises InvalidPageError."""
-    caller = request[CALLER]
-    caller.must(READ_JOBS)
-    given = read_parameters(request, PARAMETERS, lists=frozenset({"state"}))
-    datastream_id = _one_datastream(datastream_id, given.get("datastream_id"))
+    caller = permitted(request)
+    given = read_parameters(request)
+    datastream = _one_datastream(datastream, given.get("datastream_id"))
     span = read_span(given.get("start"), given.get("end"))
     states = given.get("state")
     if span is None:
@@ -82,7 +85,7 @@ async def list_page(request: web.Request, datastream_id: str | None = None) -> w
     ordering = given.get("ordering", "id")
     wanted = NumberedFilter(
         states=states,
-        datastream_id=datastream_id,
+        datastream_id=datastream,
         span=span,
         by_begin=ordering.endswith("job_start"),
         is_reversed=ordering.startswith("-"),

@@ -6,10 +6,14 @@ import re
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, NamedTuple
 
-from jobledger.http.members import INSTANT, instant
+from jobledger.http.members import INSTANT, instant, reads
+from jobledger.http.schema import STRING
 
 DAY = re.compile(r"\d{4}-\d\d-\d\d")
 WHAT = "is not a date or a time with a zone, such as 2026-11-21 or 2026-11-21T22:34:05Z"
+
+
+A_DAY_OR_TIME = {"anyOf": [{**STRING, "format": "date"}, instant.schema]}
 
 
 class End(NamedTuple):
@@ -19,6 +23,7 @@ class End(NamedTuple):
     beyond: datetime
 
 
+@reads(A_DAY_OR_TIME)
 def read_start(value: Any) -> datetime:
     """The first instant of the day, or the instant, that is named. ValueError for what is neither."""
     if isinstance(value, str) and DAY.fullmatch(value):
@@ -26,6 +31,7 @@ def read_start(value: Any) -> datetime:
     return _instant(value)
 
 
+@reads(A_DAY_OR_TIME)
 def read_end(value: Any) -> End:
     """The whole day, the whole second, or, given with a fraction, the instant that is named. ValueError for what is none."""
     if isinstance(value, str) and DAY.fullmatch(value):

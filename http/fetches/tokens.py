@@ -14,9 +14,11 @@ from jobledger.http.access import LONGEST_PASSWORD_BYTES
 from jobledger.http.context import ACCESS, REQUEST_ID
 from jobledger.http.document import MalformedDocumentError, read_body
 from jobledger.http.exchange import answer, read_document
+from jobledger.http.fetches.answers import TOKEN
 from jobledger.http.fetches.dialect import FETCHES
-from jobledger.http.members import read_members, text
-from jobledger.http.native.parameters import header_key, read_parameters, request_hash
+from jobledger.http.members import Members, text
+from jobledger.http.native.parameters import header_key, request_hash
+from jobledger.http.operation import Body, operation, read_parameters
 from jobledger.http.urls import EDGE, client_address
 from jobledger.ledger.domain.command import Idempotency
 from jobledger.ledger.errors import ConflictError, InvalidCommandError
@@ -24,18 +26,19 @@ from jobledger.ledger.errors import ConflictError, InvalidCommandError
 FORM_TYPE = "application/x-www-form-urlencoded"
 LARGEST_LOGIN_BYTES = 64 * 1024
 MOST_FIELDS = 100
-LOGIN = {"username": text(200), "password": text(LONGEST_PASSWORD_BYTES)}
+LOGIN = Members({"username": text(200), "password": text(LONGEST_PASSWORD_BYTES)}, needed=("username", "password"))
 NO_LOGIN = "unable to log in with provided credentials"
 
 token_routes = web.RouteTableDef()
 
 
 @token_routes.post("/api/auth/token{slash:/?}")
+@operation(TOKEN, body=Body(LOGIN.schema, {FORM_TYPE: LOGIN.schema}), may=(ConflictError,))
 async def issue_token(request: web.Request) -> web.Response:
     """A token for whoever knows a password; it lasts 12 hours. Under the same Idempotency-Key no second one is issued."""
-    read_parameters(request, {})
+    read_parameters(request)
     key = header_key(request)
-    given = read_members(await read_login(request), LOGIN, needed=("username", "password"))
+    given = LOGIN.read(await read_login(request))
     # Not of the body: from a stored hash of it the password could be guessed.
     hashed = request_hash(request.method, FETCHES.name, given["username"].encode())
     idempotency = None if key is None else Idempotency(key, hashed)

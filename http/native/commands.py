@@ -26,19 +26,24 @@ from jobledger.http.document import (
     body_chunks,
     parse_json,
 )
+from jobledger.http.members import Members
 from jobledger.http.members import job_id as read_job_id
-from jobledger.http.members import read_members
+from jobledger.http.native.answers import OUTCOME
 from jobledger.http.native.job_members import (
+    A_JOB,
+    A_LIST,
     TRANSITIONS,
     read_job,
     read_jobs,
     shown_registration,
     shown_transition,
 )
-from jobledger.http.native.parameters import checked_key, header_key, read_parameters, request_hash
+from jobledger.http.native.parameters import LONGEST_KEY, checked_key, header_key, request_hash
 from jobledger.http.negotiation import NDJSON, gives
+from jobledger.http.operation import Body, operation, read_parameters
 from jobledger.http.places import begin_stream
 from jobledger.http.problem import problem_of
+from jobledger.http.schema import STRING, Named, Schema, array_of, object_of
 from jobledger.ledger.domain.command import Caller, Command, Idempotency, Outcome
 from jobledger.ledger.domain.job_registration import RegisterJobs
 from jobledger.ledger.errors import CorruptLedgerError, InvalidCommandError, LedgerError
@@ -54,6 +59,35 @@ MOST_TOGETHER = 100
 MOST_UNANSWERED = 2_000
 
 command_routes = web.RouteTableDef()
+
+LINES = {
+    verb: Members({"id": read_job_id, **it.readers}, needed=("id", *it.readers.needed))
+    for verb, it in TRANSITIONS.items()
+}
+
+
+def _line(command_name: str, members: Schema) -> Schema:
+    known = {"command": {**STRING, "enum": [command_name]}, "idempotency_key": {**STRING, "maxLength": LONGEST_KEY}}
+    return {
+        **object_of({**known, **members["properties"]}, further=False),
+        "required": ["command", *members["required"]],
+    }
+
+
+A_COMMAND = Named(
+    "Command",
+    {
+        "anyOf": [
+            _line("register", object_of({"job": A_JOB})),
+            _line("register", object_of({"jobs": A_LIST})),
+            *(_line(verb, members.schema) for verb, members in LINES.items()),
+        ]
+    },
+)
+OUTCOMES = {**array_of(OUTCOME), "description": "A line each, in the order of the commands."}
+COMMANDS = Body(
+    media_types={NDJSON.media_type: {**array_of(A_COMMAND), "description": "A line each."}}, is_needed=False
+)
 
 
 class Line:
@@ -88,11 +122,12 @@ class Line:
 
 @command_routes.post("/ledger/v1/{org}/commands")
 @gives(NDJSON)
+@operation(OUTCOMES, body=COMMANDS)
 async def execute_commands(request: web.Request) -> web.StreamResponse:
     """Execute a stream of commands in order, each a unit of its own."""
     if "Content-Type" in request.headers and request.content_type not in TAKEN:
         raise UnsupportedMediaTypeError(f"A body here is {NDJSON.media_type}.", content_type=request.content_type)
-    read_parameters(request, {})
+    read_parameters(request)
     reader = CommandReader(request)
     begin_stream(request)
     response = web.StreamResponse(headers={"Content-Type": NDJSON.content_type})
@@ -209,8 +244,7 @@ class CommandReader:
             raise InvalidCommandError(
                 "A line's command is one of register, " + ", ".join(TRANSITIONS) + ".", parameter="command"
             )
-        readers = {"id": read_job_id, **transition.readers}
-        members = read_members(body, readers, needed=("id", *transition.needed))
+        members = LINES[name].read(body)
         members["job_id"] = members.pop("id")
         return transition.command(caller=self._caller, idempotency=idempotency, **members)
 

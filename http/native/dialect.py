@@ -2,14 +2,32 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
+
 from aiohttp import web
 
 from jobledger.http.context import REQUEST_ID
 from jobledger.http.dialect import Dialect, Refusal
+from jobledger.http.members import Reader, integer, job_id, uuid
+from jobledger.http.native.answers import PROBLEM
 from jobledger.http.negotiation import Form
 from jobledger.http.problem import MEDIA_TYPE, problem_of
+from jobledger.ledger.domain.access import ORG_NAME
 
 PREFIX = "/ledger/v1/"
+LARGEST_NUMBER = 2**31 - 1
+
+principal_id = integer(1, LARGEST_NUMBER)
+
+
+def read_org(value: str) -> str:
+    """The name of an org."""
+    if not ORG_NAME.fullmatch(value):
+        raise ValueError("is no name of an org")
+    return value
+
+
+org_name = Reader(read_org, {"type": "string", "pattern": f"^{ORG_NAME.pattern}$"})
 
 
 def org_of(request: web.Request) -> str | None:
@@ -25,15 +43,18 @@ def refuse(error: BaseException, request: web.Request) -> Refusal:
 
 NATIVE = Dialect(
     name="native",
+    title="Native API",
     prefixes=(PREFIX,),
     refuse=refuse,
     challenge='Bearer realm="job ledger", Basic realm="job ledger"',
     org=org_of,
+    variables=MappingProxyType({"org": org_name, "job_id": job_id, "principal_id": principal_id, "token_id": uuid}),
     # Source: RFC 9457, sections 6.1 and 6.2, appendix B.
     error_forms=(
         Form("json", MEDIA_TYPE, also=("application/json",)),
         Form("xml", "application/problem+xml", also=("application/xml", "text/xml")),
     ),
+    error_schema=PROBLEM,
     error_root="problem",
     error_namespace="urn:ietf:rfc:7807",
 )

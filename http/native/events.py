@@ -15,12 +15,15 @@ from aiohttp import web
 
 from jobledger.http.context import CALLER, FORM, LEDGER
 from jobledger.http.exchange import answer, answer_json
-from jobledger.http.members import integer, one_of, text
+from jobledger.http.members import Reader, integer, one_of, text
+from jobledger.http.native.answers import EVENT_LINES, EVENT_PAGE, EVENT_TEXT_PAGE, SERVER_SENT
 from jobledger.http.native.event_texts import events_in_xml
 from jobledger.http.native.live import JSON_LINES, SERVER_SENT_EVENTS, live_events, shown_event
-from jobledger.http.native.parameters import DEFAULT_LIMIT, limit, read_parameters
+from jobledger.http.native.parameters import DEFAULT_LIMIT, LINK, limit
 from jobledger.http.negotiation import EVENT_STREAM, JSON, NDJSON, XML, Form, gives
+from jobledger.http.operation import Parameters, operation, operation_of, permitted, read_headers, read_parameters
 from jobledger.http.places import begin_stream
+from jobledger.http.schema import STRING
 from jobledger.ledger.domain.event_types import CLASS_BY_TYPE
 from jobledger.ledger.errors import InvalidCommandError, NotAllowedError
 
@@ -37,16 +40,49 @@ def read_after(value: Any) -> int | str:
     return HEAD if value == HEAD else position(value)
 
 
-PARAMETERS = {"after": read_after, "limit": limit, "follow": one_of("true", "false")}
-FILTERS = {"type": text(100), "stream": text(100)}
+def read_type(value: Any) -> str:
+    """A type of events."""
+    if value not in CLASS_BY_TYPE:
+        raise ValueError("is no type of events")
+    return str(value)
+
+
+def read_seen(value: str) -> int | None:
+    """The position of the event that a client of server-sent events saw last; None where that is empty."""
+    if value and not re.fullmatch(r"-1|[0-9]{1,18}", value):
+        raise ValueError("is not the position of an event")
+    return int(value) if value else None
+
+
+AFTER = Reader(read_after, {"anyOf": [position.schema, {**STRING, "enum": [HEAD]}]}).about(
+    "Begin beyond this position; `head`, for who follows: with what comes next."
+)
+PARAMETERS = Parameters(
+    {
+        "after": AFTER,
+        "limit": limit,
+        "follow": one_of("true", "false").about("Stay at the head, in NDJSON; server-sent events always do."),
+    }
+)
+FILTERS = {
+    "type": Reader(read_type, {**STRING, "enum": list(CLASS_BY_TYPE)}),
+    "stream": text(100).about("Of one aggregate, such as `job-42`."),
+}
+FILTERED = Parameters({**PARAMETERS, **FILTERS})
+SEEN = {
+    "Last-Event-ID": Reader(read_seen, {**STRING, "pattern": "^(|-1|[0-9]{1,18})$"}).about(
+        "Of server-sent events: the last `id` that was seen; counts before `after`."
+    )
+}
+EVENTS_IN = {"xml": EVENT_TEXT_PAGE, "ndjson": EVENT_LINES, "sse": SERVER_SENT}
 
 
 @event_routes.get("/ledger/v1/{org}/events")
 @gives(*FORMS)
+@operation(EVENT_PAGE, forms=EVENTS_IN, parameters=FILTERED, headers=SEEN, capability="events.read", gives_headers=LINK)
 async def get_events(request: web.Request) -> web.StreamResponse:
     """A page of the org's events by position; as NDJSON all of them, streamed, up to the head as it stands."""
-    caller = request[CALLER]
-    caller.must("events.read")
+    caller = permitted(request)
     if caller.domains is not None:
         raise NotAllowedError("The ledger's events are of all domains, and you may see only some.")
     return await event_page(request)
@@ -54,16 +90,16 @@ async def get_events(request: web.Request) -> web.StreamResponse:
 
 async def event_page(request: web.Request, stream: str | None = None) -> web.StreamResponse:
     """Events of *stream*, or those that the query asks for, in the form that ``Accept`` does."""
-    readers = PARAMETERS if stream is not None else {**PARAMETERS, **FILTERS}
-    wanted = read_parameters(request, readers)
+    wanted, seen = read_parameters(request), read_headers(request)["Last-Event-ID"]
     type_name = wanted.get("type")
-    if type_name is not None and type_name not in CLASS_BY_TYPE:
-        raise InvalidCommandError(f"There are no events of type {type_name}.", parameter="type")
-    capability = "events.read" if stream is None else "jobs.read"
+    capability = operation_of(request).capability or ""
     stream = stream or wanted.get("stream")
     if is_live(request[FORM], wanted):
         async with request.app[LEDGER].following.follow(
-            request[CALLER].org, live_after(request, wanted), type_name=type_name, stream=stream
+            request[CALLER].org,
+            live_after(seen if request[FORM] is EVENT_STREAM else None, wanted),
+            type_name=type_name,
+            stream=stream,
         ) as follower:
             kind = SERVER_SENT_EVENTS if request[FORM] is EVENT_STREAM else JSON_LINES
             return await live_events(request, kind, follower, most=wanted.get("limit"), capability=capability)
@@ -106,17 +142,14 @@ def is_live(form: Form, wanted: dict[str, Any]) -> bool:
     return False
 
 
-def live_after(request: web.Request, wanted: dict[str, Any]) -> int | None:
+def live_after(seen: int | None, wanted: dict[str, Any]) -> int | None:
     """The position after which a live answer begins, None for the head. Raises InvalidCommandError.
 
-    What a client of server-sent events saw last counts before ``after``: it comes back with the URL that it began with.
+    What a client of server-sent events has *seen* last counts before ``after``: it comes back with the URL that it began with.
     Without either it is the beginning, as for every other answer: who builds on the events misses none by leaving it out.
     """
-    seen = request.headers.getall("Last-Event-ID", []) if request[FORM] is EVENT_STREAM else []
-    if len(seen) > 1 or (any(seen) and not re.fullmatch(r"-1|[0-9]{1,18}", seen[0])):
-        raise InvalidCommandError("A Last-Event-ID is the position of an event.", header="Last-Event-ID")
-    if any(seen):
-        return int(seen[0])
+    if seen is not None:
+        return seen
     after = wanted.get("after", -1)
     return None if after == HEAD else int(after)
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from jobledger.http.members import (
-    Reader,
+    Members,
     an_object,
     datastream,
     figures,
@@ -15,78 +15,108 @@ from jobledger.http.members import (
     job_id,
     list_of,
     one_of,
-    read_members,
     text,
     timeout,
 )
+from jobledger.http.native.answers import CHANGED_JOB
+from jobledger.http.negotiation import XML
+from jobledger.http.operation import Body, Operation
+from jobledger.http.schema import Named, array_of, object_of
 from jobledger.http.xml_document import XmlObject
-from jobledger.ledger.domain.command import Command, Outcome
+from jobledger.ledger.domain.command import Outcome
 from jobledger.ledger.domain.job import FINAL_STATES, State
 from jobledger.ledger.domain.job_commands import (
     CancelJob,
     EnterStage,
     FailJob,
+    JobTransition,
     ReportProgress,
     SendHeartbeat,
     StartJob,
     SucceedJob,
 )
 from jobledger.ledger.domain.job_registration import JobSpec
-from jobledger.ledger.errors import InvalidCommandError
+from jobledger.ledger.errors import InvalidCommandError, JobIsFinalError, JobIsNotRunningError, LedgerError
 from jobledger.ledger.store.codec import wire_time
 
 MOST_JOBS = 10_000
 # Both stand in one index, whose rows Postgres limits to about 2,700 bytes.
 SOURCE_BYTES, EXTERNAL_ID_BYTES = 600, 1500
 
-REGISTRATION: dict[str, Reader] = {
-    "type": text(200),
-    "name": text(500),
-    "domain": text(200),
-    "priority": text(64),
-    "datastream": datastream,
-    "stage": text(200),
-    "preceding_job_id": job_id,
-    "preceding_external_id": text(500, most_bytes=EXTERNAL_ID_BYTES),
-    "required_job_ids": list_of(job_id, 10_000),
-    "retry_of_job_id": job_id,
-    "source": text(200, most_bytes=SOURCE_BYTES),
-    "external_id": text(500, most_bytes=EXTERNAL_ID_BYTES),
-    "scheduled_at": instant,
-    "heartbeat_timeout": timeout,
-    "start_timeout": timeout,
-    "backup": an_object,
-    "attributes": an_object,
-    "id": job_id,
-    "state": one_of(*sorted(FINAL_STATES)),
-    "started_at": instant,
-    "ended_at": instant,
-    "reason": text(10_000),
-}
+REGISTRATION = Members(
+    {
+        "type": text(200),
+        "name": text(500),
+        "domain": text(200).about("Else the caller's home domain."),
+        "priority": text(64),
+        "datastream": datastream,
+        "stage": text(200),
+        "preceding_job_id": job_id.about("Breaks that one off, this one is discarded."),
+        "preceding_external_id": text(500, most_bytes=EXTERNAL_ID_BYTES).about(
+            "Of the same source; also earlier in the same list."
+        ),
+        "required_job_ids": list_of(job_id, 10_000),
+        "retry_of_job_id": job_id,
+        "source": text(200, most_bytes=SOURCE_BYTES).about(
+            "Together with `external_id` it names a job once in the org."
+        ),
+        "external_id": text(500, most_bytes=EXTERNAL_ID_BYTES),
+        "scheduled_at": instant,
+        "heartbeat_timeout": timeout.about("Seconds of silence after which it goes stale."),
+        "start_timeout": timeout.about("Seconds after which it is discarded if it has not started."),
+        "backup": an_object,
+        "attributes": an_object,
+        "id": job_id.about("Of an import, as all that follow: needs the capability `jobs.import`."),
+        "state": one_of(*sorted(FINAL_STATES)),
+        "started_at": instant,
+        "ended_at": instant,
+        "reason": text(10_000),
+    },
+    needed=("type", "name"),
+)
+
+
+A_JOB = Named("Registration", REGISTRATION.schema)
+A_LIST = array_of(A_JOB, least=1, most=MOST_JOBS)
+IN_XML = {"anyOf": [A_JOB, object_of({"job": A_LIST}, further=False), object_of({"jobs": A_LIST}, further=False)]}
+JOBS_BODY = Body({"anyOf": [A_JOB, A_LIST]}, {XML.media_type: IN_XML})
 
 
 class Transition(NamedTuple):
     """A verb on one job: its command, and the members of its body."""
 
-    command: Callable[..., Command]
-    readers: Mapping[str, Reader]
-    needed: tuple[str, ...] = ()
+    command: type[JobTransition]
+    readers: Members
+    may: tuple[type[LedgerError], ...] = (JobIsFinalError, JobIsNotRunningError)
+
+    @property
+    def operation(self) -> Operation:
+        """What it takes and gives."""
+        return Operation(
+            summary=self.command.__doc__,
+            answer=CHANGED_JOB,
+            body=self.readers,
+            capability=self.command.capability,
+            may=self.may,
+        )
 
 
 TRANSITIONS: dict[str, Transition] = {
-    "start": Transition(StartJob, {"stage": text(200), "started_at": instant}),
-    "stage": Transition(EnterStage, {"stage": text(200)}, ("stage",)),
-    "progress": Transition(ReportProgress, {"progress": fraction, "figures": figures, "message": text(10_000)}),
-    "heartbeat": Transition(SendHeartbeat, {}),
-    "succeed": Transition(SucceedJob, {"ended_at": instant, "message": text(10_000)}),
-    "fail": Transition(FailJob, {"ended_at": instant, "error": text(10_000)}),
-    "cancel": Transition(CancelJob, {"reason": text(10_000)}),
+    "start": Transition(StartJob, Members({"stage": text(200), "started_at": instant}), (JobIsFinalError,)),
+    "stage": Transition(EnterStage, Members({"stage": text(200)}, needed=("stage",))),
+    "progress": Transition(
+        ReportProgress, Members({"progress": fraction, "figures": figures, "message": text(10_000)})
+    ),
+    "heartbeat": Transition(SendHeartbeat, Members({})),
+    "succeed": Transition(SucceedJob, Members({"ended_at": instant, "message": text(10_000)})),
+    "fail": Transition(FailJob, Members({"ended_at": instant, "error": text(10_000)})),
+    "cancel": Transition(CancelJob, Members({"reason": text(10_000)}), (JobIsFinalError,)),
 }
 
 
 def read_job(body: Any) -> JobSpec:
     """A job to register. Raises InvalidCommandError."""
-    members = read_members(body, REGISTRATION, needed=("type", "name"))
+    members = REGISTRATION.read(body)
     if "id" in members:
         members["job_id"] = members.pop("id")
     if "state" in members:

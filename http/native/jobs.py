@@ -8,9 +8,11 @@ from aiohttp import web
 from jobledger.http.context import CALLER, CURSOR_KEY, FETCH_START_TIMEOUT_S, FORM, JOBS, LEDGER
 from jobledger.http.csv_rows import write_csv
 from jobledger.http.exchange import answer, answer_json, read_document
-from jobledger.http.members import instant, one_of, read_members, text
-from jobledger.http.native.events import FORMS, event_page
+from jobledger.http.members import instant, one_of, text
+from jobledger.http.native.answers import EVENT_PAGE, JOB, JOB_PAGE, REGISTRATION_ANSWER
+from jobledger.http.native.events import EVENTS_IN, FORMS, PARAMETERS, SEEN, event_page
 from jobledger.http.native.job_members import (
+    JOBS_BODY,
     TRANSITIONS,
     listed_jobs,
     read_job,
@@ -18,12 +20,23 @@ from jobledger.http.native.job_members import (
     shown_registration,
     shown_transition,
 )
-from jobledger.http.native.parameters import DEFAULT_LIMIT, idempotency, limit, read_parameters
+from jobledger.http.native.parameters import DEFAULT_LIMIT, LINK, cursor, idempotency, limit
 from jobledger.http.negotiation import CSV, JSON, XML, gives
+from jobledger.http.operation import (
+    Parameters,
+    operation,
+    operations,
+    permitted,
+    read_body_members,
+    read_parameters,
+    read_variable,
+    several,
+)
+from jobledger.http.schema import STRING
 from jobledger.ledger.domain.command import Outcome
-from jobledger.ledger.domain.job import LARGEST_JOB_ID, State, job_stream
+from jobledger.ledger.domain.job import State, job_stream
 from jobledger.ledger.domain.job_registration import RegisterJobs
-from jobledger.ledger.errors import NotFoundError
+from jobledger.ledger.errors import JobExistsError
 from jobledger.projections.job_query import JobFilter
 from jobledger.projections.jobs import SHOWN
 
@@ -32,25 +45,41 @@ READ_JOBS = "jobs.read"
 
 job_routes = web.RouteTableDef()
 
-one_state = one_of(*State)
-FILTERS = {
-    "state": lambda values: [one_state(value) for value in values],
-    "type": text(200),
-    "domain": text(200),
-    "datastream_id": text(200),
-    "source": text(200),
-    "external_id": text(500),
-    **{f"{name}_{end}": instant for name in ("scheduled", "started", "ended") for end in ("from", "to")},
-    "q": text(200),
-    "limit": limit,
-    "cursor": text(100),
-}
+FILTERS = Parameters(
+    {
+        "state": several(one_of(*State)),
+        "type": text(200),
+        "domain": text(200),
+        "datastream_id": text(200),
+        "source": text(200),
+        "external_id": text(500),
+        **{
+            f"{name}_{end}": instant.about(told)
+            for name in ("scheduled", "started", "ended")
+            for end, told in (("from", "Included."), ("to", "Not included."))
+        },
+        "q": text(200).about(
+            "Looked for in the type, the name, the external id and the datastream's name, whatever the case."
+        ),
+        "limit": limit,
+        "cursor": cursor,
+    },
+    lists=frozenset({"state"}),
+)
 
 
 @job_routes.post("/ledger/v1/{org}/jobs")
+@operation(
+    REGISTRATION_ANSWER,
+    statuses={201: "Registered.", 200: "All of them were there already."},
+    body=JOBS_BODY,
+    capability=RegisterJobs.capability,
+    may=(JobExistsError,),
+    gives_headers={"Location": "Where the job is, of one."},
+)
 async def register(request: web.Request) -> web.Response:
     """Register a job, or a list of them, all or none: 201 with ids and positions, 200 if all were there already."""
-    read_parameters(request, {})
+    read_parameters(request)
     document, body, _ = await read_document(request, LARGEST_LIST_BODY_BYTES)
     jobs = listed_jobs(document)
     is_list = jobs is not None
@@ -71,19 +100,23 @@ async def register(request: web.Request) -> web.Response:
 
 @job_routes.get("/ledger/v1/{org}/jobs")
 @gives(JSON, XML, CSV)
+@operation(JOB_PAGE, forms={"csv": STRING}, parameters=FILTERS, capability=READ_JOBS, gives_headers=LINK)
 async def list_jobs(request: web.Request) -> web.Response:
     """A page of the jobs that the caller may see and the filter lets through, by id."""
-    caller = request[CALLER]
-    caller.must(READ_JOBS)
-    parameters = read_parameters(request, FILTERS, lists=frozenset({"state"}))
+    caller = permitted(request)
+    parameters = read_parameters(request)
     size = parameters.pop("limit", DEFAULT_LIMIT)
-    cursor = parameters.pop("cursor", None)
+    following_of = parameters.pop("cursor", None)
     states = parameters.pop("state", None)
     wanted = JobFilter(states=None if states is None else tuple(sorted(set(states))), **parameters)
     list_name = f"jobs of {caller.org}: {wanted!r}"
     keys = request.app[CURSOR_KEY]
     page = await request.app[JOBS].page(
-        caller.org, wanted, caller.domains, after=0 if cursor is None else keys.read(cursor, list_name), limit=size
+        caller.org,
+        wanted,
+        caller.domains,
+        after=0 if following_of is None else keys.read(following_of, list_name),
+        limit=size,
     )
     following = None if page.next_after is None else keys.cursor(page.next_after, list_name)
     headers = {}
@@ -97,37 +130,38 @@ async def list_jobs(request: web.Request) -> web.Response:
 
 
 @job_routes.get("/ledger/v1/{org}/jobs/{job_id}")
+@operation(JOB, capability=READ_JOBS)
 async def get_job(request: web.Request) -> web.Response:
     """One job."""
-    caller = request[CALLER]
-    caller.must(READ_JOBS)
-    read_parameters(request, {})
+    caller = permitted(request)
+    read_parameters(request)
     job = await request.app[JOBS].job(caller.org, path_job_id(request), caller.domains)
     return answer_json(request, job)
 
 
 @job_routes.get("/ledger/v1/{org}/jobs/{job_id}/events")
 @gives(*FORMS)
+@operation(EVENT_PAGE, forms=EVENTS_IN, parameters=PARAMETERS, headers=SEEN, capability=READ_JOBS, gives_headers=LINK)
 async def get_job_events(request: web.Request) -> web.StreamResponse:
     """A page of one job's events."""
-    caller = request[CALLER]
-    caller.must(READ_JOBS)
+    caller = permitted(request)
     job_id = path_job_id(request)
     await request.app[JOBS].job(caller.org, job_id, caller.domains)
     return await event_page(request, stream=job_stream(job_id))
 
 
 @job_routes.post("/ledger/v1/{org}/jobs/{job_id}/{verb:" + "|".join(TRANSITIONS) + "}")
+@operations("verb", {verb: it.operation for verb, it in TRANSITIONS.items()})
 async def change_job(request: web.Request) -> web.Response:
     """One transition of a job."""
-    read_parameters(request, {})
+    read_parameters(request)
     transition = TRANSITIONS[request.match_info["verb"]]
-    document, body, _ = await read_document(request)
+    members, body = await read_body_members(request)
     command = transition.command(
         caller=request[CALLER],
         idempotency=idempotency(request, body),
         job_id=path_job_id(request),
-        **read_members(document, transition.readers, needed=transition.needed),
+        **members,
     )
     outcome = await request.app[LEDGER].execute(command)
     return answer(request, shown_transition(outcome), headers=told_of(outcome))
@@ -135,10 +169,8 @@ async def change_job(request: web.Request) -> web.Response:
 
 def path_job_id(request: web.Request) -> int:
     """The job id in the path. NotFoundError for what can be no job's id."""
-    given = request.match_info["job_id"]
-    if not given.isdecimal() or not given.isascii() or len(given) > 10 or not 0 < int(given) <= LARGEST_JOB_ID:
-        raise NotFoundError(f"There is no job {given[:40]}.")
-    return int(given)
+    job_id: int = read_variable(request, "job_id")
+    return job_id
 
 
 def told_of(outcome: Outcome) -> dict[str, str]:

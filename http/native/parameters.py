@@ -1,38 +1,25 @@
-"""Query parameters and headers of the native API."""
+"""Parameters and headers that many resources take."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any
 
 from aiohttp import web
 
-from jobledger.http.members import Reader, integer, read_members
+from jobledger.http.members import integer, text
 from jobledger.ledger.domain.command import Idempotency
 from jobledger.ledger.errors import InvalidCommandError
 
 LARGEST_LIMIT = 1000
 DEFAULT_LIMIT = 100
 LONGEST_KEY = 255
+IDEMPOTENCY_KEY = {"type": "string", "minLength": 1, "maxLength": LONGEST_KEY, "pattern": "^[ -~]+$"}
+# What lists say in their heads.
+LINK = {"Link": '`rel="next"`: where the list goes on, if it does.'}
 
-limit: Reader = integer(1, LARGEST_LIMIT)
-
-
-def read_parameters(
-    request: web.Request, readers: Mapping[str, Reader], *, lists: frozenset[str] = frozenset()
-) -> dict[str, Any]:
-    """The query's parameters, each once but those in *lists*. Raises InvalidCommandError."""
-    given: dict[str, Any] = {}
-    for name in request.query:
-        values = request.query.getall(name)
-        if name in lists:
-            given[name] = values
-        elif len(values) > 1:
-            raise InvalidCommandError(f"{name} is given more than once.", parameter=name)
-        else:
-            given[name] = values[0]
-    return read_members(given, readers)
+limit = integer(1, LARGEST_LIMIT).about(f"At most so many; {DEFAULT_LIMIT} where it is not said.")
+cursor = text(100).about("`next` of the page before; good for the same list alone.")
 
 
 def idempotency(request: web.Request, body: bytes) -> Idempotency | None:

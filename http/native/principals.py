@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 from uuid import uuid4
 
@@ -10,81 +10,108 @@ from aiohttp import web
 
 from jobledger.http.access import LONGEST_PASSWORD_BYTES, just_now
 from jobledger.http.context import ACCESS, CALLER, CURSOR_KEY, LEDGER, PRINCIPALS
-from jobledger.http.exchange import answer, read_document
-from jobledger.http.members import Reader, boolean, list_of, read_members, text
-from jobledger.http.native.parameters import DEFAULT_LIMIT, idempotency, limit, read_parameters
+from jobledger.http.exchange import answer
+from jobledger.http.members import Members, Reader, boolean, list_of, reads, text
+from jobledger.http.native.answers import CHANGED_PRINCIPAL, ME, PRINCIPAL, PRINCIPAL_PAGE
+from jobledger.http.native.parameters import DEFAULT_LIMIT, LINK, cursor, idempotency, limit
+from jobledger.http.operation import (
+    Operation,
+    Parameters,
+    operation,
+    operations,
+    permitted,
+    read_body_members,
+    read_parameters,
+    read_variable,
+)
 from jobledger.ledger.domain.access_commands import (
     AddPrincipal,
     ChangePrincipal,
     DisablePrincipal,
     EnablePrincipal,
+    PrincipalCommand,
     must_see_all,
 )
-from jobledger.ledger.domain.command import Caller, Command, Idempotency, Outcome
+from jobledger.ledger.domain.command import Caller, Idempotency, Outcome
 from jobledger.ledger.domain.credential_commands import RemovePassword, RevokeTokens, SetOwnPassword, SetPassword
-from jobledger.ledger.errors import InvalidCommandError, NotFoundError
+from jobledger.ledger.errors import InvalidCommandError, LastAdministratorError, NameIsTakenError, NotAllowedError
 from jobledger.ledger.store.codec import wire_time
 from jobledger.projections.principal_query import Page
 
 READ_ACCESS = "access.read"
-LARGEST_NUMBER = 2**31 - 1
 
 principal_routes = web.RouteTableDef()
 
 
+password_text = text(LONGEST_PASSWORD_BYTES, most_bytes=LONGEST_PASSWORD_BYTES)
+
+
+@reads({**password_text.schema, "format": "password"})
 def password(value: Any) -> str:
     """A password as one may be given."""
-    read: str = text(LONGEST_PASSWORD_BYTES, most_bytes=LONGEST_PASSWORD_BYTES)(value)
+    read = password_text(value)
     if not read.isprintable():
         raise ValueError("holds characters that cannot be printed")
     return read
 
 
 words = list_of(text(200), 1000)
-GRANTS: dict[str, Reader] = {
+GRANTS: dict[str, Reader[Any]] = {
     "roles": words,
     "capabilities": words,
     "home_domain": text(200),
     "domains": words,
 }
-NEW_PRINCIPAL: dict[str, Reader] = {"name": text(64), **GRANTS, "password": password}
-CHANGE: dict[str, Reader] = {**GRANTS, "all_domains": boolean}
-REASON: dict[str, Reader] = {"reason": text(10_000)}
-PASSWORD: dict[str, Reader] = {"password": password}
-OWN_PASSWORD: dict[str, Reader] = {"current": text(LONGEST_PASSWORD_BYTES), "password": password}
-FILTERS: dict[str, Reader] = {"name": text(64), "limit": limit, "cursor": text(100)}
+NEW_PRINCIPAL = Members({"name": text(64), **GRANTS, "password": password}, needed=("name", "roles"))
+CHANGE = Members({**GRANTS, "all_domains": boolean})
+REASON = Members({"reason": text(10_000)})
+PASSWORD = Members({"password": password}, needed=("password",))
+OWN_PASSWORD = Members({"current": text(LONGEST_PASSWORD_BYTES), "password": password}, needed=("current", "password"))
+FILTERS = Parameters({"name": text(64), "limit": limit, "cursor": cursor})
 
 
 class Verb(NamedTuple):
     """A verb on one principal: its command, and the members of its body."""
 
-    command: Callable[..., Command]
-    readers: Mapping[str, Reader]
+    command: type[PrincipalCommand]
+    readers: Members
+
+    @property
+    def operation(self) -> Operation:
+        """What it takes and gives."""
+        return Operation(
+            summary=self.command.__doc__,
+            answer=CHANGED_PRINCIPAL,
+            body=self.readers,
+            capability=self.command.capability,
+            may=(LastAdministratorError,),
+        )
 
 
 VERBS: dict[str, Verb] = {
     "disable": Verb(DisablePrincipal, REASON),
     "enable": Verb(EnablePrincipal, REASON),
-    "remove_password": Verb(RemovePassword, {}),
+    "remove_password": Verb(RemovePassword, Members({})),
     "revoke_tokens": Verb(RevokeTokens, REASON),
 }
 
 
 @principal_routes.get("/ledger/v1/{org}/me")
+@operation(ME)
 async def get_me(request: web.Request) -> web.Response:
     """Who asks, and all that they may do."""
-    read_parameters(request, {})
+    read_parameters(request)
     caller = request[CALLER]
     shown = await request.app[PRINCIPALS].principal(caller.org, own_number(caller))
     return answer(request, {"org": caller.org, "principal": shown, "capabilities": sorted(caller.capabilities)})
 
 
 @principal_routes.post("/ledger/v1/{org}/me/password")
+@operation(CHANGED_PRINCIPAL, body=OWN_PASSWORD, may=(NotAllowedError, LastAdministratorError))
 async def change_own_password(request: web.Request) -> web.Response:
     """Change one's own password, by showing the current one."""
-    read_parameters(request, {})
-    document, body, _ = await read_document(request)
-    members = read_members(document, OWN_PASSWORD, needed=("current", "password"))
+    read_parameters(request)
+    members, body = await read_body_members(request)
     caller, access = request[CALLER], request.app[ACCESS]
     me = await request.app[PRINCIPALS].principal(caller.org, own_number(caller))
     shown = await access.by_password(f"{me['name']}@{caller.org}", members["current"], caller.org, caller.address)
@@ -105,10 +132,11 @@ async def change_own_password(request: web.Request) -> web.Response:
 
 
 @principal_routes.get("/ledger/v1/{org}/principals")
+@operation(PRINCIPAL_PAGE, parameters=FILTERS, capability=READ_ACCESS, gives_headers=LINK)
 async def list_principals(request: web.Request) -> web.Response:
     """A page of the org's principals, by number."""
     caller = may_read(request)
-    parameters = read_parameters(request, FILTERS)
+    parameters = read_parameters(request)
     name, size = parameters.get("name"), parameters.get("limit", DEFAULT_LIMIT)
     list_name = f"principals of {caller.org}: {name!r}"
     after = read_cursor(request, parameters, list_name)
@@ -117,13 +145,20 @@ async def list_principals(request: web.Request) -> web.Response:
 
 
 @principal_routes.post("/ledger/v1/{org}/principals")
+@operation(
+    CHANGED_PRINCIPAL,
+    statuses={201: "Added."},
+    body=NEW_PRINCIPAL,
+    capability=AddPrincipal.capability,
+    may=(NameIsTakenError,),
+    gives_headers={"Location": "Where the principal is."},
+)
 async def add_principal(request: web.Request) -> web.Response:
     """Add a principal: 201 with its number."""
-    read_parameters(request, {})
-    document, body, _ = await read_document(request)
-    members = read_members(document, NEW_PRINCIPAL, needed=("name", "roles"))
+    read_parameters(request)
+    members, body = await read_body_members(request)
     given = members.pop("password", None)
-    request[CALLER].must(AddPrincipal.capability)
+    permitted(request)
     outcome = await request.app[LEDGER].execute(
         AddPrincipal(
             caller=request[CALLER],
@@ -137,20 +172,21 @@ async def add_principal(request: web.Request) -> web.Response:
 
 
 @principal_routes.get("/ledger/v1/{org}/principals/{principal_id}")
+@operation(PRINCIPAL, capability=READ_ACCESS)
 async def get_principal(request: web.Request) -> web.Response:
     """One principal."""
     caller = may_read(request)
-    read_parameters(request, {})
+    read_parameters(request)
     return answer(request, await request.app[PRINCIPALS].principal(caller.org, path_number(request)))
 
 
 @principal_routes.post("/ledger/v1/{org}/principals/{principal_id}")
+@operation(CHANGED_PRINCIPAL, body=CHANGE, capability=ChangePrincipal.capability, may=(LastAdministratorError,))
 async def change_principal(request: web.Request) -> web.Response:
     """Grant a principal other roles, capabilities or domains; what is not given stays."""
-    read_parameters(request, {})
+    read_parameters(request)
     number = path_number(request)
-    document, body, _ = await read_document(request)
-    members = read_members(document, CHANGE)
+    members, body = await read_body_members(request)
     if not members:
         raise InvalidCommandError(f"To change a principal takes some of {', '.join(CHANGE)}.")
     outcome = await request.app[LEDGER].execute(
@@ -166,14 +202,14 @@ async def change_principal(request: web.Request) -> web.Response:
 
 
 @principal_routes.post("/ledger/v1/{org}/principals/{principal_id}/password")
+@operation(CHANGED_PRINCIPAL, body=PASSWORD, capability=SetPassword.capability, may=(LastAdministratorError,))
 async def set_password(request: web.Request) -> web.Response:
     """Give a principal a password."""
-    read_parameters(request, {})
+    read_parameters(request)
     number = path_number(request)
-    document, body, _ = await read_document(request)
-    members = read_members(document, PASSWORD, needed=("password",))
+    members, body = await read_body_members(request)
     # Before it costs a hash.
-    request[CALLER].must(SetPassword.capability)
+    permitted(request)
     outcome = await request.app[LEDGER].execute(
         SetPassword(
             caller=request[CALLER],
@@ -187,16 +223,17 @@ async def set_password(request: web.Request) -> web.Response:
 
 
 @principal_routes.post("/ledger/v1/{org}/principals/{principal_id}/{verb:" + "|".join(VERBS) + "}")
+@operations("verb", {verb: it.operation for verb, it in VERBS.items()})
 async def change_access(request: web.Request) -> web.Response:
     """One of the other verbs on a principal."""
-    read_parameters(request, {})
+    read_parameters(request)
     verb, number = VERBS[request.match_info["verb"]], path_number(request)
-    document, body, _ = await read_document(request)
+    members, body = await read_body_members(request)
     command = verb.command(
         caller=request[CALLER],
         idempotency=idempotency(request, body),
         principal=number,
-        **read_members(document, verb.readers),
+        **members,
     )
     return outcome_answer(request, await request.app[LEDGER].execute(command))
 
@@ -208,18 +245,15 @@ def in_tuples(members: Mapping[str, Any]) -> dict[str, Any]:
 
 def may_read(request: web.Request) -> Caller:
     """The caller, if it may read who there is. Raises NotAllowedError."""
-    caller = request[CALLER]
-    caller.must(READ_ACCESS)
+    caller = permitted(request)
     must_see_all(caller)
     return caller
 
 
 def path_number(request: web.Request) -> int:
     """The principal's number in the path. NotFoundError for what can be none."""
-    given = request.match_info["principal_id"]
-    if not given.isdecimal() or not given.isascii() or len(given) > 10 or not 0 < int(given) <= LARGEST_NUMBER:
-        raise NotFoundError(f"There is no principal {given[:40]}.")
-    return int(given)
+    number: int = read_variable(request, "principal_id")
+    return number
 
 
 def own_number(caller: Caller) -> int:

@@ -10,40 +10,45 @@ from aiohttp import web
 
 from jobledger.http.access import new_token
 from jobledger.http.context import CALLER, LEDGER, PRINCIPALS
-from jobledger.http.exchange import answer, read_document
-from jobledger.http.members import Reader, instant, integer, read_members, text
-from jobledger.http.native.parameters import DEFAULT_LIMIT, idempotency, limit, read_parameters
+from jobledger.http.exchange import answer
+from jobledger.http.members import Members, instant, integer, text
+from jobledger.http.native.answers import ISSUED_TOKEN, REVOKED_TOKEN, TOKEN, TOKEN_PAGE
+from jobledger.http.native.dialect import principal_id
+from jobledger.http.native.parameters import DEFAULT_LIMIT, LINK, cursor, idempotency, limit
 from jobledger.http.native.principals import (
-    LARGEST_NUMBER,
+    READ_ACCESS,
     REASON,
     may_read,
     outcome_answer,
     page_answer,
     read_cursor,
 )
+from jobledger.http.operation import Parameters, operation, read_body_members, read_parameters, read_variable
 from jobledger.ledger.domain.credential_commands import IssueToken, RevokeToken
-from jobledger.ledger.errors import InvalidCommandError, NotFoundError
+from jobledger.ledger.errors import InvalidCommandError, TooManyTokensError
 
 LONGEST_LIFETIME_S = 10 * 366 * 24 * 3600
 
 token_routes = web.RouteTableDef()
 
-principal_id: Reader = integer(1, LARGEST_NUMBER)
-NEW_TOKEN: dict[str, Reader] = {
-    "principal": text(64),
-    "principal_id": principal_id,
-    "expires_in": integer(1, LONGEST_LIFETIME_S),
-    "expires_at": instant,
-    "label": text(200),
-}
-FILTERS: dict[str, Reader] = {"principal_id": principal_id, "limit": limit, "cursor": text(100)}
+NEW_TOKEN = Members(
+    {
+        "principal": text(64),
+        "principal_id": principal_id,
+        "expires_in": integer(1, LONGEST_LIFETIME_S),
+        "expires_at": instant,
+        "label": text(200),
+    }
+)
+FILTERS = Parameters({"principal_id": principal_id, "limit": limit, "cursor": cursor})
 
 
 @token_routes.get("/ledger/v1/{org}/tokens")
+@operation(TOKEN_PAGE, parameters=FILTERS, capability=READ_ACCESS, gives_headers=LINK)
 async def list_tokens(request: web.Request) -> web.Response:
     """A page of the tokens that let somebody in, by principal and order of issue."""
     caller = may_read(request)
-    parameters = read_parameters(request, FILTERS)
+    parameters = read_parameters(request)
     principal, size = parameters.get("principal_id"), parameters.get("limit", DEFAULT_LIMIT)
     list_name = f"tokens of {caller.org}: {principal!r}"
     after = read_cursor(request, parameters, list_name)
@@ -52,11 +57,18 @@ async def list_tokens(request: web.Request) -> web.Response:
 
 
 @token_routes.post("/ledger/v1/{org}/tokens")
+@operation(
+    ISSUED_TOKEN,
+    statuses={201: "Issued."},
+    body=NEW_TOKEN,
+    capability=IssueToken.capability,
+    may=(TooManyTokensError,),
+    gives_headers={"Location": "Where the token is, but for its secret."},
+)
 async def issue_token(request: web.Request) -> web.Response:
     """Issue a token: 201 with it, this once."""
-    read_parameters(request, {})
-    document, body, _ = await read_document(request)
-    members = read_members(document, NEW_TOKEN)
+    read_parameters(request)
+    members, body = await read_body_members(request)
     if ("principal" in members) == ("principal_id" in members):
         raise InvalidCommandError("A token is for either a principal, by its name, or a principal_id.")
     if "expires_in" in members and "expires_at" in members:
@@ -97,20 +109,21 @@ async def issue_token(request: web.Request) -> web.Response:
 
 
 @token_routes.get("/ledger/v1/{org}/tokens/{token_id}")
+@operation(TOKEN, capability=READ_ACCESS)
 async def get_token(request: web.Request) -> web.Response:
     """What is known of one token."""
     caller = may_read(request)
-    read_parameters(request, {})
+    read_parameters(request)
     return answer(request, await request.app[PRINCIPALS].token(caller.org, path_token(request)))
 
 
 @token_routes.post("/ledger/v1/{org}/tokens/{token_id}/revoke")
+@operation(REVOKED_TOKEN, body=REASON, capability=RevokeToken.capability)
 async def revoke_token(request: web.Request) -> web.Response:
     """Let a token let nobody in any more, at once, in every server."""
-    read_parameters(request, {})
+    read_parameters(request)
     credential = path_token(request)
-    document, body, _ = await read_document(request)
-    members = read_members(document, REASON)
+    members, body = await read_body_members(request)
     outcome = await request.app[LEDGER].execute(
         RevokeToken(
             caller=request[CALLER],
@@ -135,11 +148,5 @@ async def revoke_token(request: web.Request) -> web.Response:
 
 def path_token(request: web.Request) -> UUID:
     """The token's id in the path. NotFoundError for what can be none."""
-    given = request.match_info["token_id"]
-    try:
-        read = UUID(given)
-    except ValueError:
-        read = None
-    if read is None or str(read) != given:
-        raise NotFoundError(f"There is no token {given[:40]}.")
-    return read
+    token_id: UUID = read_variable(request, "token_id")
+    return token_id

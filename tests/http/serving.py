@@ -28,6 +28,7 @@ from jobledger.http.xml_document import plain, read_xml, write_xml
 from jobledger.ledger.domain.access_commands import AddPrincipal
 from jobledger.ledger.domain.credential_commands import IssueToken
 from jobledger.ledger.store.ledger import Ledger, ledger_itself
+from tests.http.described import Conformance
 from tests.world import ORG
 
 CURSOR_KEY = b"the installation's secret"
@@ -194,8 +195,10 @@ class Server:
 
 @asynccontextmanager
 async def served(ledger: Ledger, *, runner_options: Any = None, **options: Any) -> AsyncIterator[Server]:
-    """The ledger's server on a free port of this machine."""
+    """The ledger's server on a free port of this machine. Each of its answers is what the API's description says."""
     app = make_app(ledger, cursor_key=CURSOR_KEY, **options)
+    conformance = Conformance()
+    app.on_response_prepare.append(conformance.check)
     runner = make_runner(app, shutdown_timeout=1, **(runner_options or {}))
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
@@ -206,6 +209,7 @@ async def served(ledger: Ledger, *, runner_options: Any = None, **options: Any) 
             yield Server(ledger, app, port, session, runner)
     finally:
         await runner.cleanup()
+    assert not conformance.wrong, "\n".join(conformance.wrong)
 
 
 def new_token(org: str = ORG) -> str:

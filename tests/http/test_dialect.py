@@ -75,6 +75,8 @@ async def test_an_error_is_said_as_the_dialect_of_its_path_says_it(
         error_forms=(XML, JSON),
         root=None,
         error_root="failure",
+        title="Another",
+        error_schema={},
     )
     monkeypatch.setattr(app, "SPOKEN", (NATIVE, other))
     async with served(ledger) as server:

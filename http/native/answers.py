@@ -1,0 +1,220 @@
+"""What the native API answers with, as schemas."""
+
+from __future__ import annotations
+
+from jobledger.http.schema import (
+    BOOLEAN,
+    INTEGER,
+    OBJECT,
+    STRING,
+    TIME,
+    UUID,
+    Named,
+    Schema,
+    array_of,
+    nullable,
+    object_of,
+)
+from jobledger.ledger.domain.event_types import CLASS_BY_TYPE
+from jobledger.ledger.domain.job import State
+
+STRINGS = array_of(STRING)
+A_STATE = Named("State", {**STRING, "enum": [it.value for it in State]})
+HASH: Schema = {**STRING, "pattern": "^[0-9a-f]{64}$"}
+FRACTION: Schema = {"type": "number", "minimum": 0, "maximum": 1}
+
+PROBLEM = Named(
+    "Problem",
+    {
+        **object_of(
+            {
+                "type": STRING,
+                "title": STRING,
+                "status": INTEGER,
+                "detail": STRING,
+                "code": STRING,
+                "instance": STRING,
+                "retry_after_s": INTEGER,
+                "errors": array_of(object_of({"member": STRING, "problem": STRING})),
+            },
+            without=["retry_after_s", "errors"],
+            # The facts of the case.
+            further=True,
+        ),
+        "description": "RFC 9457; further members are the facts of the case.",
+    },
+)
+
+JOB = Named(
+    "Job",
+    object_of(
+        {
+            "id": INTEGER,
+            "type": STRING,
+            "name": STRING,
+            "domain": STRING,
+            "state": A_STATE,
+            "version": INTEGER,
+            "priority": nullable(STRING),
+            "stage": nullable(STRING),
+            "progress": FRACTION,
+            "figures": nullable({**OBJECT, "additionalProperties": {"type": "number"}}),
+            "message": nullable(STRING),
+            "reason": nullable(STRING),
+            "datastream": nullable(
+                object_of({"id": {"type": ["integer", "string"]}, "name": nullable(STRING)}, without=["name"])
+            ),
+            "preceding_job_id": nullable(INTEGER),
+            "required_job_ids": nullable(array_of(INTEGER)),
+            "retry_of_job_id": nullable(INTEGER),
+            "source": nullable(STRING),
+            "external_id": nullable(STRING),
+            "heartbeat_timeout": nullable(INTEGER),
+            "start_timeout": nullable(INTEGER),
+            "registered_at": TIME,
+            "scheduled_at": nullable(TIME),
+            "started_at": nullable(TIME),
+            "ended_at": nullable(TIME),
+            "last_report_at": nullable(TIME),
+            "updated_at": TIME,
+            "backup": nullable(OBJECT),
+            "attributes": nullable(OBJECT),
+        }
+    ),
+)
+NEXT = nullable({**STRING, "description": "The cursor of the next page; null on the last one."})
+JOB_PAGE = Named("JobPage", object_of({"jobs": array_of(JOB), "next": NEXT}))
+
+REGISTERED = Named(
+    "RegisteredJob",
+    object_of({"id": INTEGER, "state": A_STATE, "version": INTEGER, "position": INTEGER}),
+)
+REGISTERED_LIST = Named("RegisteredJobs", object_of({"jobs": array_of(REGISTERED)}))
+REGISTRATION_ANSWER: Schema = {"anyOf": [REGISTERED, REGISTERED_LIST]}
+
+# Of what was asked: the positions of its events, none where it had been done before.
+RECORDED: dict[str, Schema] = {"positions": array_of(INTEGER), "recorded_at": nullable(TIME)}
+CHANGED_JOB = Named(
+    "ChangedJob",
+    object_of(
+        {"id": INTEGER, "state": A_STATE, "version": INTEGER, "discarded": array_of(INTEGER), **RECORDED},
+        without=["discarded"],
+    ),
+)
+
+OUTCOME = Named(
+    "CommandOutcome",
+    {
+        "anyOf": [
+            object_of({"line": INTEGER, "status": INTEGER, **REGISTERED["properties"]}),
+            object_of({"line": INTEGER, "status": INTEGER, **REGISTERED_LIST["properties"]}),
+            object_of({"line": INTEGER, "status": INTEGER, **CHANGED_JOB["properties"]}, without=["discarded"]),
+            {**PROBLEM, "properties": {"line": INTEGER, **PROBLEM["properties"]}},
+        ]
+    },
+)
+
+HEADER = Named(
+    "EventHeader",
+    object_of(
+        {
+            "org": STRING,
+            "position": INTEGER,
+            "recorded_at": TIME,
+            "stream": STRING,
+            "version": INTEGER,
+            "type": {**STRING, "enum": list(CLASS_BY_TYPE)},
+            "schema": INTEGER,
+            "by": STRING,
+            "content": HASH,
+            "private": HASH,
+        },
+        without=["private"],
+    ),
+)
+CONTENT = Named(
+    "EventContent",
+    object_of(
+        {
+            "data": OBJECT,
+            "via": nullable(STRING),
+            "from": nullable(STRING),
+            "request": nullable(STRING),
+            "salt": {**STRING, "pattern": "^[0-9a-f]{32}$"},
+        }
+    ),
+)
+EVENT = Named("Event", object_of({"header": HEADER, "content": nullable(CONTENT)}))
+EVENT_PAGE = Named("EventPage", object_of({"events": array_of(EVENT), "next_after": nullable(INTEGER)}))
+# In XML an event is its stored bytes as text.
+EVENT_TEXTS = Named(
+    "EventTexts",
+    object_of(
+        {"header": STRING, "content": nullable(STRING), "content_base64": STRING}, without=["content", "content_base64"]
+    ),
+)
+EVENT_TEXT_PAGE: Schema = object_of({"events": array_of(EVENT_TEXTS), "next_after": nullable(INTEGER)})
+EVENT_LINES: Schema = {**array_of(EVENT), "description": "A line each, without an end where it follows."}
+SERVER_SENT: Schema = {
+    **array_of(
+        object_of({"id": STRING, "event": STRING, "data": EVENT, "retry": INTEGER}, without=["event", "data", "retry"])
+    ),
+    "description": "Server-sent events, without an end: `id` is the position, `event` the type, `data` the event as JSON.",
+}
+
+PRINCIPAL = Named(
+    "Principal",
+    object_of(
+        {
+            "id": INTEGER,
+            "name": STRING,
+            "roles": STRINGS,
+            "capabilities": STRINGS,
+            "home_domain": STRING,
+            "domains": nullable({**STRINGS, "description": "Those that it may see; null: all."}),
+            "is_disabled": BOOLEAN,
+            "has_password": BOOLEAN,
+            "tokens": INTEGER,
+            "version": INTEGER,
+            "added_at": TIME,
+        }
+    ),
+)
+ME = Named("Me", object_of({"org": STRING, "principal": PRINCIPAL, "capabilities": STRINGS}))
+PRINCIPAL_PAGE = Named("PrincipalPage", object_of({"principals": array_of(PRINCIPAL), "next": NEXT}))
+CHANGED_PRINCIPAL = Named(
+    "ChangedPrincipal",
+    object_of(
+        {"id": INTEGER, "name": STRING, "version": INTEGER, "revoked": array_of(UUID), **RECORDED},
+        without=["revoked"],
+    ),
+)
+
+TOKEN = Named(
+    "Token",
+    object_of(
+        {
+            "id": UUID,
+            "principal_id": INTEGER,
+            "principal": STRING,
+            "label": nullable(STRING),
+            "is_login": BOOLEAN,
+            "issued_at": TIME,
+            "expires_at": nullable(TIME),
+        }
+    ),
+)
+TOKEN_PAGE = Named("TokenPage", object_of({"tokens": array_of(TOKEN), "next": NEXT}))
+CHANGED_TOKEN: dict[str, Schema] = {"id": UUID, "principal_id": INTEGER, "principal": STRING, "version": INTEGER}
+REVOKED_TOKEN = Named("RevokedToken", object_of({**CHANGED_TOKEN, **RECORDED}))
+ISSUED_TOKEN = Named(
+    "IssuedToken",
+    object_of(
+        {
+            **CHANGED_TOKEN,
+            "expires_at": nullable(TIME),
+            "token": nullable({**STRING, "description": "Shown this once; null in the answer to a repeat."}),
+            **RECORDED,
+        }
+    ),
+)
