@@ -26,7 +26,7 @@ from jobledger.http.throttle import Throttle, network_of
 from jobledger.ledger.domain.access import LOGGED_IN, ORG_NAME, capabilities_of
 from jobledger.ledger.domain.command import Caller, Idempotency
 from jobledger.ledger.domain.credential_commands import LogIn
-from jobledger.ledger.errors import NotAllowedError, NotLetInError, TooManyAttemptsError, UnavailableError
+from jobledger.ledger.errors import NotAllowedError, TooManyAttemptsError, UnavailableError
 from jobledger.ledger.store.ledger import Ledger
 from jobledger.projections.principal_query import KnownPrincipal, PrincipalQuery
 
@@ -43,8 +43,6 @@ MOST_WAITING = 32
 # Failed logins of a name, and from an address: so many at once, then one each so many seconds. In every process.
 FAILURES_OF_NAME = (10, 30.0)
 FAILURES_FROM_ADDRESS = (50, 2.0)
-# How often it is asked anew whether whoever sends one long request may go on.
-ASK_AGAIN_S = 1.0
 
 Given = TypeVarTuple("Given")
 Result = TypeVar("Result")
@@ -72,9 +70,11 @@ class Access:
     from then on in all of them. Only that a password belongs to a stored hash is remembered, for a minute.
     """
 
-    def __init__(self, principals: PrincipalQuery, ledger: Ledger) -> None:
+    def __init__(self, principals: PrincipalQuery, ledger: Ledger, tell_failure: Callable[[], None]) -> None:
         self._principals = principals
         self._ledger = ledger
+        # Of each login that fails, in whichever dialect and with whatever status it is answered.
+        self._tell_failure = tell_failure
         self._hasher = PasswordHasher()
         self._hashing = asyncio.Semaphore(HASHING_AT_ONCE)
         self._hashing_or_waiting = 0
@@ -89,6 +89,13 @@ class Access:
 
         Raises TooManyAttemptsError, UnavailableError where too many passwords wait to be hashed, DatabaseIsAwayError.
         """
+        caller = await self.known(authorization, org, address)
+        if caller is None and authorization is not None:
+            self._tell_failure()
+        return caller
+
+    async def known(self, authorization: str | None, org: str, address: str | None = None) -> Caller | None:
+        """As ``caller``, of somebody who was let in before: no longer to be is no failed login."""
         scheme, _, credentials = (authorization or "").partition(" ")
         match scheme.lower():
             case "bearer":
@@ -145,6 +152,7 @@ class Access:
         """
         shown = await self.by_password(login, password, org, address)
         if shown is None:
+            self._tell_failure()
             return None
         token = new_token(shown.caller.org)
         caller = replace(shown.caller, via=via, address=address, request=request)
@@ -242,27 +250,6 @@ class Access:
             return self._hasher.verify(stored, password)
         except (Argon2Error, InvalidHashError):
             return False
-
-
-class Standing:
-    """Whether a caller is still let in, and may still do what it could, while one request of its goes on and on."""
-
-    def __init__(self, access: Access, authorization: str | None, caller: Caller) -> None:
-        self._access = access
-        self._authorization = authorization
-        self._caller = caller
-        self._asked_at = monotonic()
-
-    async def caller(self) -> Caller:
-        """The caller with what it may do now, or a second ago. Raises NotLetInError, and as ``Access.caller``."""
-        if monotonic() >= self._asked_at + ASK_AGAIN_S:
-            known = self._caller
-            now = await self._access.caller(self._authorization, known.org, known.address)
-            if now is None or (now.org, now.principal) != (known.org, known.principal):
-                raise NotLetInError("What was shown with this request lets nobody in any more.")
-            self._caller = replace(now, via=known.via, address=known.address, request=known.request)
-            self._asked_at = monotonic()
-        return self._caller
 
 
 def new_token(org: str) -> str:

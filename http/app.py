@@ -32,6 +32,7 @@ from jobledger.http.context import (
 from jobledger.http.cursor import CursorKey
 from jobledger.http.deadlines import TooSlowError
 from jobledger.http.dialect import Dialects
+from jobledger.http.document import is_waiting, wait_with_body
 from jobledger.http.documentation import DOCUMENTATION, Documentation, documentation_routes
 from jobledger.http.exchange import XML_AT_ONCE, answer_refusal
 from jobledger.http.fetches import FETCH_ROUTES, FETCHES
@@ -49,6 +50,7 @@ from jobledger.http.native.live import LIVE, LiveStreams
 from jobledger.http.negotiation import form_of_answer, forms_of
 from jobledger.http.places import PLACES, Places, take_place
 from jobledger.http.response_headers import add_headers
+from jobledger.http.standing import STOPPING, Stopping
 from jobledger.http.urls import DIRECT, EDGE, Edge, client_address
 from jobledger.ledger.domain.job_registration import FETCH_START_TIMEOUT_S as DEFAULT_FETCH_START_TIMEOUT_S
 from jobledger.ledger.errors import CorruptLedgerError, LedgerError, NotFoundError, UnavailableError
@@ -89,18 +91,19 @@ def make_app(
     app[JOBS] = JobQuery(ledger.database)
     app[NUMBERED_JOBS] = NumberedJobs(ledger.database)
     app[PRINCIPALS] = PrincipalQuery(ledger.database)
-    app[ACCESS] = Access(app[PRINCIPALS], ledger)
     app[CURSOR_KEY] = CursorKey(cursor_key)
     app[FETCH_START_TIMEOUT_S] = fetch_start_timeout_s
-    live = app[LIVE] = LiveStreams()
-    app.on_shutdown.append(live.stop)
+    app[LIVE] = LiveStreams()
+    stopping = app[STOPPING] = Stopping()
+    app.on_shutdown.append(stopping.begin)
     app[EDGE] = edge
     app[PLACES] = places or Places()
     app[METRICS] = metrics or Metrics()
+    app[ACCESS] = Access(app[PRINCIPALS], ledger, app[METRICS].login_failed)
     app[HEALTH] = Health(Surveyor(ledger.database.url, ledger.projections), data)
     native = (job_routes, command_routes, event_routes, principal_routes, token_routes)
     for routes in (health_routes, documentation_routes, *native, *FETCH_ROUTES):
-        app.add_routes(routes)
+        app.add_routes(map(_waiting_with_body, routes))
     app[DOCUMENTATION] = Documentation(app.router, app[DIALECTS], edge.public_url)
     app.on_response_prepare.append(add_headers)
     app.on_cleanup.append(_close_health)
@@ -117,14 +120,15 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
     try:
         return await handler(request)
     except Exception as error:
-        if request.transport is None and isinstance(error, ConnectionError):
+        is_gone = request.transport is None or request.transport.is_closing()
+        if is_gone and isinstance(error, ConnectionError):
             # The client went away: there is nobody to answer, and nothing to tell.
             return request.get(BEGUN) or web.Response()
         answer = answer_to(error, request)
         begun: web.StreamResponse | None = request.get(BEGUN)
         if begun is None:
-            if isinstance(error, TooSlowError):
-                # The rest of its body may still come, and is no next request.
+            if isinstance(error, TooSlowError) or is_waiting(request):
+                # Its body, or the rest of it, may still come, and is no next request.
                 answer.force_close()
             return answer
         # A document in the midst of the answer would be taken for a part of it. Only by its breaking off can the client
@@ -176,6 +180,11 @@ async def negotiate(request: web.Request, handler: Handler) -> web.StreamRespons
         forms = forms_of(request.match_info.handler) or request[DIALECT].forms
         request[FORM] = form_of_answer(request, forms)
     return await handler(request)
+
+
+def _waiting_with_body(route: web.AbstractRouteDef) -> web.AbstractRouteDef:
+    assert isinstance(route, web.RouteDef)
+    return web.RouteDef(route.method, route.path, route.handler, {**route.kwargs, "expect_handler": wait_with_body})
 
 
 async def _close_health(app: web.Application) -> None:

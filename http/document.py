@@ -7,12 +7,11 @@ bits (clients and databases would round it), nesting deeper than 64.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import AsyncIterator
 from typing import Any
 
 import orjson
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 
 from jobledger.ledger.errors import InvalidCommandError
 
@@ -21,7 +20,13 @@ DEEPEST = 64
 SMALLEST_INTEGER, LARGEST_INTEGER = -(2**63), 2**64 - 1
 
 # Only where one of these stands in the text can the slower checks find anything.
-LONG_NUMBER = re.compile(rb"\d{19}")
+LONG_NUMBER = b"0" * 19
+# Every digit a 0.
+DIGITS = bytes.maketrans(b"123456789", b"000000000")
+
+
+# Set once the client was told to send its body.
+CONTINUED = web.RequestKey("continued", bool)
 
 
 class MalformedDocumentError(InvalidCommandError):
@@ -58,11 +63,26 @@ async def read_body(request: web.Request, limit_bytes: int = LARGEST_BODY_BYTES)
 
 async def body_chunks(request: web.Request) -> AsyncIterator[bytes]:
     """The body as it comes. Raises MalformedDocumentError where it is not encoded as its headers say."""
+    if is_waiting(request):
+        request[CONTINUED] = True
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
     try:
         async for chunk in request.content.iter_any():
             yield chunk
     except web.RequestPayloadError as error:
         raise MalformedDocumentError("The body is not encoded as its headers say.") from error
+
+
+async def wait_with_body(_request: web.Request) -> None:
+    """What a route does for ``Expect``: nothing. Its client is told to go on when its body is about to be read, not before, so
+    that whoever is refused sends none.
+    """
+
+
+def is_waiting(request: web.Request) -> bool:
+    """Whether the client waits to be told to send its body."""
+    expected = request.headers.get("Expect", "").lower()
+    return expected == "100-continue" and request.version >= HttpVersion11 and CONTINUED not in request
 
 
 def parse_json(text: bytes) -> Any:
@@ -73,12 +93,17 @@ def parse_json(text: bytes) -> Any:
         raise MalformedDocumentError(f"This is not JSON: {error}") from error
     if text.count(b"{") + text.count(b"[") > DEEPEST:
         _must_be_shallow(document)
+    must_be_storable(text, document)
+    return document
+
+
+def must_be_storable(text: bytes, document: Any) -> None:
+    """Raise MalformedDocumentError where *text*, which was read as *document*, holds what cannot be kept."""
     if b"\\u0000" in text:
         _must_have_no_nul(document)
-    if LONG_NUMBER.search(text):
+    if LONG_NUMBER in text.translate(DIGITS):
         # orjson rounds integers beyond 64 bits to floats without a word: read again by one that does not.
         json.loads(text, parse_int=_bounded_integer)
-    return document
 
 
 def _must_be_shallow(document: Any) -> None:

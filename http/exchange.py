@@ -14,9 +14,9 @@ from jobledger.http.dialect import Dialect, Refusal
 from jobledger.http.document import (
     LARGEST_BODY_BYTES,
     UnsupportedMediaTypeError,
-    parse_json,
     read_body,
 )
+from jobledger.http.large_json import read_json
 from jobledger.http.negotiation import PLAIN, Form, accept_header, preferred
 from jobledger.http.xml_document import read_xml, write_xml
 
@@ -55,7 +55,7 @@ async def read_document(request: web.Request, limit_bytes: int = LARGEST_BODY_BY
     if not body:
         return Received({}, b"")
     if syntax == "json":
-        return Received(parse_json(body), body)
+        return Received(await read_json(body), body)
     if request.charset is None:
         # Then the document itself says it.
         encoding = None

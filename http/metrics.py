@@ -91,7 +91,7 @@ class Metrics:
         )
         self._series: dict[tuple[str, str, str, int], tuple[Counter, Histogram]] = {}
         self._login_failures = Counter(
-            "jobledger_login_failures", "Requests that showed credentials and were answered 401.", registry=registry
+            "jobledger_login_failures", "Requests that showed credentials which let nobody in.", registry=registry
         )
 
     def appended(self, events: int, took_s: float) -> None:

@@ -71,8 +71,6 @@ class RequestLog(AbstractAccessLogger):
         caller = request.get(CALLER)
         status = response.status
         method = request.method if request.method in METHODS else "other"
-        if status == 401 and ("Authorization" in request.headers or "token" in request.rel_url.query):
-            sink.metrics.login_failed()
         owner = request[OWNER] if is_routed(request) else None
         dialect = OPERATIONS.get(request.path, "other") if owner is None else owner.name
         sink.metrics.answered(dialect, method, route or "none", status, took_s)

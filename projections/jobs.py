@@ -141,26 +141,29 @@ def updated_row(job: Job) -> tuple[Any, ...]:
     )
 
 
-def moved_jobs(changes: Iterable[Changed]) -> Counter[tuple[date, str, int]]:
-    """By how many the jobs of each day, domain and block of ids become more, or fewer."""
-    moves: Counter[tuple[date, str, int]] = Counter()
+def moved_jobs(changes: Iterable[Changed]) -> Counter[tuple[str, date, str, int]]:
+    """By how many the jobs of each state, day, domain and block of ids become more, or fewer."""
+    moves: Counter[tuple[str, date, str, int]] = Counter()
     for before, after in ((it.before, it.after) for it in changes):
         assert isinstance(after, Job)
-        day = after.begins_at.date()
-        block = after.job_id >> BLOCK_BITS
-        if before is None:
-            moves[day, after.domain, block] += 1
-        elif isinstance(before, Job) and (day_before := before.begins_at.date()) != day:
-            moves[day_before, after.domain, block] -= 1
-            moves[day, after.domain, block] += 1
+        if isinstance(before, Job):
+            if before.state is after.state and before.begins_at == after.begins_at:
+                # As nearly always.
+                continue
+            moves[_counted_by(before)] -= 1
+        moves[_counted_by(after)] += 1
     return moves
+
+
+def _counted_by(job: Job) -> tuple[str, date, str, int]:
+    return job.state.value, job.begins_at.date(), job.domain, job.job_id >> BLOCK_BITS
 
 
 class JobsProjection:
     """See ``InlineProjection``."""
 
     name = "jobs"
-    fold_version = 2
+    fold_version = 3
     aggregate_class: type[Aggregate] = Job
     write_statements = MappingProxyType({name: statement(PACKAGE, name) for name in WRITES})
     finds = frozenset({JOBS_BY_EXTERNAL_ID, FOLLOW_UPS, LAST_HEARTBEAT})
@@ -178,8 +181,9 @@ class JobsProjection:
                 writes.append((name, [*parameters, *(it for column in encoded for it in packed(column))]))
         moves = [(*key, number) for key, number in sorted(moved_jobs(changes).items()) if number]
         if moves:
-            days, domains, blocks, numbers = zip(*moves, strict=True)
-            writes.append(("count_jobs", [plain_array(days), domains, plain_array(blocks), plain_array(numbers)]))
+            states, days, domains, *numbers = zip(*moves, strict=True)
+            counted = [plain_array(states), plain_array(days), domains, *map(plain_array, numbers)]
+            writes.append(("count_jobs", counted))
         return writes
 
     async def answer(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, NamedTuple
 
+from jobledger.ledger.domain.job import State
 from jobledger.ledger.store.database import Database
 from jobledger.ledger.store.statement import statement
 from jobledger.projections.jobs import shown_job
@@ -15,6 +16,7 @@ PACKAGE = "jobledger.projections"
 DAY = timedelta(days=1)
 # So many are sorted sooner than their page is looked for.
 FEW_JOBS = 5_000
+ALL_STATES = [it.value for it in State]
 # No job begins before or after.
 EARLIEST, LATEST = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC)
 
@@ -64,10 +66,15 @@ class NumberedJobs:
         visible = None if domains is None else sorted(domains)
         direction = -1 if wanted.is_reversed else 1
         offset = (number - 1) * size
-        states = wanted.states or ()
-        if wanted.span is not None and wanted.states is None and wanted.datastream_id is None and not wanted.by_begin:
+        span, states = wanted.span or Span(), wanted.states or ()
+        counted = ALL_STATES if wanted.states is None else list(states)
+        if wanted.datastream_id is None and wanted.by_begin:
+            name = "jobs_by_time"
+            arguments: list[Any] = [*span, *parts_of(span), visible, direction, offset, size, counted]
+        elif wanted.datastream_id is None:
             name = "jobs_in_time"
-            arguments: list[Any] = [*wanted.span, *parts_of(wanted.span), visible, direction, offset, size, FEW_JOBS]
+            others = None if wanted.states is None else ALL_STATES
+            arguments = [*span, *parts_of(span), visible, direction, offset, size, FEW_JOBS, counted, others]
         else:
             name = "numbered_jobs"
             arguments = [

@@ -172,16 +172,24 @@ async def _audit_rows(connection: asyncpg.Connection[asyncpg.Record], head: asyn
 async def _audit_counts(
     connection: asyncpg.Connection[asyncpg.Record], org: str, generation: int, audited: Audited
 ) -> None:
-    """Of each day, domain and block of 4096 ids it is known how many jobs begin on it."""
+    """Of each state, day, domain and block of 4096 ids it is known how many jobs begin on it."""
     jobs = [it for it in audited.aggregates.values() if isinstance(it, Job)]
     counted = Counter(
-        ((it.started_at or it.scheduled_at or it.registered_at).astimezone(UTC).date(), it.domain, it.job_id // 4096)
+        (
+            it.state,
+            (it.started_at or it.scheduled_at or it.registered_at).astimezone(UTC).date(),
+            it.domain,
+            it.job_id // 4096,
+        )
         for it in jobs
     )
     records = await connection.fetch(
-        "SELECT day, domain, block, jobs FROM job_count WHERE org = $1 AND gen = $2 AND jobs <> 0", org, generation
+        "SELECT state, day, domain, block, jobs FROM job_count WHERE org = $1 AND gen = $2 AND jobs <> 0",
+        org,
+        generation,
     )
-    assert {(it["day"], it["domain"], it["block"]): it["jobs"] for it in records} == counted, f"{org} is counted wrong"
+    found = {(it["state"], it["day"], it["domain"], it["block"]): it["jobs"] for it in records}
+    assert found == counted, f"{org} is counted wrong"
 
 
 async def _compare(

@@ -17,15 +17,14 @@ from typing import Any
 import orjson
 from aiohttp import web
 
-from jobledger.http.access import Standing
-from jobledger.http.context import ACCESS, CALLER, FETCH_START_TIMEOUT_S, LEDGER, REQUEST_ID
+from jobledger.http.context import CALLER, FETCH_START_TIMEOUT_S, LEDGER, REQUEST_ID
 from jobledger.http.document import (
     LARGEST_BODY_BYTES,
     BodyTooLargeError,
     UnsupportedMediaTypeError,
     body_chunks,
-    parse_json,
 )
+from jobledger.http.large_json import read_json
 from jobledger.http.members import Members
 from jobledger.http.members import job_id as read_job_id
 from jobledger.http.native.answers import OUTCOME
@@ -44,9 +43,15 @@ from jobledger.http.operation import Body, operation, read_parameters
 from jobledger.http.places import begin_stream
 from jobledger.http.problem import problem_of
 from jobledger.http.schema import STRING, Named, Schema, array_of, object_of
+from jobledger.http.standing import STOPPING, Standing
 from jobledger.ledger.domain.command import Caller, Command, Idempotency, Outcome
 from jobledger.ledger.domain.job_registration import RegisterJobs
-from jobledger.ledger.errors import CorruptLedgerError, InvalidCommandError, LedgerError
+from jobledger.ledger.errors import (
+    CorruptLedgerError,
+    InvalidCommandError,
+    LedgerError,
+    NotLetInError,
+)
 
 log = logging.getLogger(__name__)
 
@@ -159,7 +164,13 @@ async def _read_lines(request: web.Request, reader: CommandReader, lines: asynci
                 elif text.strip():
                     try:
                         await reader.ask_standing()
-                        line.outcome = await request.app[LEDGER].enqueue(reader.command(text, line))
+                        line.outcome = await request.app[LEDGER].enqueue(await reader.command(text, line))
+                    except NotLetInError:
+                        # Whoever sends these lines is nobody any more: told in place of this one, and no other is looked at.
+                        if together:
+                            await lines.put(together)
+                        number -= 1
+                        raise
                     except Exception as error:
                         # Whatever it is, it is this line's alone.
                         line.error = error
@@ -172,7 +183,7 @@ async def _read_lines(request: web.Request, reader: CommandReader, lines: asynci
             if together:
                 await lines.put(together)
     except LedgerError as error:
-        # The body broke off: told in place of the line that it would have been.
+        # The body broke off, or is read no further: told in place of the line that it would have been.
         line = Line(number + 1)
         line.error = error
         await lines.put([line])
@@ -193,11 +204,35 @@ async def _write_answers(request_id: str, response: web.StreamResponse, lines: a
         await response.write(b"".join(answers))
 
 
+async def _chunks_until_stop(request: web.Request) -> AsyncIterator[bytes]:
+    """The body as it comes. Raises as ``body_chunks``, and UnavailableError where the server stops while more is waited for."""
+    stopping, chunks = request.app[STOPPING], body_chunks(request)
+    waiting: asyncio.Timeout | None = None
+
+    def end() -> None:
+        if waiting is not None:
+            waiting.reschedule(asyncio.get_running_loop().time())
+
+    with stopping.told_to(end):
+        while True:
+            stopping.must_not_have_begun()
+            try:
+                async with asyncio.timeout(None) as waiting:
+                    chunk = await anext(chunks)
+            except StopAsyncIteration:
+                return
+            except TimeoutError:
+                continue
+            finally:
+                waiting = None
+            yield chunk
+
+
 async def split_lines(request: web.Request) -> AsyncIterator[list[bytes | BodyTooLargeError]]:
     """The lines of the body as they come, some at a time; in place of one that is too long, the error."""
     rest = b""
     is_skipping = False
-    async for chunk in body_chunks(request):
+    async for chunk in _chunks_until_stop(request):
         *whole, rest = (rest + chunk).split(b"\n")
         if is_skipping and whole:
             is_skipping = False
@@ -221,7 +256,7 @@ class CommandReader:
 
     def __init__(self, request: web.Request) -> None:
         self._caller: Caller = request[CALLER]
-        self._standing = Standing(request.app[ACCESS], request.headers.get("Authorization"), self._caller)
+        self._standing = Standing(request)
         self._path = request.path
         self._key = header_key(request)
         self._fetch_start_timeout_s = request.app[FETCH_START_TIMEOUT_S]
@@ -230,15 +265,15 @@ class CommandReader:
         """Go on as what the caller may do by now. Raises NotLetInError where it is let in no more."""
         self._caller = await self._standing.caller()
 
-    def command(self, text: bytes, line: Line) -> Command:
+    async def command(self, text: bytes, line: Line) -> Command:
         """The command in a line. Raises InvalidCommandError."""
-        body = parse_json(text)
+        body = await read_json(text)
         if not isinstance(body, dict):
             raise InvalidCommandError("A line is an object with a member command.")
         name = line.command_name = body.pop("command", None)
         idempotency = self._idempotency(body, text, line.number)
         if name == "register":
-            return self._register(body, line, idempotency)
+            return await self._register(body, line, idempotency)
         transition = TRANSITIONS.get(name) if isinstance(name, str) else None
         if transition is None:
             raise InvalidCommandError(
@@ -248,11 +283,11 @@ class CommandReader:
         members["job_id"] = members.pop("id")
         return transition.command(caller=self._caller, idempotency=idempotency, **members)
 
-    def _register(self, body: dict[str, Any], line: Line, idempotency: Idempotency | None) -> Command:
+    async def _register(self, body: dict[str, Any], line: Line, idempotency: Idempotency | None) -> Command:
         if body.keys() == {"job"}:
             jobs = [read_job(body["job"])]
         elif body.keys() == {"jobs"}:
-            jobs, line.is_list = read_jobs(body["jobs"]), True
+            jobs, line.is_list = await read_jobs(body["jobs"]), True
         else:
             raise InvalidCommandError("To register takes either job or jobs.")
         return RegisterJobs(

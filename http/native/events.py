@@ -24,6 +24,7 @@ from jobledger.http.negotiation import EVENT_STREAM, JSON, NDJSON, XML, Form, gi
 from jobledger.http.operation import Parameters, operation, operation_of, permitted, read_headers, read_parameters
 from jobledger.http.places import begin_stream
 from jobledger.http.schema import STRING
+from jobledger.http.standing import STOPPING, Standing, may_still_read
 from jobledger.ledger.domain.event_types import CLASS_BY_TYPE
 from jobledger.ledger.errors import InvalidCommandError, NotAllowedError
 
@@ -104,7 +105,9 @@ async def event_page(request: web.Request, stream: str | None = None) -> web.Str
             kind = SERVER_SENT_EVENTS if request[FORM] is EVENT_STREAM else JSON_LINES
             return await live_events(request, kind, follower, most=wanted.get("limit"), capability=capability)
     if request[FORM] is NDJSON:
-        return await _stream_events(request, wanted.get("after", -1), wanted.get("limit"), type_name, stream)
+        return await _stream_events(
+            request, wanted.get("after", -1), wanted.get("limit"), type_name, stream, capability
+        )
     page = await request.app[LEDGER].recorder.page(
         request[CALLER].org,
         wanted.get("after", -1),
@@ -155,7 +158,7 @@ def live_after(seen: int | None, wanted: dict[str, Any]) -> int | None:
 
 
 async def _stream_events(
-    request: web.Request, after: int, most: int | None, type_name: str | None, stream: str | None
+    request: web.Request, after: int, most: int | None, type_name: str | None, stream: str | None, capability: str
 ) -> web.StreamResponse:
     """NDJSON, a page at a time from the store, so that an answer of any length takes little memory."""
     recorder, org = request.app[LEDGER].recorder, request[CALLER].org
@@ -163,6 +166,8 @@ async def _stream_events(
     # The first page before the answer begins: what is wrong with the request is still told in its status.
     page = await recorder.page(org, after, size, type_name=type_name, stream=stream)
     end = (await recorder.head(org)).size
+    standing, stopping = Standing(request), request.app[STOPPING]
+    stopping.must_not_have_begun()
     begin_stream(request)
     response = web.StreamResponse(headers={"Content-Type": NDJSON.content_type})
     await response.prepare(request)
@@ -173,6 +178,10 @@ async def _stream_events(
             await response.write(b"".join(lines))
         if page.next_after is None or page.next_after + 1 >= end or most is not None:
             break
+        # What ends it before its end breaks it off, behind a line: by that a client knows that it is not all.
+        stopping.must_not_have_begun()
+        if not may_still_read(request[CALLER], await standing.caller(), capability):
+            raise NotAllowedError("You may not read on.")
         page = await recorder.page(org, page.next_after, size, type_name=type_name, stream=stream)
     await response.write_eof()
     return response

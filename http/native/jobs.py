@@ -87,7 +87,7 @@ async def register(request: web.Request) -> web.Response:
         RegisterJobs(
             caller=request[CALLER],
             idempotency=idempotency(request, body),
-            jobs=read_jobs(jobs) if is_list else [read_job(document)],
+            jobs=await read_jobs(jobs) if is_list else [read_job(document)],
             fetch_start_timeout_s=request.app[FETCH_START_TIMEOUT_S],
         )
     )

@@ -23,10 +23,10 @@ from time import monotonic
 import orjson
 from aiohttp import web
 
-from jobledger.http.access import Access
-from jobledger.http.context import ACCESS, CALLER, REQUEST_ID
+from jobledger.http.context import CALLER, DIALECT, REQUEST_ID
 from jobledger.http.places import begin_stream
 from jobledger.http.problem import problem_of
+from jobledger.http.standing import STOPPING, Standing, may_still_read
 from jobledger.ledger.domain.command import Caller
 from jobledger.ledger.errors import CorruptLedgerError, LedgerError, UnavailableError
 from jobledger.ledger.store.codec import StoredEvent
@@ -94,73 +94,50 @@ JSON_LINES = Kind(
 
 
 class LiveStreams:
-    """The live streams of an application, each ended when it must be: at a stop, or when its caller may not read any more."""
+    """The live streams of an application, each ended when its caller may not read any more."""
 
     def __init__(self) -> None:
         self._streams: dict[tuple[str, str], set[LiveStream]] = {}
+        self._standings: dict[tuple[str, str], Standing] = {}
         self._task: asyncio.Task[None] | None = None
-        self._is_stopping = False
-
-    def must_not_be_stopping(self) -> None:
-        """Raise UnavailableError when the server is stopping."""
-        if self._is_stopping:
-            raise UnavailableError("The server is stopping.", retry_after_s=2)
 
     async def keep(self, request: web.Request, capability: str, stream: LiveStream) -> None:
         """Let *stream* run until it ends by itself or has to."""
-        if self._is_stopping:
-            stream.end()
         caller = request[CALLER]
         stream.may_go_on = lambda now: may_still_read(caller, now, capability)
-        shown = (request.headers.get("Authorization", ""), caller.org)
+        # Asked once for each credential, however many streams were opened with it.
+        shown = (request[DIALECT].credentials(request) or "", caller.org)
         self._streams.setdefault(shown, set()).add(stream)
+        self._standings.setdefault(shown, Standing(request))
         if self._task is None:
-            self._task = asyncio.create_task(self._recheck(request.app[ACCESS]), name="recheck of live streams")
+            self._task = asyncio.create_task(self._recheck(), name="recheck of live streams")
         try:
             await stream.run()
         finally:
             same = self._streams[shown]
             same.discard(stream)
             if not same:
-                del self._streams[shown]
+                del self._streams[shown], self._standings[shown]
             if not self._streams and self._task is not None:
                 self._task.cancel()
                 self._task = None
 
-    async def stop(self, _app: web.Application) -> None:
-        """End them all, and let none begin."""
-        self._is_stopping = True
-        for same in self._streams.values():
-            for stream in same:
-                stream.end()
-
-    async def _recheck(self, access: Access) -> None:
+    async def _recheck(self) -> None:
         while True:
             await asyncio.sleep(RECHECK_S)
-            # Once for each credential, however many streams were opened with it.
-            for (authorization, org), same in list(self._streams.items()):
+            for shown, standing in list(self._standings.items()):
+                caller: Caller | None = None
                 try:
-                    caller = await access.caller(authorization, org)
+                    caller = await standing.caller()
                 except LedgerError:
-                    # The database is away, and nothing new can be read either; or it is too busy to tell just now.
-                    continue
+                    # Let in no more; or it could not be told for too long, and the client asks for itself when it comes back.
+                    pass
                 except Exception:
                     log.exception("It could not be found out whether live streams may go on")
                     continue
-                for stream in list(same):
-                    if stream.is_abandoned or not stream.may_go_on(caller):
+                for stream in list(self._streams.get(shown, ())):
+                    if stream.is_abandoned or caller is None or not stream.may_go_on(caller):
                         stream.end()
-
-
-def may_still_read(first: Caller, now: Caller | None, capability: str) -> bool:
-    """Whether who began to read may go on. With other domains it is judged anew, when the client comes back."""
-    return (
-        now is not None
-        and now.org == first.org
-        and now.principal == first.principal
-        and now.domains == first.domains
-        and capability in now.capabilities
-    )
 
 
 class LiveStream:
@@ -175,7 +152,7 @@ class LiveStream:
         most: int | None,
         first: Stretch | None,
     ) -> None:
-        self.may_go_on: Callable[[Caller | None], bool] = lambda _now: True
+        self.may_go_on: Callable[[Caller], bool] = lambda _now: True
         self._request = request
         self._response = response
         self._kind = kind
@@ -277,7 +254,7 @@ async def live_events(
     request: web.Request, kind: Kind, follower: Follower, *, most: int | None, capability: str
 ) -> web.StreamResponse:
     """The answer that tells what *follower* is given. Raises CorruptLedgerError where the first of it cannot be read."""
-    request.app[LIVE].must_not_be_stopping()
+    request.app[STOPPING].must_not_have_begun()
     # What is wrong with the first events is still told by the status.
     first = await follower.next(FIRST_S if follower.is_behind else 0)
     # A proxy that gathers what it passes on would keep events from their reader.
@@ -292,5 +269,6 @@ async def live_events(
         await response.write_eof()
     else:
         stream = LiveStream(request, response, kind, follower, most, first)
-        await request.app[LIVE].keep(request, capability, stream)
+        with request.app[STOPPING].told_to(stream.end):
+            await request.app[LIVE].keep(request, capability, stream)
     return response

@@ -7,7 +7,7 @@
 WITH live AS MATERIALIZED (
   SELECT (projections -> 'jobs' ->> 'gen')::integer AS gen FROM ledger_head WHERE org = (SELECT $1::text)
 ), wanted AS MATERIALIZED (
-  SELECT id, CASE WHEN $8::boolean THEN extract(epoch FROM begins_at) * $9::integer END AS place
+  SELECT id, CASE WHEN $8::boolean THEN (begins_at - '2000-01-01 00:00:00+00'::timestamptz) * $9::integer END AS place
     FROM job
    WHERE org = (SELECT $1::text)
      AND gen = (SELECT gen FROM live)

@@ -152,7 +152,7 @@ async def test_jobs_of_an_earlier_release_are_known_by_when_they_begin(empty_url
     async with session(empty_url) as owner:
         await owner.execute(WITHOUT_BEGINS)
 
-    assert await migrate(empty_url) == ["0006_job_begins"]
+    assert await migrate(empty_url) == ["0006_job_begins", "0007_job_states"]
 
     async with serving(empty_url) as ledger:
         await ledger.execute(start(1))

@@ -135,27 +135,47 @@ async def test_a_client_that_follows_the_pages_misses_no_job(fetches: Fetches) -
 async def test_pages_and_counts_are_those_of_the_jobs_one_by_one(
     fetches: Fetches, monkeypatch: pytest.MonkeyPatch, few_jobs: int
 ) -> None:
-    """Whether the jobs are few or many, and whatever days, blocks of ids, domains, part of a time, page and direction."""
+    """Whether the jobs are few or many, and whatever days, states, blocks of ids, domains, part of a time, page and order."""
     chance = random.Random(7)  # the same in each run
     begin = datetime(2022, 3, 1, tzinfo=UTC)
     ids = sorted(chance.sample(range(1, 13_000), 120))
-    jobs = []
+    jobs: list[dict[str, Any]] = []
     for job_id in ids:
         started = begin + timedelta(hours=chance.choice([chance.randrange(24 * 6), 24 * chance.randrange(6)]))
         domain = chance.choice(["Global", "Sales", "Ops"])
-        jobs.append({"id": job_id, "domain": domain, "started_at": started.isoformat()})
+        state = chance.choice(["SUCCESS", "FAILED", "CANCELLED"])
+        datastream = chance.choice([{"id": "3"}, {"id": "4"}])
+        jobs.append(
+            {
+                "id": job_id,
+                "domain": domain,
+                "started_at": started.isoformat(),
+                "state": state,
+                "datastream": datastream,
+            }
+        )
     await fetches.import_jobs(*(job | {"ended_at": "2022-12-31T00:00:00Z"} for job in jobs))
     monkeypatch.setattr(numbered_jobs, "FEW_JOBS", few_jobs)
     pages = NumberedJobs(fetches.server.ledger.database)
 
-    for _ in range(60):
+    for _ in range(150):
         first, second = sorted(begin + timedelta(hours=chance.randrange(-12, 24 * 7, 6)) for _ in range(2))
+        span = chance.choice([Span(first, second), Span(first, second), Span(first), Span(end=second), None])
+        first, second = span or Span()
         domains = chance.choice([None, frozenset({"Sales"}), frozenset({"Sales", "Ops"}), frozenset[str]()])
-        wanted = NumberedFilter(span=Span(first, second), is_reversed=chance.random() < 0.5)
+        wanted = NumberedFilter(
+            span=span,
+            states=chance.choice([None, None, ("FAILED",), ("FAILED", "SUCCESS"), ("RUNNING",)]),
+            datastream_id=chance.choice([None, None, None, "3"]),
+            by_begin=chance.random() < 0.5,
+            is_reversed=chance.random() < 0.5,
+        )
         expected = [
             job["id"]
-            for job in jobs
-            if first <= datetime.fromisoformat(str(job["started_at"])) < second
+            for job in (sorted(jobs, key=lambda it: (it["started_at"], it["id"])) if wanted.by_begin else jobs)
+            if (wanted.states is None or job["state"] in wanted.states)
+            and wanted.datastream_id in (None, job["datastream"]["id"])
+            and first <= datetime.fromisoformat(job["started_at"]) < second
             and (not domains or job["domain"] in domains)
             if domains is None or job["domain"] in domains
         ][:: -1 if wanted.is_reversed else 1]
