@@ -127,8 +127,9 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
         answer = answer_to(error, request)
         begun: web.StreamResponse | None = request.get(BEGUN)
         if begun is None:
-            if isinstance(error, TooSlowError) or is_waiting(request):
-                # Its body, or the rest of it, may still come, and is no next request.
+            if isinstance(error, TooSlowError) or is_waiting(request) or request.content.exception() is not None:
+                # Its body, or the rest of it, may still come, or could not be read, and is no next request: nor does the client
+                # wait for the answer to one on a connection that ends.
                 answer.force_close()
             return answer
         # A document in the midst of the answer would be taken for a part of it. Only by its breaking off can the client

@@ -1,55 +1,29 @@
-"""A server for each test, on a database that all of them here share and each leaves empty: copying one costs far more."""
+"""A server for each test."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from uuid import UUID
 
 import pytest
 
+from jobledger.http.context import ACCESS
+from jobledger.http.throttle import Throttle
 from jobledger.ledger.domain.access import CAPABILITIES_BY_ROLE
 from jobledger.ledger.store.ledger import Ledger
-from tests.cluster import session, url_of
+from tests.http.dialects.native import TOKEN_ID
 from tests.http.peer import Peers
-from tests.http.serving import OWNER_PASSWORD, Api, Server, add_principal, served
-from tests.http.targets import TOKEN_ID
+from tests.http.serving import OWNER_PASSWORD, WEAK_HASHER, Api, Server, add_principal, served
 from tests.http.trial import Trial
+from tests.http.walk import Walk, walked
 from tests.world import ORG
 
-SHARED = "shared_by_http"
-# What a migration writes, and what stays.
-KEPT = ("installation", "schema_migration")
-
-
-@pytest.fixture(scope="session")
-def shared_url(cluster_url: str, template: str) -> str:
-    """The URL of the database."""
-
-    async def make() -> None:
-        async with session(cluster_url) as connection:
-            await connection.execute(f"CREATE DATABASE {SHARED} TEMPLATE {template}")
-
-    asyncio.run(make())
-    return url_of(cluster_url, SHARED)
-
 
 @pytest.fixture
-async def unaudited_url(shared_url: str) -> AsyncIterator[str]:
-    """The URL of the database, which is emptied when the test is over and was audited."""
-    yield shared_url
-    async with session(shared_url) as connection:
-        tables = await connection.fetch(
-            "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> ALL ($1)", KEPT
-        )
-        await connection.execute("SET lock_timeout = '10s'")
-        await connection.execute(f"TRUNCATE {', '.join(it['tablename'] for it in tables)}")
-
-
-@pytest.fixture
-async def server(ledger: Ledger) -> AsyncIterator[Server]:
-    """A server of the org ``acme``."""
+async def server(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Server]:
+    """A server of the org ``acme``, where passwords given by requests are hashed at no cost, as the tests' own are."""
     async with served(ledger) as server:
+        monkeypatch.setattr(server.app[ACCESS], "_hasher", WEAK_HASHER)
         yield server
 
 
@@ -61,13 +35,25 @@ async def api(server: Server) -> Api:
 
 @pytest.fixture
 async def trial(server: Server) -> AsyncIterator[Trial]:
-    """A running job, 1, in the domain Global, and a principal, 2, with a token; asked by one who may do everything."""
-    api = await server.client(*CAPABILITIES_BY_ROLE, password=OWNER_PASSWORD)
+    """A running job, 1, which fetches the datastream 3, in the domain Global, and a principal, 2, with a token; asked by one
+    who may do everything.
+    """
+    token = await add_principal(server.ledger, CAPABILITIES_BY_ROLE, name="owner", password=OWNER_PASSWORD)
     await add_principal(server.ledger, ["client"], name="bob", password="secret", credential=UUID(TOKEN_ID))
-    await api.register_running()
-    trial = Trial(server, api, (await server.ledger.recorder.head(ORG)).size)
+    api = server.api(token)
+    await api.register_running(stage="fetch", datastream={"id": 3})
+    trial = Trial(server, api, token, (await server.ledger.recorder.head(ORG)).size)
     yield trial
-    trial.nothing_is_wrong()
+    await trial.nothing_is_wrong()
+
+
+@pytest.fixture
+async def walk(server: Server, database_url: str, monkeypatch: pytest.MonkeyPatch) -> Walk:
+    """Two orgs that hold the same, and who may do everything in each."""
+    # What is compared is not how often one asks.
+    monkeypatch.setattr(server.app[ACCESS], "_by_name", Throttle(10**6, 1.0))
+    monkeypatch.setattr(server.app[ACCESS], "_by_address", Throttle(10**6, 1.0))
+    return await walked(server, database_url)
 
 
 @pytest.fixture

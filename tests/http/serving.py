@@ -6,7 +6,7 @@ import asyncio
 import io
 import re
 import secrets
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -174,8 +174,10 @@ class Server:
         """A client with a new principal of these roles."""
         return self.api(await add_principal(self.ledger, roles, org=org, **members), org=org)
 
-    async def raw(self, request: bytes, *, patience_s: float = 5) -> bytes:
-        """All that the server says to these bytes, until it is silent or closes."""
+    async def raw(
+        self, request: bytes, *, patience_s: float = 5, is_over: Callable[[bytes], bool] = lambda said: False
+    ) -> bytes:
+        """All that the server says to these bytes, until it is silent, closes, or has said what *is_over*."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
         try:
             writer.write(request)
@@ -185,6 +187,8 @@ class Server:
                 async with asyncio.timeout(patience_s) as patience:
                     while piece := await reader.read(65536):
                         said += piece
+                        if is_over(said):
+                            break
                         patience.reschedule(asyncio.get_running_loop().time() + 0.3)
             except TimeoutError:
                 pass

@@ -1,131 +1,63 @@
-"""Every route of the native API as something to send requests to, so that a new one is tested without being named."""
+"""Every route of the application as something to send requests to, so that a new one is tested without being named."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
 from itertools import product
-from typing import Any
 
-import orjson
-
-from jobledger.http.app import make_app
-from jobledger.http.native.dialect import PREFIX
-from jobledger.http.native.job_members import REGISTRATION, TRANSITIONS
-from jobledger.http.native.principals import (
-    CHANGE,
-    NEW_PRINCIPAL,
-    OWN_PASSWORD,
-    PASSWORD,
-    REASON,
-    VERBS,
-)
-from jobledger.http.native.tokens import NEW_TOKEN
+from jobledger.http.app import SPOKEN, make_app
+from jobledger.http.dialect import Dialects
 from jobledger.ledger.store.database import Database
 from jobledger.ledger.store.ledger import Ledger
-from tests.http.serving import CURSOR_KEY, NDJSON, OWNER_PASSWORD
+from tests.http.dialects.fetches import FetchesManners
+from tests.http.dialects.manners import Manners, Target
+from tests.http.dialects.native import NativeManners
+from tests.http.serving import CURSOR_KEY
 from tests.world import ORG, projections
 
-# A token of principal 2.
-TOKEN_ID = "7c9e6679-7425-40de-944b-e07fc1f90ae7"
-PRINCIPAL_PATH = "/ledger/v1/{org}/principals/{principal_id}"
-# What stands for the variable parts of a path. A route with another variable needs its line here.
-VALUES = {"org": [ORG], "job_id": ["1"], "principal_id": ["2"], "token_id": [TOKEN_ID]}
-VERBS_BELOW = {PRINCIPAL_PATH: list(VERBS), "/ledger/v1/{org}/jobs/{job_id}": list(TRANSITIONS)}
-# Bodies that are accepted while job 1 runs, by the path's last word, and for a principal; ``{}`` for those not here.
-BODIES: dict[str, Any] = {
-    "jobs": {"type": "copy", "name": "n"},
-    "stage": {"stage": "b"},
-    "principals": {"name": "carol", "roles": ["client"]},
-    "2": {"roles": ["client"]},
-    "password": {"password": "correct horse"},
-    "tokens": {"principal_id": 2},
-}
-OWN_PASSWORD_PATH = "/ledger/v1/{org}/me/password"
-# The members of bodies by the pattern of the path; those of verbs are their own.
-MEMBERS: dict[str, Mapping[str, Any]] = {
-    "/ledger/v1/{org}/jobs": REGISTRATION,
-    "/ledger/v1/{org}/principals": NEW_PRINCIPAL,
-    PRINCIPAL_PATH: CHANGE,
-    f"{PRINCIPAL_PATH}/password": PASSWORD,
-    OWN_PASSWORD_PATH: OWN_PASSWORD,
-    "/ledger/v1/{org}/tokens": NEW_TOKEN,
-    "/ledger/v1/{org}/tokens/{token_id}/revoke": REASON,
-}
-COMMAND = {"command": "heartbeat", "id": 1}
+# What is known of each dialect. One that is not here fails every test that walks the routes.
+MANNERS: dict[str, Manners] = {it.dialect.name: it for it in (NativeManners(), FetchesManners())}
+NATIVE = MANNERS["native"]
+# Paths of no dialect, about the server and no org: anybody may ask, and is told the same.
+OF_NO_ORG = {"/healthz", "/readyz", "/metrics", "/docs", "/openapi.json"}
 
 
-@dataclass(frozen=True)
-class Target:
-    """A method and a path; *pattern* is the path with its variables."""
-
-    method: str
-    path: str
-    pattern: str
-
-    def __str__(self) -> str:
-        return f"{self.method} {self.path}"
-
-    @property
-    def last(self) -> str:
-        """The last word of the path."""
-        return self.path.rpartition("/")[2]
-
-    @property
-    def is_commands(self) -> bool:
-        """Whether it takes a stream, and answers each line for itself."""
-        return self.last == "commands"
-
-    @property
-    def body(self) -> bytes | None:
-        """A body that is accepted; None where none is taken."""
-        if self.method != "POST":
-            return None
-        if self.pattern == OWN_PASSWORD_PATH:
-            return orjson.dumps({"current": OWNER_PASSWORD, "password": OWNER_PASSWORD})
-        return orjson.dumps(COMMAND if self.is_commands else BODIES.get(self.last, {}))
-
-    @property
-    def media_type(self) -> str | None:
-        """What the body is."""
-        if self.method != "POST":
-            return None
-        return NDJSON if self.is_commands else "application/json"
-
-    @property
-    def members(self) -> dict[str, Any]:
-        """The readers of the body's members."""
-        if self.pattern in MEMBERS and "{verb}" not in self.pattern:
-            return dict(MEMBERS[self.pattern])
-        return dict(TRANSITIONS[self.last].readers if self.last in TRANSITIONS else VERBS[self.last].readers)
-
-    @property
-    def is_for_everybody(self) -> bool:
-        """Whether it needs no capability."""
-        return "/me" in self.path
-
-
-def all_targets() -> list[Target]:
-    """Every route, each with the values of its variables; HEAD goes with GET."""
+def all_targets() -> Iterator[Target]:
+    """Every route of every dialect, each with the values of its variables; HEAD goes with GET."""
     app = make_app(Ledger(Database("postgresql://nowhere"), projections()), cursor_key=CURSOR_KEY)
-    targets = []
     for route in app.router.routes():
-        if route.method == "HEAD" or route.resource is None:
+        if route.method == "HEAD":
             continue
+        assert route.resource is not None
         pattern = route.resource.canonical
-        if not pattern.startswith(PREFIX):
-            continue
-        values_of = {**VALUES, "verb": VERBS_BELOW.get(pattern.removesuffix("/{verb}"), [])}
-        names = [name for name in values_of if f"{{{name}}}" in pattern]
-        for values in product(*(values_of[name] for name in names)):
-            path = pattern
-            for name, value in zip(names, values, strict=True):
-                path = path.replace(f"{{{name}}}", value)
-            assert "{" not in path, f"say in VALUES what stands for the variables of {path}"
-            targets.append(Target(route.method, path, pattern))
-    return targets
+        if pattern not in OF_NO_ORG:
+            yield from _targets(route.method, pattern, manners_of(pattern))
 
 
-TARGETS = all_targets()
-POSTS = [it for it in TARGETS if it.method == "POST"]
+def manners_of(path: str) -> Manners:
+    """Those of the dialect whose path it is, or of the one that answers on paths of nobody."""
+    dialects = Dialects(SPOKEN)
+    dialect = dialects.owner(path) or dialects.first
+    assert dialect.name in MANNERS, f"say in tests/http/dialects how the dialect {dialect.name} is spoken"
+    return MANNERS[dialect.name]
+
+
+def _targets(method: str, pattern: str, manners: Manners) -> Iterator[Target]:
+    assert Dialects(SPOKEN).owner(pattern) is not None, f"{pattern} is of no dialect: say so in OF_NO_ORG"
+    choices = {name: [it.there] for name, it in manners.samples.items()} | dict(manners.words(pattern))
+    if manners.org_variable is not None:
+        choices[manners.org_variable] = [ORG]
+    names = [name for name in choices if f"{{{name}}}" in pattern]
+    for values in product(*(choices[name] for name in names)):
+        target = Target(method, pattern, tuple(zip(names, values, strict=True)), manners)
+        assert "{" not in target.path, f"say in the manners of {manners.dialect.name} what stands for {target.path}"
+        yield target
+
+
+TARGETS = list(all_targets())
+# Those that one must be let in for.
+GUARDED = [it for it in TARGETS if not it.is_open]
+# Each path in one spelling.
+ROUTES = [it for it in TARGETS if ("slash", "") not in it.values]
+POSTS = [it for it in ROUTES if it.body is not None]
 DOCUMENT_POSTS = [it for it in POSTS if not it.is_commands]

@@ -24,7 +24,6 @@ from jobledger.projections.jobs import SHOWN
 from tests.http.described import an_app, document, validator
 from tests.http.serving import Server, served
 from tests.http.targets import DOCUMENT_POSTS
-from tests.http.test_bad_members import WRONG
 
 PATHS = ("/openapi.json", "/docs")
 # What a schema cannot say, or says of integers alone, which are also taken as texts.
@@ -106,7 +105,7 @@ def test_a_job_is_described_member_by_member() -> None:
 def test_what_a_reader_refuses_its_schema_refuses(target: Any) -> None:
     for name, reader in target.members.items():
         check = jsonschema_rs.Draft202012Validator(dict(reader.schema), validate_formats=True)
-        for value in WRONG[name]:
+        for value in target.manners.wrong_members[name]:
             # To a schema 1000.0 is an integer.
             is_whole = isinstance(value, float) and value.is_integer()
             if not is_whole and (not isinstance(value, str) or value not in BEYOND_A_SCHEMA):

@@ -15,13 +15,14 @@ from jobledger.http.context import ACCESS
 from jobledger.ledger.domain.access import CAPABILITIES_BY_ROLE
 from jobledger.ledger.postgres.postmaster import binaries_folder
 from tests.http.serving import WEAK_HASHER, Api, Server, add_principal, new_token
+from tests.http.targets import ROUTES
 from tests.world import ORG
 
 PASSWORD = "correct-horse-battery"  # not one of anybody's
 
 
 async def test_a_whole_session_tells_no_secret(server: Server, caplog: pytest.LogCaptureFixture) -> None:
-    """Requests that are accepted, refused, malformed and cut off, with all that is logged at the finest."""
+    """Requests that are accepted, refused, malformed and cut off, on every route, with all that is logged at the finest."""
     caplog.set_level(logging.DEBUG)
     wrong = new_token()
     token = await add_principal(server.ledger, ["operator"], name="ann", password=PASSWORD)
@@ -48,12 +49,19 @@ async def test_a_whole_session_tells_no_secret(server: Server, caplog: pytest.Lo
             await api.commands({"command": "start", "id": 1}, b"nonsense"),
         ):
             said += [reply.body, str(reply.headers).encode()]
+        for target in ROUTES:
+            body = target.manners.login(target, f"ann@{ORG}", PASSWORD) if target.is_open else target.body
+            sent = {} if body is None else {"data": body.content, "headers": {"Content-Type": body.media_type}}
+            shown = Api(server.session, server.url, headers={target.manners.credentials_in: authorization})
+            reply = await shown.send(target.method, server.url + target.path, **sent)
+            said += [reply.body, str(reply.headers).encode()]
         for line in (
             f"GET /ledger/v1/acme/jobs HTTP/1.1\r\nHost: x\r\nAuthorization: {authorization}\x01\r\n\r\n",
             f"GET /ledger/v1/acme/jobs HTTP/1.1\r\nHost: x\r\nAuthorization: {authorization}\r\nExpect: more\r\n\r\n",
             f"POST /ledger/v1/acme/jobs HTTP/1.1\r\nHost: x\r\nAuthorization: {authorization}\r\nContent-Length: 9\r\n\r\n{{",
         ):
-            await server.raw(line.encode(), patience_s=0.5)
+            # Of the last one the rest never comes.
+            await server.raw(line.encode(), patience_s=0.1, is_over=lambda said: said.endswith(b"}"))
 
     told = [b"\n".join(said), caplog.text.encode(), repr([it.__dict__ for it in caplog.records]).encode()]
     assert len(caplog.records) >= 5

@@ -247,7 +247,7 @@ histories = st.lists(st.tuples(st.integers(0, 7), st.integers(0, 3)), max_size=1
 poisons = st.lists(st.tuples(st.integers(0, 14), st.sampled_from(sorted(POISONS)), st.integers(0, 3)), max_size=4)
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)  # and as many the other way
 @given(histories, poisons)
 async def test_bad_commands_between_good_ones_leave_the_ledger_as_without_them(
     ledger: Ledger, database_url: str, history: list[tuple[int, int]], bad: list[tuple[int, str, int]]

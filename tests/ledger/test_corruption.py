@@ -18,6 +18,12 @@ from tests.cluster import session
 from tests.world import ALICE, ORG, fail, register, register_running, registration, serving, start, succeed
 
 
+@pytest.fixture
+def unaudited_url(own_url: str) -> str:
+    """A database of the test's own: more than rows is put into it."""
+    return own_url
+
+
 async def insert_event(
     owner: Owner, *, stream: str, version: int, type_name: str, schema: int = 1, data: dict[str, Any] | None = None
 ) -> None:

@@ -39,6 +39,12 @@ ALLOWED = {
 
 
 @pytest.fixture
+def unaudited_url(own_url: str) -> str:
+    """A database of the test's own: what may be changed in it is tried."""
+    return own_url
+
+
+@pytest.fixture
 async def writer(database: Database) -> AsyncIterator[Connection]:
     """A serving connection, as writers have it."""
     connection = await database.take_writer()
@@ -197,9 +203,13 @@ ANSWERS = frozenset({"remember_answers", "replace_answers"})
 
 
 async def test_the_append_prepares_with_whatever_joins_it(writer: Connection) -> None:
-    """A batch is one statement: with those of the projections, of the answers and of the effects that have rows."""
+    """A batch is one statement: with those of the projections, of the answers and of the effects that have rows.
+
+    Whether two can stand beside each other is seen of any two, and of all; each part's parameters are shifted by those before it.
+    """
     appender = Appender(projections())
-    for size in range(len(appender._parts) + 1):
+    count = len(appender._parts)
+    for size in (1, 2, 3, *range(count - 2, count + 1)):
         for names in combinations(appender._parts, size):
             if len(HEADS.intersection(names)) != 1 or set(names) >= ANSWERS:
                 continue

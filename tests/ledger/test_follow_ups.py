@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 from jobledger.ledger.domain.command import Command
 from jobledger.ledger.domain.job import State
 from jobledger.ledger.domain.job_commands import CancelJob, FailJob, JudgeOverdueJob, StartJob, StopJob
+from jobledger.ledger.errors import InvalidCommandError
+from jobledger.ledger.store import batch
 from jobledger.ledger.store.ledger import Ledger, ledger_itself
 from tests.world import (
     ALICE,
@@ -198,11 +200,14 @@ def _expected(preceding: list[int | None], running: list[bool], breaking: list[t
     return states
 
 
-async def test_a_job_ends_however_many_wait_for_it(ledger: Ledger) -> None:
-    """What follows by the ledger's own rules is not counted against the most events of a request."""
+async def test_a_job_ends_however_many_wait_for_it(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What follows by the ledger's own rules is not counted against the most events of a request: here a hundred."""
+    monkeypatch.setattr(batch, "LARGEST_COMMAND_EVENTS", 100)
     first = await register_running(ledger)
-    await ledger.execute(registration(*(spec(preceding_job_id=first) for _ in range(10_000))))
+    await ledger.execute(registration(*(spec(preceding_job_id=first) for _ in range(100))))
+    with pytest.raises(InvalidCommandError):
+        await ledger.execute(registration(*(spec(preceding_job_id=first) for _ in range(101))))
 
     outcome = await ledger.execute(fail(first))
 
-    assert outcome.event_count == 10_001
+    assert outcome.event_count == 101

@@ -31,6 +31,12 @@ OWNERS = {"plain": "LOGIN", "creator": "LOGIN CREATEROLE"}
 
 
 @pytest.fixture
+def unaudited_url(own_url: str) -> str:
+    """A database of the test's own: its schema is changed."""
+    return own_url
+
+
+@pytest.fixture
 async def empty_url(cluster_url: str) -> AsyncIterator[str]:
     async with fresh_database(cluster_url) as url:
         yield url

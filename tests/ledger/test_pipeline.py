@@ -316,7 +316,7 @@ async def test_large_commands_do_not_make_batches_beyond_measure(
     monkeypatch.setattr(Appender, "prepare_ahead", prepared)
     large = [spec(attributes={"text": "x" * 60_000}) for _ in range(32)]
 
-    await asyncio.gather(*(ledger.execute(registration(*large)) for _ in range(30)))
+    await asyncio.gather(*(ledger.execute(registration(*large)) for _ in range(12)))
 
     assert 0 < max(sizes) < 8 * 1024 * 1024
 

@@ -43,6 +43,12 @@ STATEMENTS: dict[str, tuple[str, list[Any]]] = {
 
 
 @pytest.fixture
+def unaudited_url(own_url: str) -> str:
+    """A database of the test's own: its tables are set up and counted otherwise."""
+    return own_url
+
+
+@pytest.fixture
 async def writer(ledger: Ledger, database_url: str) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
     """A writer's connection that knew the tables when they were empty."""
     async with session(database_url) as owner:

@@ -18,6 +18,7 @@ from jobledger.ledger.errors import (
     NotAllowedError,
     NotFoundError,
 )
+from jobledger.ledger.store.appender import MOST_EVENTS_A_PART
 from jobledger.ledger.store.ledger import Ledger
 from tests.world import (
     AUDITOR,
@@ -90,13 +91,14 @@ async def test_every_member_is_kept(ledger: Ledger) -> None:
 
 
 async def test_many_jobs_are_one_append(ledger: Ledger) -> None:
-    """Ten thousand registered in one request stand side by side, with dense ids in their order."""
-    outcome = await ledger.execute(registration(*(spec(name=f"job {n}") for n in range(10_000))))
+    """More than one part of an append takes, registered in one request, stand side by side, with dense ids in their order."""
+    count = 2 * MOST_EVENTS_A_PART + 500
+    outcome = await ledger.execute(registration(*(spec(name=f"job {n}") for n in range(count))))
 
-    assert ids(outcome) == list(range(1, 10_001))
-    assert [job["offset"] for job in outcome.result["jobs"]] == list(range(10_000))
-    assert outcome.positions == range(1, 10_001)
-    assert (await ledger.job(ORG, 10_000)).name == "job 9999"
+    assert ids(outcome) == list(range(1, count + 1))
+    assert [job["offset"] for job in outcome.result["jobs"]] == list(range(count))
+    assert outcome.positions == range(1, count + 1)
+    assert (await ledger.job(ORG, count)).name == f"job {count - 1}"
 
 
 async def test_one_bad_job_registers_none(ledger: Ledger) -> None:

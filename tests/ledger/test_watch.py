@@ -119,7 +119,7 @@ async def test_heartbeats_keep_a_job_running_and_are_no_events(ledger: Ledger) -
     job_id = await register_running(ledger, heartbeat_timeout=1)
 
     async with watching(ledger):
-        for _ in range(12):
+        for _ in range(8):
             await ledger.execute(SendHeartbeat(caller=ALICE, job_id=job_id))
             await asyncio.sleep(0.2)
         job = await ledger.job(ORG, job_id)

@@ -1,0 +1,246 @@
+"""What the tests that walk every route must know of a dialect, and its routes as something to send requests to.
+
+A new dialect needs a ``Manners`` of its own in a module beside this one, named in ``tests/http/targets.py``; a new variable of a
+path needs its ``Sample``, or its words, in that of its dialect. Without them the walk does not begin.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, NamedTuple
+
+import orjson
+
+from jobledger.http.dialect import Dialect
+from tests.http.serving import Reply
+
+MEBIBYTE = 1024 * 1024
+JSON = "application/json"
+
+
+class Sample(NamedTuple):
+    """What stands for a variable of a path.
+
+    there:     what both of two orgs have that hold the same
+    only_here: what one of them has besides, which the other has not
+    absent:    what nobody has, as long as these
+    never:     what nothing is ever called; on a path it is not found
+    """
+
+    there: str
+    only_here: str
+    absent: str
+    never: Sequence[str]
+
+
+class Body(NamedTuple):
+    """A body that is accepted.
+
+    is_due:      whether it cannot be left out, nor be without members
+    also:        further media types that are taken there
+    limit_bytes: what it may come to
+    """
+
+    content: bytes
+    media_type: str = JSON
+    is_due: bool = False
+    also: frozenset[str] = frozenset()
+    limit_bytes: int = 8 * MEBIBYTE
+
+
+def json_body(document: Any, **members: Any) -> Body:
+    """A body of JSON."""
+    return Body(orjson.dumps(document), **members)
+
+
+@dataclass(frozen=True)
+class Target:
+    """A method and a path: the route's *pattern* with *values* for its variables, and perhaps a *query*."""
+
+    method: str
+    pattern: str
+    values: tuple[tuple[str, str], ...]
+    manners: Manners = field(repr=False)
+    query: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path}"
+
+    def at(self, **values: str) -> str:
+        """The path with other values for some of its variables; those that it has not are passed over."""
+        path = self.pattern
+        for name, value in (dict(self.values) | values).items():
+            path = path.replace(f"{{{name}}}", value)
+        return f"{path}?{self.query}" if self.query else path
+
+    @property
+    def path(self) -> str:
+        """The path as it is."""
+        return self.at()
+
+    @property
+    def last(self) -> str:
+        """The last word of the path."""
+        return self.path.partition("?")[0].rstrip("/").rpartition("/")[2]
+
+    @property
+    def samples(self) -> dict[str, Sample]:
+        """Those of the variables that are names of something in the org."""
+        return {name: it for name, it in self.manners.samples.items() if f"{{{name}}}" in self.pattern}
+
+    @property
+    def absent(self) -> str:
+        """The path with ids that nothing has."""
+        return self.at(**{name: it.absent for name, it in self.samples.items()})
+
+    @property
+    def only_here(self) -> str:
+        """The path with ids that only one of two orgs has."""
+        return self.at(**{name: it.only_here for name, it in self.samples.items()})
+
+    @property
+    def names_org(self) -> bool:
+        """Whether the path says which org it is of: else it is the caller's."""
+        return self.manners.org_variable is not None and f"{{{self.manners.org_variable}}}" in self.pattern
+
+    def in_org(self, org: str) -> str:
+        """The path in another org, where it names one."""
+        return self.at(**{self.manners.org_variable: org}) if self.manners.org_variable else self.path
+
+    @property
+    def body(self) -> Body | None:
+        """A body that is accepted; None where none is taken."""
+        return self.manners.body(self)
+
+    @property
+    def content(self) -> bytes | None:
+        """The bytes of that body."""
+        return None if self.body is None else self.body.content
+
+    @property
+    def media_type(self) -> str | None:
+        """What that body is."""
+        return None if self.body is None else self.body.media_type
+
+    @property
+    def due(self) -> Any:
+        """That body's document."""
+        return orjson.loads(self.content or b"{}")
+
+    @property
+    def members(self) -> Mapping[str, Any]:
+        """The readers of the body's members."""
+        return self.manners.members(self)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it needs no credentials."""
+        return self.path in self.manners.dialect.open_paths
+
+    @property
+    def is_commands(self) -> bool:
+        """Whether it takes a stream, and answers each line for itself."""
+        return self.manners.is_commands(self)
+
+    @property
+    def capability(self) -> str | None:
+        """What its caller must be allowed to do; None for nothing."""
+        return None if self.is_open else self.manners.capability(self)
+
+
+def basic(login: str, password: str) -> str:
+    """``name:password`` in base64."""
+    return b64encode(f"{login}:{password}".encode()).decode()
+
+
+class Manners(ABC):
+    """How a dialect is spoken.
+
+    org_variable:   the variable of its paths that is an org; None where they name none, and it is the caller's own
+    samples:        what stands for the other variables
+    challenge:      the ``WWW-Authenticate`` of its 401
+    error_types:    the media types of its errors, of which the last is that for who prefers XML
+    credentials_in: the header that credentials are shown in
+    volatile:       what is another each time in answers that say the same, as regular expressions
+    wrong_members:     for each member of a body what it cannot be
+    wrong_parameters:  for each parameter of a query what it cannot be
+    """
+
+    dialect: ClassVar[Dialect]
+    org_variable: ClassVar[str | None] = None
+    samples: ClassVar[Mapping[str, Sample]]
+    challenge: ClassVar[str]
+    error_types: ClassVar[tuple[str, ...]] = (JSON, "application/xml")
+    credentials_in: ClassVar[str] = "Authorization"
+    volatile: ClassVar[Sequence[bytes]] = ()
+    wrong_members: ClassVar[Mapping[str, Sequence[Any]]]
+    wrong_parameters: ClassVar[Mapping[str, Sequence[str]]]
+
+    def words(self, pattern: str) -> Mapping[str, Sequence[str]]:
+        """All that can stand for those variables of a path that are no names."""
+        return {}
+
+    @abstractmethod
+    def body(self, target: Target) -> Body | None:
+        """A body that is accepted while job 1 runs."""
+
+    @abstractmethod
+    def members(self, target: Target) -> Mapping[str, Any]:
+        """The readers of that body's members."""
+
+    @abstractmethod
+    def parameters(self, target: Target) -> Sequence[str]:
+        """The parameters of the target's query of which each value but some is refused as malformed."""
+
+    @abstractmethod
+    def capability(self, target: Target) -> str | None:
+        """What the caller must be allowed to do; None for nothing."""
+
+    def queries(self, target: Target) -> Sequence[str]:
+        """Queries by which a list is asked for by other ways than without one; of those that show the same jobs in two orgs that
+        hold the same, none that goes on on another page.
+        """
+        return ()
+
+    def login(self, target: Target, login: str, password: str) -> Body | None:
+        """The body by which a password is exchanged for a token at an open path; None where that is not what it is for."""
+        return None
+
+    def with_token(self, token: str) -> dict[str, str] | None:
+        """The headers that show a token; None where none is taken."""
+        return {"Authorization": f"Bearer {token}"}
+
+    def with_password(self, shown: str) -> dict[str, str] | None:
+        """The headers that show ``name:password``, in base64; None where none is taken."""
+        return {"Authorization": f"Basic {shown}"}
+
+    def let_in(self, token: str, login: str, password: str) -> dict[str, str]:
+        """The headers that show the one or the other, of the same principal."""
+        return self.with_token(token) or self.with_password(basic(login, password)) or {}
+
+    def status(self, target: Target, meant: int) -> int:
+        """The status of a refusal that HTTP itself has *meant* for."""
+        return meant
+
+    def outside_domains(self, target: Target) -> int:
+        """The status for those who may see other domains only, of something that is in none of these."""
+        return self.status(target, 404)
+
+    def is_commands(self, target: Target) -> bool:
+        """Whether it takes a stream, and answers each line for itself."""
+        return False
+
+    def statuses(self, reply: Reply) -> set[int]:
+        """What was answered: more than one status where each line is answered for itself."""
+        return {reply.status}
+
+    @abstractmethod
+    def faults(self, target: Target, reply: Reply) -> list[str]:
+        """What is wrong with the document of a refusal."""
+
+    @abstractmethod
+    def named(self, document: Any) -> list[str]:
+        """The members and parameters that a refusal names."""

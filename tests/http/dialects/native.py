@@ -1,0 +1,214 @@
+"""The native API's manners."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+from jobledger.http.native.dialect import NATIVE
+from jobledger.http.native.events import FILTERS as EVENT_FILTERS
+from jobledger.http.native.events import PARAMETERS as EVENT_PARAMETERS
+from jobledger.http.native.job_members import REGISTRATION, TRANSITIONS
+from jobledger.http.native.jobs import FILTERS as JOB_FILTERS
+from jobledger.http.native.principals import CHANGE, NEW_PRINCIPAL, OWN_PASSWORD, PASSWORD, REASON, VERBS
+from jobledger.http.native.principals import FILTERS as PRINCIPAL_FILTERS
+from jobledger.http.native.tokens import FILTERS as TOKEN_FILTERS
+from jobledger.http.native.tokens import NEW_TOKEN
+from tests.http.dialects.manners import MEBIBYTE, Body, Manners, Sample, Target, json_body
+from tests.http.dialects.wrong import (
+    NO_NUMBERS,
+    WRONG_ID,
+    WRONG_INSTANT,
+    WRONG_OBJECT,
+    WRONG_TEXT,
+    WRONG_TIME,
+    WRONG_TIMEOUT,
+    WRONG_WORD,
+    WRONG_WORDS,
+)
+from tests.http.serving import NDJSON, OWNER_PASSWORD, Reply
+
+BELOW = "/ledger/v1/{org}/"
+# A token of principal 2.
+TOKEN_ID = "7c9e6679-7425-40de-944b-e07fc1f90ae7"
+ABSENT_TOKEN_ID = TOKEN_ID[:-1] + "0"
+COMMAND = {"command": "heartbeat", "id": 1}
+JOB_VERBS, PRINCIPAL_VERBS = f"{BELOW}jobs/{{job_id}}/{{verb}}", f"{BELOW}principals/{{principal_id}}/{{verb}}"
+# By the path below the org: the document that is accepted, and the readers of its members.
+BODIES: dict[str, tuple[Any, Mapping[str, Any]]] = {
+    "jobs": ({"type": "copy", "name": "n"}, REGISTRATION),
+    "principals": ({"name": "carol", "roles": ["client"]}, NEW_PRINCIPAL),
+    "principals/{principal_id}": ({"roles": ["client"]}, CHANGE),
+    "principals/{principal_id}/password": ({"password": "correct horse"}, PASSWORD),
+    "me/password": ({"current": OWNER_PASSWORD, "password": OWNER_PASSWORD}, OWN_PASSWORD),
+    "tokens": ({"principal_id": 2}, NEW_TOKEN),
+    "tokens/{token_id}/revoke": ({}, REASON),
+}
+READ = {"jobs": "jobs.read", "events": "events.read", "principals": "access.read", "tokens": "access.read", "me": None}
+DONE = {"jobs": "jobs.register", "principals": "principals.manage", "tokens": "tokens.manage", "me": None}
+
+
+class NativeManners(Manners):
+    """Problem documents; the org is in the path."""
+
+    dialect = NATIVE
+    org_variable = "org"
+    samples: ClassVar = {
+        "job_id": Sample("1", "4", "9", ["2", "3", *NO_NUMBERS]),
+        "principal_id": Sample("2", "3", "9", NO_NUMBERS),
+        "token_id": Sample(
+            TOKEN_ID,
+            TOKEN_ID[:-1] + "1",
+            ABSENT_TOKEN_ID,
+            ["2", *NO_NUMBERS, TOKEN_ID.upper(), TOKEN_ID.replace("-", ""), f"{{{TOKEN_ID}}}", ABSENT_TOKEN_ID],
+        ),
+    }
+    challenge = 'Bearer realm="job ledger", Basic realm="job ledger"'
+    error_types = ("application/problem+json", "application/problem+xml")
+    wrong_members: ClassVar = {
+        "type": [*WRONG_TEXT, "x" * 201],
+        "name": [*WRONG_TEXT, "x" * 501],
+        "domain": [*WRONG_TEXT, "x" * 201],
+        "priority": [*WRONG_TEXT, "x" * 65],
+        "datastream": [
+            *WRONG_OBJECT, {}, {"name": "a"}, {"id": None}, {"id": 1.5}, {"id": ""}, {"id": True}, {"id": []},
+            {"id": "x" * 201}, {"id": 1, "name": 1}, {"id": 1, "name": ""}, {"id": 1, "other": 1},
+        ],
+        "stage": [*WRONG_TEXT, "x" * 201],
+        "preceding_job_id": WRONG_ID,
+        "preceding_external_id": [*WRONG_TEXT, "x" * 501],
+        "required_job_ids": [1, "x", True, {}, [0], ["x"], [None], [[1]], [1] * 10_001],
+        "retry_of_job_id": WRONG_ID,
+        "source": [*WRONG_TEXT, "x" * 201],
+        "external_id": [*WRONG_TEXT, "x" * 501],
+        "scheduled_at": WRONG_TIME,
+        "heartbeat_timeout": WRONG_TIMEOUT,
+        "start_timeout": WRONG_TIMEOUT,
+        "backup": WRONG_OBJECT,
+        "attributes": WRONG_OBJECT,
+        "id": WRONG_ID,
+        "state": ["RUNNING", "SCHEDULED", "STALE", "success", "", 1, True, [], {}, "SUCCESS "],
+        "started_at": WRONG_TIME,
+        "ended_at": WRONG_TIME,
+        "reason": [*WRONG_TEXT, "x" * 10_001],
+        "progress": [-0.1, 1.1, 2, "x", "0.5", True, [], {}, 1e300],
+        "figures": [
+            *WRONG_OBJECT, {"a": "1"}, {"a": None}, {"a": True}, {"": 1}, {"x" * 65: 1}, {str(it): 1 for it in range(33)},
+        ],
+        "message": [*WRONG_TEXT, "x" * 10_001],
+        "error": [*WRONG_TEXT, "x" * 10_001],
+        "roles": [*WRONG_WORDS, ["x" * 201]],
+        "capabilities": [*WRONG_WORDS, ["x" * 201]],
+        "home_domain": [*WRONG_TEXT, "x" * 201],
+        "domains": [*WRONG_WORDS, ["x" * 201]],
+        "all_domains": [1, 0, "x", [], {}],
+        "password": [*WRONG_TEXT, "x" * 1025, "é" * 513, "a\tb", "a\nb"],
+        "current": [*WRONG_TEXT, "x" * 1025],
+        "principal": [*WRONG_TEXT, "x" * 65],
+        "principal_id": WRONG_ID,
+        "expires_in": WRONG_TIMEOUT,
+        "expires_at": WRONG_TIME,
+        "label": [*WRONG_TEXT, "x" * 201],
+    }  # fmt: skip
+    wrong_parameters: ClassVar = {
+        "state": ["", "running", "EXPLODED", "SUCCESS&state=EXPLODED", "%00"],
+        "type": WRONG_WORD,
+        "domain": WRONG_WORD,
+        "datastream_id": WRONG_WORD,
+        "source": WRONG_WORD,
+        "external_id": WRONG_WORD,
+        **{f"{name}_{end}": WRONG_INSTANT for name in ("scheduled", "started", "ended") for end in ("from", "to")},
+        "q": WRONG_WORD,
+        "limit": ["", "0", "-1", "1001", "1.5", "x", "9" * 30, "%00", "%D9%A3", "+1", "1%20"],
+        "cursor": ["", "x", "%00", "A" * 32, "A" * 101, "%ff", "é", "=" * 32],
+        "after": ["", "-2", "x", "1.5", "9" * 19, "9" * 30, "9" * 5_000, "%00", "1000"],
+        "stream": ["", "x" * 101, "%00"],
+        "follow": ["", "yes", "1", "TRUE", "true"],
+        "name": ["", "x" * 65, "%00"],
+        "principal_id": ["", "0", "x", "2147483648", "9" * 30, "%00"],
+    }
+
+    def words(self, pattern: str) -> Mapping[str, Sequence[str]]:
+        return {JOB_VERBS: {"verb": list(TRANSITIONS)}, PRINCIPAL_VERBS: {"verb": list(VERBS)}}.get(pattern, {})
+
+    def body(self, target: Target) -> Body | None:
+        if target.method != "POST":
+            return None
+        if self.is_commands(target):
+            return json_body(COMMAND, media_type=NDJSON)
+        below = target.pattern.removeprefix(BELOW)
+        if below in BODIES:
+            document, _ = BODIES[below]
+            return json_body(document, is_due=bool(document), limit_bytes=(64 if below == "jobs" else 8) * MEBIBYTE)
+        return json_body({"stage": "b"}, is_due=True) if target.last == "stage" else json_body({})
+
+    def members(self, target: Target) -> Mapping[str, Any]:
+        below = target.pattern.removeprefix(BELOW)
+        if below in BODIES:
+            return BODIES[below][1]
+        return TRANSITIONS[target.last].readers if target.pattern == JOB_VERBS else VERBS[target.last].readers
+
+    def parameters(self, target: Target) -> Sequence[str]:
+        return {
+            "jobs": [*JOB_FILTERS],
+            "events": [*EVENT_PARAMETERS, *EVENT_FILTERS],
+            "jobs/{job_id}/events": [*EVENT_PARAMETERS],
+            "principals": [*PRINCIPAL_FILTERS],
+            "tokens": [*TOKEN_FILTERS],
+        }.get(target.pattern.removeprefix(BELOW), [])
+
+    def queries(self, target: Target) -> Sequence[str]:
+        return {
+            "jobs": [
+                "state=RUNNING",
+                "state=RUNNING&state=SCHEDULED&q=of",
+                "datastream_id=3",
+                "started_from=2000-01-01T00:00:00Z",
+            ],
+            "events": ["stream=job-1", "type=job.registered"],
+            "principals": ["name=bob"],
+            "tokens": ["principal_id=2"],
+        }.get(target.pattern.removeprefix(BELOW), [])
+
+    def capability(self, target: Target) -> str | None:
+        resource = target.pattern.removeprefix(BELOW).partition("/")[0]
+        if target.method == "GET":
+            return READ[resource]
+        if target.pattern == JOB_VERBS:
+            return "jobs.cancel" if target.last == "cancel" else "jobs.update"
+        if self.is_commands(target):
+            return "jobs.update"
+        if target.last == "revoke_tokens":
+            return "tokens.manage"
+        return DONE[resource]
+
+    def outside_domains(self, target: Target) -> int:
+        """Principals and tokens are of all domains: those who may see some only are told nothing of any."""
+        return 404 if "{job_id}" in target.pattern else 403
+
+    def is_commands(self, target: Target) -> bool:
+        return target.pattern == f"{BELOW}commands"
+
+    def statuses(self, reply: Reply) -> set[int]:
+        documents = [reply.document] if reply.body and reply.headers["Content-Type"] != NDJSON else reply.lines
+        return {int(document.get("status", reply.status)) for document in documents}
+
+    def faults(self, target: Target, reply: Reply) -> list[str]:
+        is_stream = reply.headers["Content-Type"] == NDJSON
+        if is_stream and not target.is_commands:
+            return ["is no problem document"]
+        faults = []
+        for document in reply.lines if is_stream else [reply.document]:
+            members = [it for it in document if it != "line"][:6]
+            if members != ["type", "title", "status", "detail", "code", "instance"]:
+                faults.append(f"has members {members}")
+            elif not document["instance"].endswith(reply.headers["X-Request-Id"]):
+                faults.append("names another request")
+            elif reply.status == 406 and document["offered"][0] != (
+                NDJSON if target.is_commands else "application/json"
+            ):
+                faults.append("does not say what is offered")
+        return faults
+
+    def named(self, document: Any) -> list[str]:
+        return [it["member"] for it in document.get("errors", ())]

@@ -1,0 +1,165 @@
+"""Walking every route of the application, each by a connection of its own, so that whole answers can be compared byte for byte:
+status, headers in their order, body.
+
+Only what is another each time is made the same: the request's id and the date, and of a dialect what its manners call volatile.
+What an org has for itself is marked with its name, which no answer to another may hold.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+from uuid import UUID
+
+from jobledger.ledger.domain.access import CAPABILITIES_BY_ROLE
+from tests.http.dialects.manners import Body, Target, basic
+from tests.http.dialects.native import TOKEN_ID
+from tests.http.serving import OWNER_PASSWORD, Api, Server, add_principal
+from tests.http.targets import GUARDED, TARGETS
+from tests.world import ORG
+
+# As long a name: no answer is longer for it.
+TWIN = "twin"
+NOWHERE = "none"
+
+DATE = re.compile(rb"(?<=\r\nDate: )[^\r]+")
+REQUEST_ID = re.compile(rb"(?<=\r\nX-Request-Id: )[0-9a-f-]{36}")
+INSTANCE = re.compile(rb"(?<=urn:uuid:)[0-9a-f-]{36}")
+
+QUERIES = [replace(it, query=query) for it in GUARDED if it.method == "GET" for query in it.manners.queries(it)]
+READS = [it for it in GUARDED if it.method == "GET"] + QUERIES
+OPEN = [it for it in TARGETS if it.is_open]
+# After these others are refused: the job has ended, the token is none.
+LAST = ("stop", "cancel", "fail", "succeed", "revoke", "revoke_tokens")
+IN_ORDER = sorted(GUARDED, key=lambda it: LAST.index(it.last) if it.last in LAST else -1)
+
+
+class Shown(NamedTuple):
+    """What a request shows: a token, or a login and its password; or nothing."""
+
+    token: str | None = None
+    login: str | None = None
+    password: str = ""
+
+    def headers(self, target: Target) -> dict[str, str] | None:
+        """As the target's dialect has it; None where that does not take such a thing."""
+        if self.token is not None:
+            return target.manners.with_token(self.token)
+        return {} if self.login is None else target.manners.with_password(basic(self.login, self.password))
+
+
+NOTHING = Shown()
+
+
+def masked(answer: bytes, volatile: Iterable[bytes] = ()) -> bytes:
+    """The answer without its date, its request's id, and what else is another each time."""
+    for pattern in volatile:
+        answer = re.sub(pattern, b"VOLATILE", answer)
+    return INSTANCE.sub(b"ID", REQUEST_ID.sub(b"ID", DATE.sub(b"DATE", answer)))
+
+
+@dataclass
+class Walk:
+    """A server with two orgs that hold the same, and who speaks there. ``owners`` are those who may do all."""
+
+    server: Server
+    database_url: str
+    owners: dict[str, Shown]
+
+    async def say(
+        self, method: str, path: str, headers: dict[str, str] | None = None, body: Body | None = None
+    ) -> bytes:
+        """The whole answer to a request by a connection of its own."""
+        lines = [f"{method} {path} HTTP/1.1", "Host: ledger", "Connection: close"]
+        lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
+        if body is not None:
+            lines += [f"Content-Type: {body.media_type}", f"Content-Length: {len(body.content)}"]
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.server.port)
+        writer.write("\r\n".join(lines).encode() + b"\r\n\r\n" + (b"" if body is None else body.content))
+        async with asyncio.timeout(10):
+            answer = await reader.read()
+        writer.close()
+        return masked(answer)
+
+    async def ask(self, target: Target, shown: Shown, path: str, method: str | None = None) -> bytes:
+        """The answer to the target's request on *path*."""
+        headers = shown.headers(target)
+        if headers is None:
+            # Where no tokens are taken, nor passwords, these are as good as none.
+            headers = {}
+        answer = await self.say(method or target.method, path, headers, target.body)
+        return masked(answer, target.manners.volatile)
+
+    async def same(
+        self, target: Target, shown: Shown, meant: int, there: str, elsewhere: str, method: str | None = None
+    ) -> bytes:
+        """What is answered on both paths, with the status that is *meant*: it tells nothing of either."""
+        answers = [await self.ask(target, shown, path, method) for path in (there, elsewhere)]
+        assert status_of(answers[0]) == target.manners.status(target, meant), (str(target), answers[0])
+        assert answers[0] == answers[1], f"{target}: {there} and {elsewhere} differ"
+        return answers[0]
+
+    async def sizes(self) -> list[int]:
+        """How many events the orgs have."""
+        return [(await self.server.ledger.recorder.head(org)).size for org in (ORG, TWIN)]
+
+    def api(self, org: str) -> Api:
+        """The native client of who may do all there."""
+        return self.server.api(self.owners[org].token, org=org)
+
+    async def somebody(self, *roles: str, org: str = ORG, **members: object) -> Shown:
+        """Who is known only there, with a token."""
+        return Shown(await add_principal(self.server.ledger, roles, org=org, **members))  # type: ignore[arg-type]
+
+    async def add_what_only_one_has(self) -> None:
+        """What the samples call so: a job with its datastream, and a principal with a token."""
+        only = {name: it.only_here for target in TARGETS for name, it in target.samples.items()}
+        await self.somebody("client", name=f"{ORG}-only", credential=UUID(only["token_id"]))
+        job_id = await self.api(ORG).register_running(**marked(ORG, "Global", datastream=only["datastream_id"]))
+        assert str(job_id) == only["job_id"]
+
+
+def status_of(answer: bytes) -> int:
+    """The status of a whole answer."""
+    return int(answer.split(b" ", 2)[1])
+
+
+def marked(org: str, domain: str, *, datastream: str) -> dict[str, object]:
+    """A job all of whose own is marked with its org and domain."""
+    mark = f"of {org} in {domain}"
+    return {
+        "type": mark,
+        "name": mark,
+        "domain": domain,
+        "stage": "fetch",
+        "datastream": {"id": datastream, "name": mark},
+        "attributes": {mark: mark},
+    }
+
+
+def with_id(answer: bytes, told: str) -> bytes:
+    """The answer without the id that was asked for, where it tells it."""
+    head, _, body = answer.partition(b"\r\n\r\n")
+    return head + re.sub(rb"\b%b\b" % told.encode(), b"THE-ID", body)
+
+
+async def settled(server: Server, org: str) -> Shown:
+    """Put into an org jobs of two domains, and two principals; both orgs have the same by number, name and password. Its owner."""
+    token = await add_principal(
+        server.ledger, list(CAPABILITIES_BY_ROLE), org=org, name="owner", password=OWNER_PASSWORD
+    )
+    await add_principal(server.ledger, ["client"], org=org, name="bob", password="secret", credential=UUID(TOKEN_ID))
+    api = server.api(token, org=org)
+    await api.register_running(**marked(org, "Global", datastream="3"))
+    await api.register(**marked(org, "Sales", datastream="5"))
+    await api.register(**marked(org, "Global", datastream="6"))
+    return Shown(token)
+
+
+async def walked(server: Server, database_url: str) -> Walk:
+    """Both orgs, with the same."""
+    await server.ledger.create_org(TWIN)
+    return Walk(server, database_url, {org: await settled(server, org) for org in (ORG, TWIN)})
