@@ -115,7 +115,8 @@ class _Reader:
         """Count what a piece holds, and follow its brackets; how many that were open before it are so throughout."""
         self._values += outside.count(b",") + outside.count(b"[") + outside.count(b"{") + 1
         if self._values > MOST_VALUES:
-            raise BodyTooLargeError(f"This holds more than {MOST_VALUES} values.", limit=MOST_VALUES)
+            # Empty ones count twice.
+            raise BodyTooLargeError(f"A document holds at most {MOST_VALUES} values.", limit=MOST_VALUES)
         brackets = self._brackets
         kept = len(brackets)
         for it in outside.translate(None, NO_BRACKETS):
