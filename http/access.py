@@ -273,4 +273,5 @@ def _caller(org: str, principal: KnownPrincipal) -> Caller:
         capabilities=_capabilities(principal.roles, principal.capabilities),
         home_domain=principal.home_domain,
         domains=principal.domains,
+        credential=principal.credential,
     )

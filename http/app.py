@@ -7,6 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
+from time import monotonic
 from uuid import uuid4
 
 from aiohttp import web
@@ -14,6 +15,7 @@ from aiohttp import web
 from jobledger.http.access import DEFAULT_ORG, Access
 from jobledger.http.context import (
     ACCESS,
+    ASKED_AT,
     BEGUN,
     CALLER,
     CURSOR_KEY,
@@ -163,6 +165,7 @@ async def authenticate(request: web.Request, handler: Handler) -> web.StreamResp
     org = dialect.org(request)
     address = client_address(request, request.app[EDGE])
     shown_address = None if address is None else str(address)
+    request[ASKED_AT] = monotonic()
     caller = await request.app[ACCESS].caller(
         dialect.credentials(request), DEFAULT_ORG if org is None else org, shown_address
     )
