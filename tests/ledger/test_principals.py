@@ -159,6 +159,7 @@ LOCK_OUT: list[Callable[[Caller], Command]] = [
     lambda caller: DisablePrincipal(caller=caller, principal="ann"),
     lambda caller: ChangePrincipal(caller=caller, principal="ann", roles=("compliance",)),
     lambda caller: RemovePassword(caller=caller, principal="ann"),
+    lambda caller: ChangePrincipal(caller=caller, principal="ann", domains=("Sales",)),
 ]
 
 
@@ -167,12 +168,13 @@ LOCK_OUT: list[Callable[[Caller], Command]] = [
 async def test_the_last_who_can_manage_an_org_stays(
     ledger: Ledger, command: Callable[[Caller], Command], caller: Caller
 ) -> None:
-    """Others count only if they can come in: not one that is disabled, or has neither password nor lasting token."""
+    """Others count only if they can come in, and see all: not one that is disabled, or has neither password nor lasting token."""
     await add(ledger, "ann", "admin", "compliance", password=True)
     await add(ledger, "bob", "admin")
     await add(ledger, "eve", "admin", password=True)
     await ledger.execute(DisablePrincipal(caller=ITSELF, principal="eve"))
     await ledger.execute(new("bob", lifetime=timedelta(days=1)))
+    await add(ledger, "sue", "admin", password=True, domains=("Sales",))
 
     with pytest.raises(LastAdministratorError):
         await ledger.execute(command(caller))
