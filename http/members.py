@@ -37,6 +37,8 @@ WHOLE_NUMBER = re.compile(r"-?(0|[1-9]\d{0,19})", re.ASCII)
 CANONICAL_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 # Of a member that is not known; those that are known are shorter.
 LONGEST_NAME_SHOWN = 100
+# Of one object; beyond them nothing more is looked at.
+MOST_FAULTS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +86,7 @@ class Members(dict[str, Reader[Any]]):
 def read_members(body: Any, readers: Mapping[str, Reader[Any]], *, needed: tuple[str, ...] = ()) -> dict[str, Any]:
     """The members of *body*, each as its reader gives it; those that are null are left out.
 
-    Raises InvalidCommandError whose ``errors`` names each faulty member.
+    Raises InvalidCommandError whose ``errors`` names each faulty member, the first hundred of them.
     """
     if isinstance(body, XmlText) and not body.strip():
         body = {}
@@ -94,6 +96,8 @@ def read_members(body: Any, readers: Mapping[str, Reader[Any]], *, needed: tuple
     members: dict[str, Any] = {}
     for name, value in body.items():
         reader = readers.get(name)
+        if len(errors) >= MOST_FAULTS:
+            break
         if reader is None:
             errors.append({"member": name[:LONGEST_NAME_SHOWN], "problem": "is not known here"})
         elif value is not None:
@@ -104,7 +108,7 @@ def read_members(body: Any, readers: Mapping[str, Reader[Any]], *, needed: tuple
     errors += [{"member": name, "problem": "is missing"} for name in needed if body.get(name) is None]
     if errors:
         told = "; ".join(f"{it['member']} {it['problem']}" for it in errors[:5])
-        raise InvalidCommandError(f"{told[0].upper()}{told[1:]}.", errors=errors[:100])
+        raise InvalidCommandError(f"{told[0].upper()}{told[1:]}.", errors=errors[:MOST_FAULTS])
     return members
 
 

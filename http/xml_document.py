@@ -19,6 +19,7 @@ from xml.parsers import expat  # DTDs are refused at their first sign, before an
 import orjson
 
 from jobledger.http.document import DEEPEST, MalformedDocumentError
+from jobledger.http.xml_attributes import must_have_few_attributes
 
 PROLOGUE = '<?xml version="1.0" encoding="UTF-8"?>\n'
 DEFAULT_ROOT = "response"
@@ -191,8 +192,9 @@ def _escaped(text: str, special: re.Pattern[str]) -> str:
 def read_xml(text: bytes, encoding: str | None = None) -> tuple[str, Any]:
     """The name of the root, and what is in it. *encoding* is what the request's headers say, over what the text does.
 
-    Raises MalformedDocumentError: not XML, a DOCTYPE, nested too deep, too many elements.
+    Raises MalformedDocumentError: not XML, a DOCTYPE, nested too deep, too many elements or attributes.
     """
+    must_have_few_attributes(text)
     reader = _Reader()
     parser = expat.ParserCreate(encoding)
     parser.buffer_text = True
