@@ -21,7 +21,7 @@ from xml.parsers import expat  # DTDs are refused at their first sign, before an
 
 import orjson
 
-from jobledger.http.document import DEEPEST, MalformedDocumentError
+from jobledger.http.document import DEEPEST, BodyTooLargeError, MalformedDocumentError
 
 PROLOGUE = '<?xml version="1.0" encoding="UTF-8"?>\n'
 DEFAULT_ROOT = "response"
@@ -199,7 +199,7 @@ def _escaped(text: str, special: re.Pattern[str]) -> str:
 def read_xml(text: bytes, encoding: str | None = None) -> tuple[str, Any]:
     """The name of the root, and what is in it. *encoding* is what the request's headers say, over what the text does.
 
-    Raises MalformedDocumentError: not XML, a DOCTYPE, nested too deep, too many elements.
+    Raises MalformedDocumentError: not XML, a DOCTYPE, nested too deep; BodyTooLargeError: too many elements and attributes.
     """
     reader = _Reader()
     parser = expat.ParserCreate(encoding, SEPARATOR)
@@ -282,7 +282,9 @@ class _Reader:
         self._count += 1 + len(given)
         stack = self._open
         if self._count > MOST_ELEMENTS:
-            raise MalformedDocumentError(f"This has more than {MOST_ELEMENTS} elements.", limit=MOST_ELEMENTS)
+            raise BodyTooLargeError(
+                f"A document holds at most {MOST_ELEMENTS} elements and attributes.", limit=MOST_ELEMENTS
+            )
         # One more than there are objects and lists in a document: the innermost element holds a text.
         if len(stack) > DEEPEST:
             raise MalformedDocumentError(f"This nests deeper than {DEEPEST} levels.", limit=DEEPEST)
