@@ -122,6 +122,17 @@ async def test_a_stop_is_repeated_by_its_key(fetches: Fetches) -> None:
     assert (await fetches.post("jobs/1/stop/")).status == 400
 
 
+async def test_a_slash_at_the_end_makes_no_other_request(fetches: Fetches) -> None:
+    """Nor under a key: either path is the same stop."""
+    await fetches.native.register_running(stage="fetch")
+    key = {"Idempotency-Key": "a"}
+
+    first, again = await fetches.post("jobs/1/stop/", headers=key), await fetches.post("jobs/1/stop", headers=key)
+
+    assert (again.status, again.body) == (200, first.body)
+    assert again.headers["Idempotent-Replayed"] == "true"
+
+
 def test_durations() -> None:
     assert [shown_duration(it) for it in (-1, 0, 59, 60, 3599, 3600, 3723, 100_000)] == [
         "0s", "0s", "59s", "1m 0s", "59m 59s", "1h 0m 0s", "1h 2m 3s", "27h 46m 40s",
