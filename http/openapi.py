@@ -228,7 +228,7 @@ class _Description:
                 "schema": self._in_xml(schema, dialect.root) if form.syntax == "xml" else schema
             }
         headers = {name: {"description": it, "schema": STRING} for name, it in said.gives_headers.items()}
-        if place.method == "POST" and place.dialect is not None:
+        if place.method == "POST" and place.dialect is not None and said.marks_replays:
             headers["Idempotent-Replayed"] = {
                 "description": "`true`: the first answer again, to a repeated request.",
                 "schema": STRING,

@@ -127,7 +127,7 @@ class Line:
 
 @command_routes.post("/ledger/v1/{org}/commands")
 @gives(NDJSON)
-@operation(OUTCOMES, body=COMMANDS)
+@operation(OUTCOMES, body=COMMANDS, marks_replays=False)
 async def execute_commands(request: web.Request) -> web.StreamResponse:
     """Execute a stream of commands in order, each a unit of its own."""
     if "Content-Type" in request.headers and request.content_type not in TAKEN:

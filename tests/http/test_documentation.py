@@ -101,6 +101,18 @@ def test_a_job_is_described_member_by_member() -> None:
     assert list(JOB["properties"]) == list(SHOWN.values())
 
 
+def test_only_answers_that_mark_replays_are_said_to() -> None:
+    """Lines are answered as they were, and a login's token is shown once."""
+    unmarked = {
+        path
+        for path, methods in document()["paths"].items()
+        for status, answer in methods.get("post", {}).get("responses", {}).items()
+        if status.startswith("2") and "Idempotent-Replayed" not in answer["headers"]
+    }
+
+    assert unmarked == {"/ledger/v1/{org}/commands", "/api/auth/token/"}
+
+
 @pytest.mark.parametrize("target", DOCUMENT_POSTS, ids=str)
 def test_what_a_reader_refuses_its_schema_refuses(target: Any) -> None:
     for name, reader in target.members.items():
