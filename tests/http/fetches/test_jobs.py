@@ -93,9 +93,9 @@ async def test_a_job_is_stopped_in_the_fetch_stage(fetches: Fetches) -> None:
 @pytest.mark.parametrize(
     ("verbs", "told"),
     [
-        ([], "Job 1 is SCHEDULED in the stage fetch"), (["start", "stage"], "Job 1 is RUNNING in the stage load"),
-        (["start", "succeed"], "Job 1 is SUCCESS in the stage fetch"), (["start", "fail"], "Job 1 is FAILED in the stage fetch"),
-        (["cancel"], "Job 1 is CANCELLED in the stage fetch"),
+        ([], "Job 1 is Scheduled in the stage fetch"), (["start", "stage"], "Job 1 is Running in the stage load"),
+        (["start", "succeed"], "Job 1 is Success in the stage fetch"), (["start", "fail"], "Job 1 is Failed in the stage fetch"),
+        (["cancel"], "Job 1 is Cancelled in the stage fetch"),
     ],
 )  # fmt: skip
 async def test_a_job_is_not_stopped_elsewhere(fetches: Fetches, verbs: list[str], told: str) -> None:
@@ -107,7 +107,7 @@ async def test_a_job_is_not_stopped_elsewhere(fetches: Fetches, verbs: list[str]
     reply = await fetches.post("jobs/1/stop")
 
     assert reply.status == 400
-    assert reply.document == {"detail": f"{told}; only a job that runs in the stage fetch can be stopped."}
+    assert reply.document == {"detail": f"{told}; only a Running job in the stage fetch can be stopped."}
     assert await fetches.native.job(1) == before
 
 
