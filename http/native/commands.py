@@ -55,8 +55,7 @@ from jobledger.ledger.errors import (
 
 log = logging.getLogger(__name__)
 
-# JSON too: whoever sends one line may well say so.
-TAKEN = (NDJSON.media_type, *NDJSON.also, "application/json")
+TAKEN = (NDJSON.media_type, *NDJSON.also)
 LONGEST_LINE_BYTES = LARGEST_BODY_BYTES
 # So many lines at most are handed on, and answered, together.
 MOST_TOGETHER = 100
