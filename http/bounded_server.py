@@ -12,9 +12,10 @@ from time import monotonic
 from typing import Any, cast
 
 import orjson
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 
 from jobledger.http.deadlines import Deadlines, TooSlowError
+from jobledger.http.document import EXPECTED
 from jobledger.http.metrics import Metrics
 from jobledger.http.places import is_stream
 from jobledger.http.problem import MEDIA_TYPE
@@ -42,8 +43,17 @@ class BoundedServer(web.Server):
         """A connection's protocol."""
         return Connection(self, self._loop, **self._options)
 
-    def _begin_request(self, *arguments: Any) -> web.BaseRequest:
-        request = self._factory(*arguments)
+    def _begin_request(self, message: Any, *arguments: Any) -> web.BaseRequest:
+        expected: str | None = None
+        if "Expect" in message.headers:
+            expected = ",".join(message.headers.getall("Expect")).strip().lower()
+            others = message.headers.copy()
+            del others["Expect"]
+            message = message._replace(headers=type(message.headers)(others))
+        request = self._factory(message, *arguments)
+        # A client of HTTP/1.0 expects nothing. Source: RFC 9110, section 10.1.1.
+        if expected is not None and message.version >= HttpVersion11:
+            request[EXPECTED] = expected
         request[BEGAN_AT] = monotonic()
         return request
 
