@@ -52,6 +52,7 @@ SEPARATOR = "\n"
 SCHEMA_INSTANCE = "http://www.w3.org/2001/XMLSchema-instance"
 SCHEMA_NIL = f"{SCHEMA_INSTANCE}{SEPARATOR}nil"
 NIL_ATTRIBUTES = ("nil", SCHEMA_NIL)
+TRUE = frozenset({"true", "1"})
 
 
 class XmlText(str):
@@ -238,7 +239,7 @@ class _Element:
         text = texts[0] if len(texts) == 1 else "".join(texts)
         if not members and not attributes:
             return XmlText(text) if text else EMPTY
-        is_nil = any([attributes.pop(it, "false") in ("true", "1") for it in NIL_ATTRIBUTES])
+        is_nil = bool(attributes) and not TRUE.isdisjoint({attributes.pop(it, "false") for it in NIL_ATTRIBUTES})
         if members:
             text = "" if text.isspace() else text
         if not attributes and not members:

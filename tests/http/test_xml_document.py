@@ -176,7 +176,10 @@ def test_one_outer_key_is_the_root_where_a_dialect_has_it_so(document: Any, line
         ('<a nil="true"/>', None),
         ('<a nil="false">x</a>', "x"),
         ('<a xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:nil="true"/>', None),
-        ('<a xmlns:i="http://www.w3.org/2001/XMLSchema-instance"><b i:nil="1"/><c i:nil="0"/></a>', {"b": None, "c": ""}),
+        (
+            '<a xmlns:i="http://www.w3.org/2001/XMLSchema-instance"><b i:nil="1"/><c i:nil="0"/></a>',
+            {"b": None, "c": ""},
+        ),
         ('<a nil="true">x</a>', "x"),
         ('<j:a xmlns:j="urn:x"><j:b>1</j:b><c/><k:b xmlns:k="urn:y">2</k:b></j:a>', {"b": ["1", "2"], "c": ""}),
         ('<j:a xmlns:j="urn:x"><j:item>1</j:item><j:item/></j:a>', ["1", ""]),
