@@ -209,7 +209,7 @@ class _Description:
 
     def _body(self, body: Members | Body, place: Place) -> dict[str, Any]:
         if isinstance(body, Members):
-            body = Body(body.schema, is_needed=bool(body.needed))
+            body = Body(body.schema, is_needed=body.is_due)
         schemas = dict.fromkeys((it.media_type for it in BODY_FORMS), body.schema) if body.schema is not None else {}
         dialect = place.dialect or self._dialects.first
         content = {

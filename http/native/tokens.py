@@ -38,7 +38,16 @@ NEW_TOKEN = Members(
         "expires_in": integer(1, LONGEST_LIFETIME_S),
         "expires_at": instant,
         "label": text(200),
-    }
+    },
+    # One of the two, the other absent or null.
+    further={
+        "oneOf": [
+            {"required": ["principal"], "properties": {"principal": {"type": "string"}}},
+            {"required": ["principal_id"], "properties": {"principal_id": {"type": "integer"}}},
+        ],
+        "examples": [{"principal": "admin", "expires_in": 3600}],
+    },
+    is_due=True,
 )
 FILTERS = Parameters({"principal_id": principal_id, "limit": limit, "cursor": cursor})
 
