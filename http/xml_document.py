@@ -293,7 +293,7 @@ class _Reader:
             name = name.split(SEPARATOR)[1]
         key = name
         if given:
-            given = {key: value for it, value in given.items() if (key := _attribute(it)) is not None}
+            given = {known: value for it, value in given.items() if (known := _attribute(it)) is not None}
             key = given.pop("key", name) if name == "entry" else name
         if not stack:
             self.root = name

@@ -70,7 +70,9 @@ NEW_PRINCIPAL = Members(
 )
 # Of the first principal, who sees all domains, the example changes nothing.
 CHANGE = Members(
-    {**GRANTS, "all_domains": boolean}, further={"minProperties": 1, "examples": [{"all_domains": True}]}, is_due=True
+    {**GRANTS, "all_domains": boolean},
+    further={"description": "At least one of these.", "minProperties": 1, "examples": [{"all_domains": True}]},
+    is_due=True,
 )
 REASON = Members({"reason": text(10_000)})
 PASSWORD = Members({"password": password}, needed=("password",))

@@ -39,8 +39,8 @@ NEW_TOKEN = Members(
         "expires_at": instant,
         "label": text(200),
     },
-    # One of the two, the other absent or null.
     further={
+        "description": "For either a `principal`, by its name, or a `principal_id`; the other is absent or null.",
         "oneOf": [
             {"required": ["principal"], "properties": {"principal": {"type": "string"}}},
             {"required": ["principal_id"], "properties": {"principal_id": {"type": "integer"}}},
