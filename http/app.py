@@ -34,7 +34,7 @@ from jobledger.http.context import (
 from jobledger.http.cursor import CursorKey
 from jobledger.http.deadlines import TooSlowError
 from jobledger.http.dialect import Dialects
-from jobledger.http.document import is_waiting, wait_with_body
+from jobledger.http.document import is_waiting, must_meet_expectation
 from jobledger.http.documentation import DOCUMENTATION, Documentation, documentation_routes
 from jobledger.http.exchange import XML_AT_ONCE, answer_refusal
 from jobledger.http.fetches import FETCH_ROUTES, FETCHES
@@ -105,7 +105,7 @@ def make_app(
     app[HEALTH] = Health(Surveyor(ledger.database.url, ledger.projections), data)
     native = (job_routes, command_routes, event_routes, principal_routes, token_routes)
     for routes in (health_routes, documentation_routes, *native, *FETCH_ROUTES):
-        app.add_routes(map(_waiting_with_body, routes))
+        app.add_routes(routes)
     app[DOCUMENTATION] = Documentation(app.router, app[DIALECTS], edge.public_url)
     app.on_response_prepare.append(add_headers)
     app.on_cleanup.append(_close_health)
@@ -120,6 +120,7 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
     owner = request[OWNER] = dialects.owner(request.path)
     request[DIALECT] = owner or dialects.first
     try:
+        must_meet_expectation(request)
         return await handler(request)
     except Exception as error:
         is_gone = request.transport is None or request.transport.is_closing()
@@ -184,11 +185,6 @@ async def negotiate(request: web.Request, handler: Handler) -> web.StreamRespons
         forms = forms_of(request.match_info.handler) or request[DIALECT].forms
         request[FORM] = form_of_answer(request, forms)
     return await handler(request)
-
-
-def _waiting_with_body(route: web.AbstractRouteDef) -> web.AbstractRouteDef:
-    assert isinstance(route, web.RouteDef)
-    return web.RouteDef(route.method, route.path, route.handler, {**route.kwargs, "expect_handler": wait_with_body})
 
 
 async def _close_health(app: web.Application) -> None:

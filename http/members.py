@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
@@ -66,11 +67,23 @@ def reads(schema: Schema) -> Callable[[Callable[[Any], Value]], Reader[Value]]:
 
 
 class Members(dict[str, Reader[Any]]):
-    """The readers of an object's members by their names; the object has at least those *needed*."""
+    """The readers of an object's members by their names; the object has at least those *needed*.
 
-    def __init__(self, readers: Mapping[str, Reader[Any]], *, needed: tuple[str, ...] = ()) -> None:
+    *further* is what its schema says beyond that, which whoever reads it sees to; *is_due*: whether there must be one at all.
+    """
+
+    def __init__(
+        self,
+        readers: Mapping[str, Reader[Any]],
+        *,
+        needed: tuple[str, ...] = (),
+        further: Mapping[str, Any] = MappingProxyType({}),
+        is_due: bool = False,
+    ) -> None:
         super().__init__(readers)
         self.needed = needed
+        self.further = further
+        self.is_due = is_due or bool(needed)
 
     def read(self, body: Any) -> dict[str, Any]:
         """See ``read_members``."""
@@ -80,7 +93,7 @@ class Members(dict[str, Reader[Any]]):
     def schema(self) -> Schema:
         """What ``read`` takes; null is what is not there."""
         members = {name: it.schema if name in self.needed else nullable(it.schema) for name, it in self.items()}
-        return object_of(members, without=self.keys() - set(self.needed), further=False)
+        return {**object_of(members, without=self.keys() - set(self.needed), further=False), **self.further}
 
 
 def read_members(body: Any, readers: Mapping[str, Reader[Any]], *, needed: tuple[str, ...] = ()) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from jobledger.http.document import MalformedDocumentError
+from jobledger.http.document import BodyTooLargeError
 
 MOST_ATTRIBUTES = 1_000
 BYTE_ORDER_MARKS = (b"\xff\xfe", b"\xfe\xff")
@@ -14,7 +14,7 @@ TAG = re.compile(rb"""[^>"']*(?:"[^"]*"[^>"']*|'[^']*'[^>"']*)*""")
 
 
 def must_have_few_attributes(text: bytes) -> None:
-    """Raise MalformedDocumentError where an element has more than 1,000 attributes. *text* may be in UTF-16."""
+    """Raise BodyTooLargeError where an element has more than 1,000 attributes. *text* may be in UTF-16."""
     if b"\0" in text[:4] or text[:2] in BYTE_ORDER_MARKS:
         order = "utf-16" if text[:2] in BYTE_ORDER_MARKS else "utf-16-be" if text[:1] == b"\0" else "utf-16-le"
         # Halves of its characters may look like any of these.
@@ -29,7 +29,7 @@ def must_have_few_attributes(text: bytes) -> None:
         if end - begin > 4 * MOST_ATTRIBUTES:
             tag = TAG.match(text, begin, end)
             if tag is not None and len(ASSIGNED.findall(tag[0])) > MOST_ATTRIBUTES:
-                raise MalformedDocumentError(
+                raise BodyTooLargeError(
                     f"An element has more than {MOST_ATTRIBUTES} attributes.", limit=MOST_ATTRIBUTES
                 )
         begin = end + 1

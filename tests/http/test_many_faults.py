@@ -6,7 +6,7 @@ from time import process_time
 
 import pytest
 
-from jobledger.http.document import MalformedDocumentError
+from jobledger.http.document import BodyTooLargeError
 from jobledger.http.members import MOST_FAULTS, Members, text
 from jobledger.http.xml_attributes import MOST_ATTRIBUTES
 from jobledger.http.xml_document import plain, read_xml
@@ -37,7 +37,7 @@ def test_an_element_of_many_attributes_is_refused_before_it_is_parsed(encoding: 
     attributes = " ".join(f"a{number} = {quote}>\u3c3c{quote}" for number in range(300_000))
     began = process_time()
 
-    with pytest.raises(MalformedDocumentError, match="attributes"):
+    with pytest.raises(BodyTooLargeError, match="attributes"):
         read_xml(f"<job><b/><c {attributes}/></job>".encode(encoding))
 
     assert process_time() - began < 1
