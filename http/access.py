@@ -55,6 +55,13 @@ class Shown(NamedTuple):
     principal: KnownPrincipal
 
 
+class Verified(NamedTuple):
+    """Which of the stored hashes a password belongs to, and until when that is good without being hashed again."""
+
+    place: int
+    until: float
+
+
 class Login(NamedTuple):
     """A token that a password was exchanged for; None where the request is repeated: it was shown then."""
 
@@ -78,9 +85,9 @@ class Access:
         self._hasher = PasswordHasher()
         self._hashing = asyncio.Semaphore(HASHING_AT_ONCE)
         self._hashing_or_waiting = 0
-        self._verified: OrderedDict[bytes, float] = OrderedDict()
+        self._verified: OrderedDict[bytes, Verified] = OrderedDict()
         self._verified_key = os.urandom(32)
-        self._under_way: dict[bytes, asyncio.Task[bool]] = {}
+        self._under_way: dict[bytes, asyncio.Task[int | None]] = {}
         self._by_name = Throttle(*FAILURES_OF_NAME)
         self._by_address = Throttle(*FAILURES_FROM_ADDRESS)
 
@@ -116,24 +123,25 @@ class Access:
     async def by_password(
         self, login: str, password: str, org: str = DEFAULT_ORG, address: str | None = None
     ) -> Shown | None:
-        """Whose password it is; *login* is ``name@org``, or a name that *org* has, else ``default``. Raises as ``caller``."""
+        """Whose password it is; *login* is ``name@org``, or a name of *org*, else of ``default``, whose matches.
+
+        Raises as ``caller``.
+        """
         if not login or "\0" in login or len(password.encode()) > LONGEST_PASSWORD_BYTES:
             return None
         name, at, named_org = login.rpartition("@")
         orgs = [it for it in dict.fromkeys((named_org,) if at else (org, DEFAULT_ORG)) if ORG_NAME.fullmatch(it)]
-        found, principal = "", None
-        for candidate in orgs:
-            # All of them are asked for, so that nobody learns by the time it takes where a name is known.
-            known = await self._principals.by_name(candidate, name if at else login)
-            if principal is None:
-                found, principal = candidate, known
-        stored = None if principal is None else principal.password_hash
-        # Likewise counted for all of them.
-        whom = [sha256(f"{it}\0{name if at else login}".encode()).digest() for it in orgs]
-        is_right = await self._is_right(password, stored, whom, address)
-        if principal is None or not is_right or principal.is_disabled:
+        name = name if at else login
+        # All of them are asked for, tried and counted, so that nobody learns, by the answer or by the time it takes, where a
+        # name is known.
+        known = [await self._principals.by_name(it, name) for it in orgs]
+        stored = [None if it is None or it.is_disabled else it.password_hash for it in known]
+        whom = [sha256(f"{it}\0{name}".encode()).digest() for it in orgs]
+        right = await self._right_one(password, stored or [None], whom, address)
+        principal = None if right is None else known[right]
+        if right is None or principal is None:
             return None
-        return Shown(_caller(found, principal), principal)
+        return Shown(_caller(orgs[right], principal), principal)
 
     async def login(
         self,
@@ -186,50 +194,54 @@ class Access:
         shown = await self.by_password(login, password, org, address) if colon else None
         return None if shown is None else shown.caller
 
-    async def _is_right(self, password: str, stored: str | None, whom: list[bytes], address: str | None) -> bool:
-        mark = hmac.digest(self._verified_key, f"{stored}\0{password}".encode(), sha256)
-        if stored is not None and self._verified.get(mark, 0.0) > monotonic():
-            return True
-        attempt = b"".join((mark, *whom))
+    async def _right_one(
+        self, password: str, stored: list[str | None], whom: list[bytes], address: str | None
+    ) -> int | None:
+        """The place of the first of the *stored* that the password belongs to, None for none of them."""
+        marks = (hmac.digest(self._verified_key, f"{it}\0{password}".encode(), sha256) for it in stored)
+        attempt = b"".join((*marks, *whom))
+        known = self._verified.get(attempt)
+        if known is not None and known.until > monotonic():
+            return known.place
         verifying = self._under_way.get(attempt)
         if verifying is None:
-            verifying = asyncio.create_task(self._verify(mark, password, stored, whom, address))
+            verifying = asyncio.create_task(self._verify(attempt, password, stored, whom, address))
             self._under_way[attempt] = verifying
             verifying.add_done_callback(lambda task: self._verification_ended(attempt, task))
         # Of many requests with one login the first pays, and goes on for the others though its client goes away.
         return await asyncio.shield(verifying)
 
-    def _verification_ended(self, attempt: bytes, task: asyncio.Task[bool]) -> None:
+    def _verification_ended(self, attempt: bytes, task: asyncio.Task[int | None]) -> None:
         del self._under_way[attempt]
         if not task.cancelled():
             task.exception()  # is looked at here, should nobody be left to look
 
     async def _verify(
-        self, mark: bytes, password: str, stored: str | None, whom: list[bytes], address: str | None
-    ) -> bool:
+        self, attempt: bytes, password: str, stored: list[str | None], whom: list[bytes], address: str | None
+    ) -> int | None:
         counts = [(self._by_name, it) for it in whom]
         if address is not None:
             counts.append((self._by_address, network_of(address).encode()))
         wait_s = max((throttle.wait_s(it) for throttle, it in counts), default=0.0)
         # Who has shown this very password before, while it was the one stored, is no guesser.
-        if wait_s and mark not in self._verified:
+        if wait_s and attempt not in self._verified:
             raise TooManyAttemptsError("Too many attempts to log in have failed.", retry_after_s=ceil(wait_s))
         for throttle, it in counts:
             throttle.count(it)
-        is_decided, is_right = False, False
+        is_decided, right = False, None
         try:
-            is_right = await self._in_thread(self._matches, stored, password)
+            right = await self._in_thread(self._matching, stored, password)
             is_decided = True
         finally:
-            if is_right or not is_decided:
+            if right is not None or not is_decided:
                 for throttle, it in counts:
                     throttle.forgive(it)
-        if is_right:
-            self._verified[mark] = monotonic() + VERIFIED_S
-            self._verified.move_to_end(mark)
+        if right is not None:
+            self._verified[attempt] = Verified(right, monotonic() + VERIFIED_S)
+            self._verified.move_to_end(attempt)
             if len(self._verified) > MOST_VERIFIED:
                 self._verified.popitem(last=False)
-        return is_right
+        return right
 
     async def _in_thread(self, work: Callable[[*Given], Result], *given: *Given) -> Result:
         if self._hashing_or_waiting >= HASHING_AT_ONCE + MOST_WAITING:
@@ -240,6 +252,9 @@ class Access:
                 return await asyncio.to_thread(work, *given)
         finally:
             self._hashing_or_waiting -= 1
+
+    def _matching(self, stored: list[str | None], password: str) -> int | None:
+        return next((place for place, it in enumerate(stored) if self._matches(it, password)), None)
 
     def _matches(self, stored: str | None, password: str) -> bool:
         if stored is None:
@@ -273,4 +288,5 @@ def _caller(org: str, principal: KnownPrincipal) -> Caller:
         capabilities=_capabilities(principal.roles, principal.capabilities),
         home_domain=principal.home_domain,
         domains=principal.domains,
+        credential=principal.credential,
     )

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
+from time import monotonic
 from uuid import uuid4
 
 from aiohttp import web
@@ -14,6 +15,7 @@ from aiohttp import web
 from jobledger.http.access import DEFAULT_ORG, Access
 from jobledger.http.context import (
     ACCESS,
+    ASKED_AT,
     BEGUN,
     CALLER,
     CURSOR_KEY,
@@ -33,7 +35,7 @@ from jobledger.http.context import (
 from jobledger.http.cursor import CursorKey
 from jobledger.http.deadlines import TooSlowError
 from jobledger.http.dialect import Dialects
-from jobledger.http.document import is_waiting, wait_with_body
+from jobledger.http.document import is_waiting, must_meet_expectation
 from jobledger.http.documentation import DOCUMENTATION, Documentation, documentation_routes
 from jobledger.http.exchange import XML_AT_ONCE, answer_refusal
 from jobledger.http.fetches import FETCH_ROUTES, FETCHES
@@ -111,7 +113,7 @@ def make_app(
         *(hold_routes, policy_routes),
     )
     for routes in (health_routes, documentation_routes, *native, *FETCH_ROUTES):
-        app.add_routes(map(_waiting_with_body, routes))
+        app.add_routes(routes)
     app[DOCUMENTATION] = Documentation(app.router, app[DIALECTS], edge.public_url)
     app.on_response_prepare.append(add_headers)
     app.on_cleanup.append(_close_health)
@@ -126,6 +128,7 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
     owner = request[OWNER] = dialects.owner(request.path)
     request[DIALECT] = owner or dialects.first
     try:
+        must_meet_expectation(request)
         return await handler(request)
     except Exception as error:
         is_gone = request.transport is None or request.transport.is_closing()
@@ -171,6 +174,7 @@ async def authenticate(request: web.Request, handler: Handler) -> web.StreamResp
     org = dialect.org(request)
     address = client_address(request, request.app[EDGE])
     shown_address = None if address is None else str(address)
+    request[ASKED_AT] = monotonic()
     caller = await request.app[ACCESS].caller(
         dialect.credentials(request), DEFAULT_ORG if org is None else org, shown_address
     )
@@ -189,11 +193,6 @@ async def negotiate(request: web.Request, handler: Handler) -> web.StreamRespons
         forms = forms_of(request.match_info.handler) or request[DIALECT].forms
         request[FORM] = form_of_answer(request, forms)
     return await handler(request)
-
-
-def _waiting_with_body(route: web.AbstractRouteDef) -> web.AbstractRouteDef:
-    assert isinstance(route, web.RouteDef)
-    return web.RouteDef(route.method, route.path, route.handler, {**route.kwargs, "expect_handler": wait_with_body})
 
 
 async def _close_health(app: web.Application) -> None:

@@ -10,17 +10,27 @@ from __future__ import annotations
 import asyncio
 from time import monotonic
 from typing import Any, cast
+from uuid import uuid4
 
 import orjson
-from aiohttp import web
+from aiohttp import HttpVersion11, web
+from aiohttp.http_exceptions import BadHttpMessage, LineTooLong
 
+from jobledger.http.context import REQUEST_ID
 from jobledger.http.deadlines import Deadlines, TooSlowError
+from jobledger.http.document import EXPECTED
 from jobledger.http.metrics import Metrics
 from jobledger.http.places import is_stream
 from jobledger.http.problem import MEDIA_TYPE
 from jobledger.http.request_log import BEGAN_AT
 from jobledger.http.response_headers import HEADERS, SERVER
 from jobledger.ledger.store.ledger import Ledger
+
+# In bytes. By the limit that it broke alone can one tell a line that was too long from a header: so they differ.
+LONGEST_LINE, LONGEST_HEADER = 8190, 8192
+# As aiohttp says it, for which it has no class.
+TOO_MANY_HEADERS = "Too many headers received"
+TOO_MUCH_HEAD = ("Request Header Fields Too Large", "request_header_fields_too_large")
 
 
 class BoundedServer(web.Server):
@@ -42,8 +52,17 @@ class BoundedServer(web.Server):
         """A connection's protocol."""
         return Connection(self, self._loop, **self._options)
 
-    def _begin_request(self, *arguments: Any) -> web.BaseRequest:
-        request = self._factory(*arguments)
+    def _begin_request(self, message: Any, *arguments: Any) -> web.BaseRequest:
+        expected: str | None = None
+        if "Expect" in message.headers:
+            expected = ",".join(message.headers.getall("Expect")).strip().lower()
+            others = message.headers.copy()
+            del others["Expect"]
+            message = message._replace(headers=type(message.headers)(others))
+        request = self._factory(message, *arguments)
+        # A client of HTTP/1.0 expects nothing. Source: RFC 9110, section 10.1.1.
+        if expected is not None and message.version >= HttpVersion11:
+            request[EXPECTED] = expected
         request[BEGAN_AT] = monotonic()
         return request
 
@@ -85,7 +104,14 @@ class Connection(web.RequestHandler):
     )
 
     def __init__(self, server: BoundedServer, loop: asyncio.AbstractEventLoop, **options: Any) -> None:
-        super().__init__(server, loop=loop, keepalive_timeout=server.deadlines.keep_alive_s, **options)
+        super().__init__(
+            server,
+            loop=loop,
+            keepalive_timeout=server.deadlines.keep_alive_s,
+            max_line_size=LONGEST_LINE,
+            max_field_size=LONGEST_HEADER,
+            **options,
+        )
         self._server = server
         self._is_refused = False
         self._received = 0
@@ -127,12 +153,22 @@ class Connection(web.RequestHandler):
     ) -> web.StreamResponse:
         """The answer to what cannot be read as a request: in the one form that all problems have, and quoting nothing."""
         super().handle_error(request, status, exc, message)
-        if status == 400:
-            problem = problem_body(400, "Bad Request", "malformed", "This cannot be read as an HTTP request.")
+        request_id = request.setdefault(REQUEST_ID, str(uuid4()))
+        if status != 400:
+            told = (status, "Server Error", "server_error", "The request could not be answered.")
+        elif isinstance(exc, LineTooLong) and exc.args[1] == LONGEST_LINE:
+            told = (414, "URI Too Long", "uri_too_long", f"A request's URL is at most {LONGEST_LINE} bytes.")
+        elif isinstance(exc, LineTooLong):
+            told = (431, *TOO_MUCH_HEAD, f"A header is at most {LONGEST_HEADER} bytes.")
+        elif isinstance(exc, BadHttpMessage) and exc.message == TOO_MANY_HEADERS:
+            told = (431, *TOO_MUCH_HEAD, "A request has too many headers.")
         else:
-            problem = problem_body(status, "Server Error", "server_error", "The request could not be answered.")
+            told = (400, "Bad Request", "malformed", "This cannot be read as an HTTP request.")
         response = web.Response(
-            status=status, body=problem, content_type=MEDIA_TYPE, headers={"Server": SERVER, **HEADERS}
+            status=told[0],
+            body=problem_body(*told, request_id),
+            content_type=MEDIA_TYPE,
+            headers={"Server": SERVER, **HEADERS, "X-Request-Id": request_id},
         )
         response.force_close()
         return response
@@ -202,14 +238,16 @@ class Connection(web.RequestHandler):
         return now - self._stage_at
 
 
-def problem_body(status: int, title: str, code: str, detail: str) -> bytes:
-    """A problem document of a request that has no id, as it was never read."""
-    return orjson.dumps({"type": "about:blank", "title": title, "status": status, "detail": detail, "code": code})
+def problem_body(status: int, title: str, code: str, detail: str, request_id: str) -> bytes:
+    """The problem document of a request that no dialect's handler could be found for, as it was never read."""
+    problem = {"type": "about:blank", "title": title, "status": status, "detail": detail, "code": code}
+    return orjson.dumps({**problem, "instance": f"urn:uuid:{request_id}"})
 
 
 def bare_answer(status: int, title: str, code: str, detail: str) -> bytes:
     """A whole answer, for a client whose request is not read: its connection closes after it."""
-    body = problem_body(status, title, code, detail)
+    request_id = str(uuid4())
+    body = problem_body(status, title, code, detail, request_id)
     head = [
         f"HTTP/1.1 {status} {title}",
         f"Content-Type: {MEDIA_TYPE}",
@@ -217,6 +255,7 @@ def bare_answer(status: int, title: str, code: str, detail: str) -> bytes:
         "Connection: close",
         f"Server: {SERVER}",
         *(f"{name}: {value}" for name, value in HEADERS.items()),
+        f"X-Request-Id: {request_id}",
         *(["Retry-After: 1"] if status == 503 else []),
     ]
     return "\r\n".join([*head, "", ""]).encode() + body

@@ -30,6 +30,8 @@ READING_XML = web.AppKey("reading_xml", asyncio.Semaphore)
 DIALECTS = web.AppKey("dialects", Dialects)
 
 CALLER = web.RequestKey("caller", Caller)
+# When it was asked who that is, on the monotonic clock.
+ASKED_AT = web.RequestKey("asked_at", float)
 REQUEST_ID = web.RequestKey("request_id", str)
 # Whose path it is, None for nobody's.
 OWNER: web.RequestKey[Dialect | None] = web.RequestKey("owner", Dialect)

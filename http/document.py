@@ -11,10 +11,11 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import orjson
-from aiohttp import HttpVersion11, web
+from aiohttp import web
 
 from jobledger.ledger.errors import InvalidCommandError
 
+CONTINUE = "100-continue"
 LARGEST_BODY_BYTES = 8 * 1024 * 1024
 DEEPEST = 64
 SMALLEST_INTEGER, LARGEST_INTEGER = -(2**63), 2**64 - 1
@@ -25,6 +26,9 @@ LONG_NUMBER = b"0" * 19
 DIGITS = bytes.maketrans(b"123456789", b"000000000")
 
 
+# What the client expects, in lower case. aiohttp is not shown the header: it would answer it itself, before whatever could say
+# so in a dialect's words.
+EXPECTED = web.RequestKey("expected", str)
 # Set once the client was told to send its body.
 CONTINUED = web.RequestKey("continued", bool)
 
@@ -73,16 +77,17 @@ async def body_chunks(request: web.Request) -> AsyncIterator[bytes]:
         raise MalformedDocumentError("The body is not encoded as its headers say.") from error
 
 
-async def wait_with_body(_request: web.Request) -> None:
-    """What a route does for ``Expect``: nothing. Its client is told to go on when its body is about to be read, not before, so
-    that whoever is refused sends none.
-    """
+def must_meet_expectation(request: web.Request) -> None:
+    """Raise HTTPExpectationFailed for what nobody here knows."""
+    if request.get(EXPECTED, CONTINUE) != CONTINUE:
+        raise web.HTTPExpectationFailed
 
 
 def is_waiting(request: web.Request) -> bool:
-    """Whether the client waits to be told to send its body."""
-    expected = request.headers.get("Expect", "").lower()
-    return expected == "100-continue" and request.version >= HttpVersion11 and CONTINUED not in request
+    """Whether the client waits to be told to send its body: that is when it is about to be read, not before, so that whoever is
+    refused sends none.
+    """
+    return request.get(EXPECTED) == CONTINUE and CONTINUED not in request
 
 
 def parse_json(text: bytes) -> Any:

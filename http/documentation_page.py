@@ -14,7 +14,13 @@ from urllib.parse import quote
 import orjson
 
 CODE = re.compile(r"`([^`]+)`")
-EXAMPLES = {"date-time": "2026-11-21T22:34:05Z", "date": "2026-11-21", "uuid": "7c9e6679-7425-40de-944b-e07fc1f90ae7"}
+# No password: whoever sends the example as it is, is refused.
+EXAMPLES = {
+    "password": "",
+    "date-time": "2026-11-21T22:34:05Z",
+    "date": "2026-11-21",
+    "uuid": "7c9e6679-7425-40de-944b-e07fc1f90ae7",
+}
 EXAMPLE_OF = {"org": "default", "progress": 0.5}
 KINDS = {"date-time": "time", "date": "date", "uuid": "UUID", "uri": "URL", "password": "password"}
 SERVER = "http://127.0.0.1:8080"
@@ -238,6 +244,8 @@ class _Page:
 
     def _example(self, name: str, schema: Mapping[str, Any]) -> Any:
         schema = self._target(schema)
+        if "examples" in schema:
+            return schema["examples"][0]
         if name in EXAMPLE_OF:
             return EXAMPLE_OF[name]
         if "anyOf" in schema:

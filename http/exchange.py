@@ -18,6 +18,7 @@ from jobledger.http.document import (
 )
 from jobledger.http.large_json import read_json
 from jobledger.http.negotiation import PLAIN, Form, accept_header, preferred
+from jobledger.http.standing import ask_standing
 from jobledger.http.xml_document import read_xml, write_xml
 
 # XML takes long to read, and many times its size in memory: bodies that may be larger in JSON may not in XML, and of large
@@ -42,7 +43,7 @@ async def read_document(request: web.Request, limit_bytes: int = LARGEST_BODY_BY
     """The document in the body, JSON or XML as ``Content-Type`` says; ``{}`` for none.
 
     Where nothing is said it is in the dialect's default form. Raises UnsupportedMediaTypeError, BodyTooLargeError,
-    MalformedDocumentError.
+    MalformedDocumentError; NotLetInError where the body took its time and its caller is let in no more by its end.
     """
     if not request.can_read_body:
         return Received({}, b"")
@@ -52,6 +53,7 @@ async def read_document(request: web.Request, limit_bytes: int = LARGEST_BODY_BY
     if encoding is None:
         raise UnsupportedMediaTypeError("A body is in UTF-8 here.", charset=charset)
     body = await read_body(request, min(limit_bytes, LARGEST_XML_BYTES) if syntax == "xml" else limit_bytes)
+    await ask_standing(request)
     if not body:
         return Received({}, b"")
     if syntax == "json":

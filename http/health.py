@@ -162,13 +162,16 @@ async def get_readiness(request: web.Request) -> web.Response:
 @gives(PROMETHEUS)
 @operation(STRING, capability=READ_METRICS, may=NOT_LET_IN)
 async def get_metrics(request: web.Request) -> web.Response:
-    """The numbers, to processes of this machine and to who may read them."""
+    """The numbers, to processes of this machine and to who of the installation's own org may read them."""
     if not is_local(request):
         caller = await request.app[ACCESS].caller(request.headers.get("Authorization"), DEFAULT_ORG)
         if caller is None:
             raise web.HTTPUnauthorized(
                 headers={"WWW-Authenticate": 'Bearer realm="job ledger", Basic realm="job ledger"'}
             )
+        if caller.org != DEFAULT_ORG:
+            # The numbers are of all orgs: any other could tell from them that there are more.
+            raise NotAllowedError(f"The numbers are the installation's: principals of {DEFAULT_ORG} may read them.")
         caller.must(READ_METRICS)
     found = await request.app[HEALTH].readiness()
     return web.Response(

@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
@@ -37,6 +38,8 @@ WHOLE_NUMBER = re.compile(r"-?(0|[1-9]\d{0,19})", re.ASCII)
 CANONICAL_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 # Of a member that is not known; those that are known are shorter.
 LONGEST_NAME_SHOWN = 100
+# Of one object; beyond them nothing more is looked at.
+MOST_FAULTS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +67,23 @@ def reads(schema: Schema) -> Callable[[Callable[[Any], Value]], Reader[Value]]:
 
 
 class Members(dict[str, Reader[Any]]):
-    """The readers of an object's members by their names; the object has at least those *needed*."""
+    """The readers of an object's members by their names; the object has at least those *needed*.
 
-    def __init__(self, readers: Mapping[str, Reader[Any]], *, needed: tuple[str, ...] = ()) -> None:
+    *further* is what its schema says beyond that, which whoever reads it sees to; *is_due*: whether there must be one at all.
+    """
+
+    def __init__(
+        self,
+        readers: Mapping[str, Reader[Any]],
+        *,
+        needed: tuple[str, ...] = (),
+        further: Mapping[str, Any] = MappingProxyType({}),
+        is_due: bool = False,
+    ) -> None:
         super().__init__(readers)
         self.needed = needed
+        self.further = further
+        self.is_due = is_due or bool(needed)
 
     def read(self, body: Any) -> dict[str, Any]:
         """See ``read_members``."""
@@ -78,13 +93,13 @@ class Members(dict[str, Reader[Any]]):
     def schema(self) -> Schema:
         """What ``read`` takes; null is what is not there."""
         members = {name: it.schema if name in self.needed else nullable(it.schema) for name, it in self.items()}
-        return object_of(members, without=self.keys() - set(self.needed), further=False)
+        return {**object_of(members, without=self.keys() - set(self.needed), further=False), **self.further}
 
 
 def read_members(body: Any, readers: Mapping[str, Reader[Any]], *, needed: tuple[str, ...] = ()) -> dict[str, Any]:
     """The members of *body*, each as its reader gives it; those that are null are left out.
 
-    Raises InvalidCommandError whose ``errors`` names each faulty member.
+    Raises InvalidCommandError whose ``errors`` names each faulty member, the first hundred of them.
     """
     if isinstance(body, XmlText) and not body.strip():
         body = {}
@@ -94,6 +109,8 @@ def read_members(body: Any, readers: Mapping[str, Reader[Any]], *, needed: tuple
     members: dict[str, Any] = {}
     for name, value in body.items():
         reader = readers.get(name)
+        if len(errors) >= MOST_FAULTS:
+            break
         if reader is None:
             errors.append({"member": name[:LONGEST_NAME_SHOWN], "problem": "is not known here"})
         elif value is not None:
@@ -104,7 +121,7 @@ def read_members(body: Any, readers: Mapping[str, Reader[Any]], *, needed: tuple
     errors += [{"member": name, "problem": "is missing"} for name in needed if body.get(name) is None]
     if errors:
         told = "; ".join(f"{it['member']} {it['problem']}" for it in errors[:5])
-        raise InvalidCommandError(f"{told[0].upper()}{told[1:]}.", errors=errors[:100])
+        raise InvalidCommandError(f"{told[0].upper()}{told[1:]}.", errors=errors[:MOST_FAULTS])
     return members
 
 

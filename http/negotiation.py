@@ -75,8 +75,9 @@ class MediaRange(NamedTuple):
             return 1 if any(it.startswith(kind) for it in (form.media_type, *form.also)) else None
         if self.name not in (form.media_type, *form.also):
             return None
-        asked = {name: value for name, value in self.parameters.items() if name != CHARSET}
-        if any(form.parameters.get(name) != value for name, value in asked.items()):
+        # What a form's own parameters do not tell apart, such as an indent, is passed over. Source: RFC 9110, section 12.5.1.
+        asked = {name: it for name, it in self.parameters.items() if name != CHARSET and name in form.parameters}
+        if any(form.parameters[name] != it for name, it in asked.items()):
             return None
         return 2 + len(asked)
 

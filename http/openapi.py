@@ -209,7 +209,7 @@ class _Description:
 
     def _body(self, body: Members | Body, place: Place) -> dict[str, Any]:
         if isinstance(body, Members):
-            body = Body(body.schema, is_needed=bool(body.needed))
+            body = Body(body.schema, is_needed=body.is_due)
         schemas = dict.fromkeys((it.media_type for it in BODY_FORMS), body.schema) if body.schema is not None else {}
         dialect = place.dialect or self._dialects.first
         content = {
@@ -228,7 +228,7 @@ class _Description:
                 "schema": self._in_xml(schema, dialect.root) if form.syntax == "xml" else schema
             }
         headers = {name: {"description": it, "schema": STRING} for name, it in said.gives_headers.items()}
-        if place.method == "POST" and place.dialect is not None:
+        if place.method == "POST" and place.dialect is not None and said.marks_replays:
             headers["Idempotent-Replayed"] = {
                 "description": "`true`: the first answer again, to a repeated request.",
                 "schema": STRING,

@@ -67,6 +67,7 @@ class Operation:
     capability: what the caller needs
     may:        errors that it may be refused with beyond those that go without saying
     gives_headers: headers of the answer, and what each says
+    marks_replays: whether the first answer again, to a repeated POST, says so in ``Idempotent-Replayed``
     summary:    a line; None: the handler's docstring
     """
 
@@ -79,6 +80,7 @@ class Operation:
     capability: str | None = None
     may: tuple[type[LedgerError], ...] = ()
     gives_headers: Mapping[str, str] = field(default_factory=dict)
+    marks_replays: bool = True
     summary: str | None = None
 
 

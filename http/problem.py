@@ -107,4 +107,5 @@ HTTP_DETAILS = {
     401: "Valid credentials are needed.",
     404: "There is nothing at this path.",
     405: "This path does not take this method.",
+    417: "Nothing can be expected here but 100-continue.",
 }

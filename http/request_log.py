@@ -45,7 +45,7 @@ BEGAN_AT = web.RequestKey("began_at", float)
 
 def is_routed(request: web.BaseRequest) -> TypeGuard[web.Request]:
     """Whether the application has seen the request: one that cannot be read never comes to it."""
-    return isinstance(request, web.Request) and REQUEST_ID in request
+    return isinstance(request, web.Request) and OWNER in request
 
 
 class RequestSink(NamedTuple):

@@ -9,7 +9,7 @@ from time import monotonic
 
 from aiohttp import web
 
-from jobledger.http.context import ACCESS, CALLER, DIALECT
+from jobledger.http.context import ACCESS, ASKED_AT, CALLER, DIALECT
 from jobledger.ledger.domain.command import Caller
 from jobledger.ledger.errors import NotLetInError, UnavailableError
 
@@ -26,16 +26,16 @@ class Standing:
     Who is disabled, or whose credentials were revoked, have expired or were changed, is out at the next question.
     """
 
-    def __init__(self, request: web.Request) -> None:
+    def __init__(self, request: web.Request, asked_at: float | None = None) -> None:
         self._access = request.app[ACCESS]
         self._shown = request[DIALECT].credentials(request)
         self._caller: Caller = request[CALLER]
-        self._told_at = self._asked_at = monotonic()
+        self._told_at = self._asked_at = monotonic() if asked_at is None else asked_at
 
-    async def caller(self) -> Caller:
+    async def caller(self, untold_s: float = UNTOLD_S) -> Caller:
         """The caller with what it may do now, or a second ago.
 
-        Raises NotLetInError; and UnavailableError where it could not be told for a minute.
+        Raises NotLetInError; and UnavailableError where it could not be told for *untold_s*.
         """
         now = monotonic()
         if now >= self._asked_at + ASK_AGAIN_S:
@@ -44,7 +44,7 @@ class Standing:
             try:
                 found = await self._access.known(self._shown, known.org, known.address)
             except UnavailableError:
-                if now >= self._told_at + UNTOLD_S:
+                if now >= self._told_at + untold_s:
                     raise
                 return known
             if found is None or (found.org, found.principal) != (known.org, known.principal):
@@ -52,6 +52,15 @@ class Standing:
             self._caller = replace(found, via=known.via, address=known.address, request=known.request)
             self._told_at = now
         return self._caller
+
+
+async def ask_standing(request: web.Request) -> None:
+    """Before anything is decided on a body that took its time: its caller is who it is by now.
+
+    Nothing has been done yet, so that where it cannot be told the request is refused. Raises NotLetInError, UnavailableError.
+    """
+    if CALLER in request and monotonic() >= request[ASKED_AT] + ASK_AGAIN_S:
+        request[CALLER] = await Standing(request, request[ASKED_AT]).caller(untold_s=0)
 
 
 def may_still_read(first: Caller, now: Caller, capability: str) -> bool:

@@ -7,6 +7,9 @@
 document, holds ``<item>``. A key that is no XML name, or that means something here, becomes ``<entry key="…">``. A character
 that XML forbids becomes U+FFFD. What is read has texts for values, which the endpoint types; kept are all keys, their order
 but for that of repeated ones, nulls, and every list but the empty ones (absent) and those of one (their element).
+
+Elements are read by their local names, whatever their namespace; attributes that declare namespaces, and those of XML Schema
+instances (``xsi:type``, ``xsi:schemaLocation``), say nothing here, but for ``xsi:nil``. Other attributes keep their prefix.
 """
 
 from __future__ import annotations
@@ -18,7 +21,8 @@ from xml.parsers import expat  # DTDs are refused at their first sign, before an
 
 import orjson
 
-from jobledger.http.document import DEEPEST, MalformedDocumentError
+from jobledger.http.document import DEEPEST, BodyTooLargeError, MalformedDocumentError
+from jobledger.http.xml_attributes import must_have_few_attributes
 
 PROLOGUE = '<?xml version="1.0" encoding="UTF-8"?>\n'
 DEFAULT_ROOT = "response"
@@ -43,7 +47,13 @@ NAME = re.compile(
 # These say something of the element that they stand in or are.
 RESERVED_ELEMENTS = frozenset({"entry", "item"})
 RESERVED_ATTRIBUTES = frozenset({"key", "nil"})
-NIL_ATTRIBUTES = ("nil", "xsi:nil")
+# Between the namespace, the local name and the prefix of a name that has them; no part of any of these.
+SEPARATOR = "\n"
+# Source: XML Schema Part 1, section 2.6.
+SCHEMA_INSTANCE = "http://www.w3.org/2001/XMLSchema-instance"
+SCHEMA_NIL = f"{SCHEMA_INSTANCE}{SEPARATOR}nil"
+NIL_ATTRIBUTES = ("nil", SCHEMA_NIL)
+TRUE = frozenset({"true", "1"})
 
 
 class XmlText(str):
@@ -191,10 +201,12 @@ def _escaped(text: str, special: re.Pattern[str]) -> str:
 def read_xml(text: bytes, encoding: str | None = None) -> tuple[str, Any]:
     """The name of the root, and what is in it. *encoding* is what the request's headers say, over what the text does.
 
-    Raises MalformedDocumentError: not XML, a DOCTYPE, nested too deep, too many elements.
+    Raises MalformedDocumentError: not XML, a DOCTYPE, nested too deep; BodyTooLargeError: too many elements or attributes.
     """
+    must_have_few_attributes(text)
     reader = _Reader()
-    parser = expat.ParserCreate(encoding)
+    parser = expat.ParserCreate(encoding, SEPARATOR)
+    parser.namespace_prefixes = True
     parser.buffer_text = True
     parser.StartDoctypeDeclHandler = reader.refuse_doctype
     parser.StartElementHandler = reader.start
@@ -229,7 +241,7 @@ class _Element:
         text = texts[0] if len(texts) == 1 else "".join(texts)
         if not members and not attributes:
             return XmlText(text) if text else EMPTY
-        is_nil = any(attributes.pop(it, "false") in ("true", "1") for it in NIL_ATTRIBUTES if it in attributes)
+        is_nil = bool(attributes) and not TRUE.isdisjoint({attributes.pop(it, "false") for it in NIL_ATTRIBUTES})
         if members:
             text = "" if text.isspace() else text
         if not attributes and not members:
@@ -243,6 +255,16 @@ class _Element:
         if text:
             value["#text"] = XmlText(text)
         return value
+
+
+def _attribute(name: str) -> str | None:
+    """What an attribute is known by; None for one that says nothing here."""
+    if SEPARATOR not in name:
+        return name
+    namespace, local, prefix = name.split(SEPARATOR)
+    if namespace != SCHEMA_INSTANCE:
+        return f"{prefix}:{local}"
+    return SCHEMA_NIL if local == "nil" else None
 
 
 class _Reader:
@@ -263,13 +285,17 @@ class _Reader:
         self._count += 1 + len(given)
         stack = self._open
         if self._count > MOST_ELEMENTS:
-            raise MalformedDocumentError(f"This has more than {MOST_ELEMENTS} elements.", limit=MOST_ELEMENTS)
+            raise BodyTooLargeError(
+                f"A document holds at most {MOST_ELEMENTS} elements and attributes.", limit=MOST_ELEMENTS
+            )
         # One more than there are objects and lists in a document: the innermost element holds a text.
         if len(stack) > DEEPEST:
             raise MalformedDocumentError(f"This nests deeper than {DEEPEST} levels.", limit=DEEPEST)
+        if SEPARATOR in name:
+            name = name.split(SEPARATOR)[1]
         key = name
         if given:
-            given = {key: value for key, value in given.items() if key != "xmlns" and not key.startswith("xmlns:")}
+            given = {known: value for it, value in given.items() if (known := _attribute(it)) is not None}
             key = given.pop("key", name) if name == "entry" else name
         if not stack:
             self.root = name

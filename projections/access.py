@@ -39,7 +39,7 @@ def rendered_row(principal: Principal) -> tuple[Any, ...]:
         principal.name,
         orjson.dumps(grants).decode(),
         principal.is_disabled,
-        principal.is_administrator,
+        principal.has_standing_to_manage,
         None if principal.password is None else UUID(principal.password),
         orjson.dumps({name: _rendered_token(it) for name, it in principal.tokens.items()}).decode(),
         principal.created_on,

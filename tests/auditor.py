@@ -248,7 +248,7 @@ async def _audit_rows(connection: asyncpg.Connection[asyncpg.Record], head: asyn
     principals = [
         (
             *(it.principal_id, it.version, it.name, it.roles, it.capabilities, it.home_domain, it.domains),
-            *(it.is_disabled, it.is_administrator, it.password, rendered_row(it)[7], it.created_on),
+            *(it.is_disabled, it.has_standing_to_manage, it.password, rendered_row(it)[7], it.created_on),
         )
         for it in audited.aggregates.values()
         if isinstance(it, Principal)

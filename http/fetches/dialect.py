@@ -15,13 +15,16 @@ from aiohttp import web
 from jobledger.http.dialect import Dialect, Refusal
 from jobledger.http.document import UnsupportedMediaTypeError
 from jobledger.http.fetches.answers import ERROR
+from jobledger.http.fetches.job_documents import STATES
 from jobledger.http.members import job_id, text
 from jobledger.http.negotiation import NotAcceptableError
 from jobledger.http.problem import status_of_class
+from jobledger.ledger.domain.job import STOPPABLE_STAGE, State
 from jobledger.ledger.errors import (
     ConflictError,
     CorruptLedgerError,
     InvalidCommandError,
+    JobCannotBeStoppedError,
     LedgerError,
     NotAllowedError,
     NotFoundError,
@@ -65,6 +68,8 @@ def refuse(error: BaseException, request: web.Request) -> Refusal:
         case UnsupportedMediaTypeError():
             given = request.headers.get("Content-Type", "")[:LONGEST_TYPE_SHOWN]
             return Refusal(415, {"detail": f'Unsupported media type "{given}" in request.'})
+        case JobCannotBeStoppedError():
+            return Refusal(400, {"detail": _not_stoppable(**error.facts)})
         case LedgerError():
             errors = _errors(error) if isinstance(error, InvalidCommandError) else {}
             told = {"detail": error.detail, "errors": errors} if errors else {"detail": error.detail}
@@ -74,6 +79,12 @@ def refuse(error: BaseException, request: web.Request) -> Refusal:
         case CorruptLedgerError():
             return Refusal(503, {"detail": "Writing to this ledger has stopped; an operator must act."})
     return Refusal(500, {"detail": SERVER_ERROR})
+
+
+def _not_stoppable(job_id: int, state: str, stage: str | None) -> str:
+    where = "no stage" if stage is None else f"the stage {stage}"
+    label, running = STATES[State(state)].label, STATES[State.RUNNING].label
+    return f"Job {job_id} is {label} in {where}; only a {running} job in the stage {STOPPABLE_STAGE} can be stopped."
 
 
 def _errors(error: InvalidCommandError) -> dict[str, list[str]]:

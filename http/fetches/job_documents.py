@@ -64,7 +64,7 @@ def shown_job(job: Mapping[str, Any], base: str, now: datetime) -> dict[str, Any
         "state": state.number,
         "state_label": state.label,
         "state_color": state.color,
-        "manual": attributes.get("manual") is True,
+        "manual": _is_manual(attributes.get("manual")),
         "issues": [job["reason"]] if job["state"] == State.FAILED and job["reason"] else [],
         "datastream": None if job["datastream"] is None else shown_datastream(job["datastream"], base),
         "stage": job["stage"],
@@ -118,6 +118,11 @@ def _moment(value: str | None) -> datetime | None:
 
 def _shown(moment: datetime | None) -> str | None:
     return None if moment is None else shown_time(moment)
+
+
+def _is_manual(value: Any) -> bool:
+    """What the job's attributes say of it; whoever registered it in XML could only say it as a text."""
+    return value is True or (isinstance(value, str) and value.lower() == "true")
 
 
 def _range_time(value: Any, *, is_end: bool) -> str | None:

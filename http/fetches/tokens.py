@@ -33,7 +33,7 @@ token_routes = web.RouteTableDef()
 
 
 @token_routes.post("/api/auth/token{slash:/?}")
-@operation(TOKEN, body=Body(LOGIN.schema, {FORM_TYPE: LOGIN.schema}), may=(ConflictError,))
+@operation(TOKEN, body=Body(LOGIN.schema, {FORM_TYPE: LOGIN.schema}), may=(ConflictError,), marks_replays=False)
 async def issue_token(request: web.Request) -> web.Response:
     """A token for whoever knows a password; it lasts 12 hours. Under the same Idempotency-Key no second one is issued."""
     read_parameters(request)

@@ -55,8 +55,7 @@ from jobledger.ledger.errors import (
 
 log = logging.getLogger(__name__)
 
-# JSON too: whoever sends one line may well say so.
-TAKEN = (NDJSON.media_type, *NDJSON.also, "application/json")
+TAKEN = (NDJSON.media_type, *NDJSON.also)
 LONGEST_LINE_BYTES = LARGEST_BODY_BYTES
 # So many lines at most are handed on, and answered, together.
 MOST_TOGETHER = 100
@@ -127,7 +126,7 @@ class Line:
 
 @command_routes.post("/ledger/v1/{org}/commands")
 @gives(NDJSON)
-@operation(OUTCOMES, body=COMMANDS)
+@operation(OUTCOMES, body=COMMANDS, marks_replays=False)
 async def execute_commands(request: web.Request) -> web.StreamResponse:
     """Execute a stream of commands in order, each a unit of its own."""
     if "Content-Type" in request.headers and request.content_type not in TAKEN:

@@ -46,5 +46,5 @@ def checked_key(key: Any) -> str:
 
 
 def request_hash(method: str, path: str, body: bytes) -> bytes:
-    """What tells one request from another under the same key: SHA-256, 32 bytes."""
-    return sha256(b"\0".join((method.encode(), path.encode(), body))).digest()
+    """What tells one request from another under the same key: SHA-256, 32 bytes. A slash at the path's end does not."""
+    return sha256(b"\0".join((method.encode(), path.removesuffix("/").encode(), body))).digest()

@@ -11,7 +11,7 @@ from aiohttp import web
 from jobledger.http.access import LONGEST_PASSWORD_BYTES, just_now
 from jobledger.http.context import ACCESS, CALLER, CURSOR_KEY, LEDGER, PRINCIPALS
 from jobledger.http.exchange import answer
-from jobledger.http.members import Members, Reader, boolean, list_of, reads, text
+from jobledger.http.members import Members, Reader, boolean, list_of, one_of, reads, text
 from jobledger.http.native.answers import CHANGED_PRINCIPAL, ME, PRINCIPAL, PRINCIPAL_PAGE
 from jobledger.http.native.parameters import DEFAULT_LIMIT, LINK, cursor, idempotency, limit
 from jobledger.http.operation import (
@@ -24,6 +24,7 @@ from jobledger.http.operation import (
     read_parameters,
     read_variable,
 )
+from jobledger.ledger.domain.access import CAPABILITIES_BY_ROLE
 from jobledger.ledger.domain.access_commands import (
     AddPrincipal,
     ChangePrincipal,
@@ -57,13 +58,22 @@ def password(value: Any) -> str:
 
 words = list_of(text(200), 1000)
 GRANTS: dict[str, Reader[Any]] = {
-    "roles": words,
+    "roles": list_of(one_of(*sorted(CAPABILITIES_BY_ROLE)), 1000),
     "capabilities": words,
     "home_domain": text(200),
     "domains": words,
 }
-NEW_PRINCIPAL = Members({"name": text(64), **GRANTS, "password": password}, needed=("name", "roles"))
-CHANGE = Members({**GRANTS, "all_domains": boolean})
+NEW_PRINCIPAL = Members(
+    {"name": text(64), **GRANTS, "password": password},
+    needed=("name", "roles"),
+    further={"examples": [{"name": "worker-1", "roles": ["client"]}]},
+)
+# Of the first principal, who sees all domains, the example changes nothing.
+CHANGE = Members(
+    {**GRANTS, "all_domains": boolean},
+    further={"description": "At least one of these.", "minProperties": 1, "examples": [{"all_domains": True}]},
+    is_due=True,
+)
 REASON = Members({"reason": text(10_000)})
 PASSWORD = Members({"password": password}, needed=("password",))
 OWN_PASSWORD = Members({"current": text(LONGEST_PASSWORD_BYTES), "password": password}, needed=("current", "password"))

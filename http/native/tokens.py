@@ -38,7 +38,16 @@ NEW_TOKEN = Members(
         "expires_in": integer(1, LONGEST_LIFETIME_S),
         "expires_at": instant,
         "label": text(200),
-    }
+    },
+    further={
+        "description": "For either a `principal`, by its name, or a `principal_id`; the other is absent or null.",
+        "oneOf": [
+            {"required": ["principal"], "properties": {"principal": {"type": "string"}}},
+            {"required": ["principal_id"], "properties": {"principal_id": {"type": "integer"}}},
+        ],
+        "examples": [{"principal": "admin", "expires_in": 3600}],
+    },
+    is_due=True,
 )
 FILTERS = Parameters({"principal_id": principal_id, "limit": limit, "cursor": cursor})
 

@@ -147,9 +147,21 @@ class Principal(Aggregate):
         """All that it may do while it is not disabled."""
         return capabilities_of(self.roles, self.capabilities)
 
+    def is_let_in(self, now: datetime, credential: str | None) -> bool:
+        """Whether it is not disabled and, where one is told, its credential counts at *now*."""
+        if self.is_disabled:
+            return False
+        token = None if credential is None else self.tokens.get(credential)
+        return credential is None or credential == self.password or (token is not None and token.is_alive(now))
+
     @property
     def is_administrator(self) -> bool:
-        """Whether it can come in, for as long as nothing is changed, and may manage principals."""
+        """Whether it can come in, for as long as nothing is changed, and may manage principals: who sees some domains may not."""
+        return self.domains is None and self.has_standing_to_manage
+
+    @property
+    def has_standing_to_manage(self) -> bool:
+        """Whether it would be an administrator if it saw all domains. It is what its row tells."""
         has_way_in = self.password is not None or any(it.expires_at is None for it in self.tokens.values())
         return has_way_in and not self.is_disabled and MANAGE_PRINCIPALS in self.granted
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from abc import abstractmethod
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -29,6 +29,7 @@ from jobledger.ledger.errors import (
     NameIsTakenError,
     NotAllowedError,
     NotFoundError,
+    NotLetInError,
 )
 
 # Questions: the ids of principals by name, and of those who can manage the org.
@@ -37,6 +38,26 @@ ADMINISTRATORS = "administrators"
 
 PRINCIPAL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 LEDGER_ITSELF = "ledger"
+
+
+def caller_now(unit: UnitOfWork, caller: Caller) -> Caller:
+    """The caller with no more than it may do now, under the head: what it asks for here outlasts it.
+
+    To be declared among the command's streams: see ``own_stream``. Raises NotLetInError where it is disabled, or what it showed
+    counts no longer.
+    """
+    if caller.principal == LEDGER_ITSELF:
+        return caller
+    principal = unit.get(Principal, caller.principal)
+    if principal is None or not principal.is_let_in(unit.now, caller.credential):
+        raise NotLetInError("What was shown with this request lets nobody in any more.")
+    domains = caller.domains if principal.domains is None else frozenset(principal.domains)
+    return replace(caller, capabilities=caller.capabilities & principal.granted, domains=domains)
+
+
+def own_stream(caller: Caller) -> tuple[str, ...]:
+    """The caller's own stream, which the ledger itself has none of."""
+    return () if caller.principal == LEDGER_ITSELF else (caller.principal,)
 
 
 def must_see_all(caller: Caller) -> None:
@@ -68,20 +89,26 @@ class AddPrincipal(Command):
     credential: UUID | None = None
     password_hash: str | None = None
 
+    def streams(self) -> Iterable[str]:
+        """Who asks."""
+        return own_stream(self.caller)
+
     def finds(self) -> Iterable[Find]:
         """Whether the name is free."""
         return (Find(PRINCIPALS_BY_NAME, (self.name,)),)
 
     def decide(self, unit: UnitOfWork) -> dict[str, Any]:
-        """Raises NameIsTakenError, InvalidCommandError, NotAllowedError."""
+        """Raises NameIsTakenError, InvalidCommandError, NotAllowedError, NotLetInError."""
+        caller = caller_now(unit, self.caller)
+        caller.must(self.capability)
         if not PRINCIPAL_NAME.fullmatch(self.name):
             raise InvalidCommandError(
                 "A principal's name is 1 to 64 letters, digits, '.', '_' and '-', the first a letter or a digit.",
                 name=self.name,
             )
         roles, capabilities = known_roles(self.roles), known_capabilities(self.capabilities)
-        must_see_all(self.caller)
-        must_have(self.caller, capabilities_of(roles, capabilities))
+        must_see_all(caller)
+        must_have(caller, capabilities_of(roles, capabilities))
         if unit.found(Find(PRINCIPALS_BY_NAME, (self.name,))):
             raise NameIsTakenError(f"There is a principal {self.name}.", name=self.name)
         number = unit.next_number("principal")
@@ -111,8 +138,9 @@ class PrincipalCommand(Command):
     principal: int | str
 
     def streams(self) -> Iterable[str]:
-        """The principal, if it is named by its number."""
-        return (principal_stream(self.principal),) if isinstance(self.principal, int) else ()
+        """Who asks, and the principal, if it is named by its number."""
+        named = (principal_stream(self.principal),) if isinstance(self.principal, int) else ()
+        return dict.fromkeys((*own_stream(self.caller), *named))
 
     def finds(self) -> Iterable[Find]:
         """Who can manage the org, and, where it is not known, whom this is about."""
@@ -130,10 +158,11 @@ class PrincipalCommand(Command):
         return (principal_stream(number) for it in found for number in it.values())
 
     def decide(self, unit: UnitOfWork) -> dict[str, Any]:
-        """Raises NotFoundError, LastAdministratorError, NotAllowedError, and what the change raises."""
+        """Raises NotFoundError, LastAdministratorError, NotAllowedError, NotLetInError, and what the change raises."""
+        caller = self.caller_now(unit)
         principal = self.found_principal(unit)
         was_administrator = principal.is_administrator
-        further = self.change(unit, principal)
+        further = self.change(unit, principal, caller)
         if was_administrator != principal.is_administrator:
             others = set(unit.found(Find(ADMINISTRATORS, ()))) - {principal.principal_id}
             if was_administrator and not others:
@@ -144,12 +173,18 @@ class PrincipalCommand(Command):
         return {"id": principal.principal_id, "name": principal.name, "version": principal.version, **further}
 
     @abstractmethod
-    def change(self, unit: UnitOfWork, principal: Principal) -> dict[str, Any]:
-        """Change it; what the result says beside who it is."""
+    def change(self, unit: UnitOfWork, principal: Principal, caller: Caller) -> dict[str, Any]:
+        """Change it, as *caller* may now; what the result says beside who it is."""
+
+    def caller_now(self, unit: UnitOfWork) -> Caller:
+        """Who asks, and may manage principals still. Raises NotAllowedError, NotLetInError."""
+        caller = caller_now(unit, self.caller)
+        caller.must(self.capability)
+        must_see_all(caller)
+        return caller
 
     def found_principal(self, unit: UnitOfWork) -> Principal:
-        """The principal, for one who may manage it. Raises NotAllowedError, NotFoundError."""
-        must_see_all(self.caller)
+        """The principal. Raises NotFoundError."""
         who = self.who()
         numbers = [self.principal] if who is None else list(unit.found(who).values())
         found = unit.get(Principal, f"principal-{numbers[0]}") if numbers else None
@@ -173,7 +208,7 @@ class ChangePrincipal(PrincipalCommand):
     domains: tuple[str, ...] | None = None
     sees_all: bool = False
 
-    def change(self, unit: UnitOfWork, principal: Principal) -> dict[str, Any]:
+    def change(self, unit: UnitOfWork, principal: Principal, caller: Caller) -> dict[str, Any]:
         """Raises InvalidCommandError, NotAllowedError. No event where nothing is other than it was."""
         if self.domains is not None and self.sees_all:
             raise InvalidCommandError("Either some domains or all of them.")
@@ -183,10 +218,10 @@ class ChangePrincipal(PrincipalCommand):
         domains = principal.domains if self.domains is None else list(dict.fromkeys(self.domains))
         domains = None if self.sees_all else domains
         before = (principal.roles, principal.capabilities, principal.home_domain, principal.domains)
-        must_have(self.caller, capabilities_of(roles, capabilities) - principal.granted)
+        must_have(caller, capabilities_of(roles, capabilities) - principal.granted)
         if is_wider(domains, principal.domains):
             # In more domains all that it may do is more.
-            must_have(self.caller, capabilities_of(roles, capabilities))
+            must_have(caller, capabilities_of(roles, capabilities))
         if (roles, capabilities, home_domain, domains) != before:
             principal.trigger_event(
                 Principal.Granted,
@@ -210,7 +245,7 @@ class DisablePrincipal(PrincipalCommand):
 
     reason: str | None = None
 
-    def change(self, unit: UnitOfWork, principal: Principal) -> dict[str, Any]:
+    def change(self, unit: UnitOfWork, principal: Principal, caller: Caller) -> dict[str, Any]:
         """No event where it is disabled already."""
         if not principal.is_disabled:
             principal.trigger_event(Principal.Disabled, timestamp=unit.now, reason=self.reason)
@@ -223,9 +258,9 @@ class EnablePrincipal(PrincipalCommand):
 
     reason: str | None = None
 
-    def change(self, unit: UnitOfWork, principal: Principal) -> dict[str, Any]:
+    def change(self, unit: UnitOfWork, principal: Principal, caller: Caller) -> dict[str, Any]:
         """Raises NotAllowedError. No event where it is not disabled."""
         if principal.is_disabled:
-            must_have(self.caller, principal.granted)
+            must_have(caller, principal.granted)
             principal.trigger_event(Principal.Enabled, timestamp=unit.now, reason=self.reason)
         return {}

@@ -20,7 +20,8 @@ class Caller:
     """Who asks, with what right and by which way.
 
     ``principal`` is the principal's stream, or ``ledger`` for what the ledger does by its own rules. ``domains`` are those it may
-    see, ``None`` for all. ``via`` is the dialect, ``address`` the peer's, ``request`` the request's id.
+    see, ``None`` for all. ``via`` is the dialect, ``address`` the peer's, ``request`` the request's id. ``credential`` is the id
+    of what it showed, None where that is not known.
     """
 
     org: str
@@ -31,6 +32,7 @@ class Caller:
     via: str = "native"
     address: str | None = None
     request: str | None = None
+    credential: str | None = None
 
     def must(self, capability: str) -> None:
         """Raise NotAllowedError unless the caller has *capability*."""

@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 from uuid import UUID
 
 from jobledger.ledger.domain.access import LOGGED_IN, Principal
-from jobledger.ledger.domain.access_commands import PrincipalCommand, must_have
-from jobledger.ledger.domain.command import Effect, Find, UnitOfWork
+from jobledger.ledger.domain.access_commands import PrincipalCommand, must_have, own_stream
+from jobledger.ledger.domain.command import Caller, Effect, Find, UnitOfWork
 from jobledger.ledger.errors import InvalidCommandError, NotAllowedError, NotFoundError, TooManyTokensError
 
 # The question of whose a credential is: its principal's id by its own.
@@ -28,9 +28,9 @@ class SetPassword(PrincipalCommand):
     credential: UUID
     password_hash: str
 
-    def change(self, unit: UnitOfWork, principal: Principal) -> dict[str, Any]:
+    def change(self, unit: UnitOfWork, principal: Principal, caller: Caller) -> dict[str, Any]:
         """Raises NotAllowedError."""
-        must_have(self.caller, principal.granted)
+        must_have(caller, principal.granted)
         set_password(unit, principal, self.credential, self.password_hash)
         return {}
 
@@ -41,6 +41,10 @@ class OwnCommand(PrincipalCommand):
 
     capability: ClassVar[str] = LOGGED_IN
     shown: str
+
+    def caller_now(self, unit: UnitOfWork) -> Caller:
+        """Who asks is the principal, and has just shown who it is: see below."""
+        return self.caller
 
     def found_principal(self, unit: UnitOfWork) -> Principal:
         """Raises NotAllowedError where it was another, or was changed, or the principal disabled, meanwhile."""
@@ -54,7 +58,7 @@ class SetOwnPassword(OwnCommand):
     credential: UUID
     password_hash: str
 
-    def change(self, unit: UnitOfWork, principal: Principal) -> dict[str, Any]:
+    def change(self, unit: UnitOfWork, principal: Principal, caller: Caller) -> dict[str, Any]:
         """The new one takes its place."""
         set_password(unit, principal, self.credential, self.password_hash)
         return {}
@@ -64,7 +68,7 @@ class SetOwnPassword(OwnCommand):
 class RemovePassword(PrincipalCommand):
     """Leave it without a password: only tokens let it in."""
 
-    def change(self, unit: UnitOfWork, principal: Principal) -> dict[str, Any]:
+    def change(self, unit: UnitOfWork, principal: Principal, caller: Caller) -> dict[str, Any]:
         """No event where it has none."""
         if principal.password is not None:
             end_logins(unit, principal, "password removed")
@@ -84,9 +88,9 @@ class IssueToken(PrincipalCommand):
     lifetime: timedelta | None = None
     label: str | None = None
 
-    def change(self, unit: UnitOfWork, principal: Principal) -> dict[str, Any]:
+    def change(self, unit: UnitOfWork, principal: Principal, caller: Caller) -> dict[str, Any]:
         """Raises InvalidCommandError, NotAllowedError, TooManyTokensError."""
-        must_have(self.caller, principal.granted)
+        must_have(caller, principal.granted)
         expires_at = self.expires_at if self.lifetime is None else unit.now + self.lifetime
         if expires_at is not None and expires_at <= unit.now:
             raise InvalidCommandError("The token would have expired already.", expires_at=expires_at)
@@ -110,7 +114,7 @@ class LogIn(OwnCommand):
     credential: UUID
     token_hash: bytes
 
-    def change(self, unit: UnitOfWork, principal: Principal) -> dict[str, Any]:
+    def change(self, unit: UnitOfWork, principal: Principal, caller: Caller) -> dict[str, Any]:
         """See the class."""
         alive = [name for name, it in principal.tokens.items() if it.is_login and it.is_alive(unit.now)]
         for credential in alive[: max(0, len(alive) - MOST_LOGIN_TOKENS + 1)]:
@@ -131,8 +135,8 @@ class RevokeToken(PrincipalCommand):
     reason: str | None = None
 
     def streams(self) -> Iterable[str]:
-        """None that is known yet."""
-        return ()
+        """Who asks; whose it is is not known yet."""
+        return own_stream(self.caller)
 
     def who(self) -> Find | None:
         """Whose it is."""
@@ -142,7 +146,7 @@ class RevokeToken(PrincipalCommand):
         """One that was revoked is as absent as one that never was."""
         return NotFoundError(f"There is no token {self.credential}.", token=str(self.credential))
 
-    def change(self, unit: UnitOfWork, principal: Principal) -> dict[str, Any]:
+    def change(self, unit: UnitOfWork, principal: Principal, caller: Caller) -> dict[str, Any]:
         """Raises NotFoundError."""
         if str(self.credential) not in principal.tokens:
             raise self.absent()
@@ -157,7 +161,7 @@ class RevokeTokens(PrincipalCommand):
     capability: ClassVar[str] = "tokens.manage"
     reason: str | None = None
 
-    def change(self, unit: UnitOfWork, principal: Principal) -> dict[str, Any]:
+    def change(self, unit: UnitOfWork, principal: Principal, caller: Caller) -> dict[str, Any]:
         """No event where it has none."""
         revoked = list(principal.tokens)
         for credential in revoked:

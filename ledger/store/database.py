@@ -18,6 +18,8 @@ SERVING_ROLE = "jobledger_app"
 CONNECT_TIMEOUT_S = 5.0
 # A client's answer to a peer that is silent, longer than the server's own statement_timeout.
 REPLY_TIMEOUT_S = 35.0
+# Likewise longer than what readers are given: who asks is told soon, and not many pile up.
+READER_REPLY_TIMEOUT_S = 6.0
 
 # Every statement looks up keys or reads along an index. On a table that grew since it was last analysed the planner takes it
 # for small and reads all of it, each time anew; told so, it goes by the index.
@@ -117,7 +119,7 @@ class Database:
                 min_size=1,
                 max_size=self._readers,
                 timeout=CONNECT_TIMEOUT_S,
-                command_timeout=REPLY_TIMEOUT_S,
+                command_timeout=READER_REPLY_TIMEOUT_S,
                 reset=_leave_as_it_is,
                 server_settings={
                     "application_name": "jobledger",
@@ -144,7 +146,12 @@ class Database:
             raise DatabaseIsAwayError("The database is not open.")
         try:
             async with self._pool.acquire(timeout=timeout_s) as connection:
-                yield connection  # type: ignore[misc]  # a pool's proxy behaves as the connection it stands for
+                try:
+                    yield connection  # type: ignore[misc]  # a pool's proxy behaves as the connection it stands for
+                except TimeoutError:
+                    # It would be asked to cancel, and waited for as long again.
+                    connection.terminate()
+                    raise
         except asyncpg.QueryCanceledError as error:
             raise DatabaseIsAwayError("The database took too long.", retry_after_s=5) from error
         except LOST_CONNECTION_ERRORS as error:

@@ -11,6 +11,8 @@ import pytest
 from argon2 import PasswordHasher
 
 from jobledger.http import access
+from jobledger.ledger.domain.access_commands import DisablePrincipal
+from jobledger.ledger.store.ledger import ledger_itself
 from tests.cluster import session
 from tests.http.serving import NDJSON, WEAK_HASHER, Api, Server, add_principal
 from tests.world import ORG
@@ -66,8 +68,8 @@ async def test_a_login_is_a_name_or_a_name_and_an_org(server: Server) -> None:
     assert answers == {
         ("ann", "in acme", ORG): 200,
         ("ann@acme", "in acme", ORG): 200,
-        # The path's org has an ann, and it is not her password.
-        ("ann", "in default", ORG): 401,
+        # As where the path's org has no ann: that it has one is told to nobody.
+        ("ann", "in default", ORG): 404,
         ("ann@default", "in default", "default"): 200,
         ("ann", "in default", "default"): 200,
         ("ann@default", "in default", ORG): 404,
@@ -82,6 +84,28 @@ async def test_a_login_is_a_name_or_a_name_and_an_org(server: Server) -> None:
         ("ANN", "in acme", ORG): 401,
         ("ann ", "in acme", ORG): 401,
     }
+
+
+async def test_a_bare_login_tells_nothing_of_other_orgs(server: Server, hashed: Counter[str]) -> None:
+    """Neither which there are nor who is in them: the same bytes at the same cost, whether it is a login of ``default`` or none."""
+    for org in ("default", "globex"):
+        await server.ledger.create_org(org)
+    for org in ("default", ORG):
+        await add_principal(server.ledger, ["admin"], name="admin", password=f"in {org}", org=org)
+    await add_principal(server.ledger, ["admin"], name="gone", password="secret")
+    await server.ledger.execute(DisablePrincipal(caller=ledger_itself(ORG), principal="gone"))
+
+    for login, password, status in (
+        *(("admin", "in default", 404),) * 2, ("admin", "wrong", 401), ("gone", "secret", 401), ("nobody", "x", 401),
+    ):  # fmt: skip
+        told = set()
+        for org in (ORG, "globex", "nosuch"):
+            hashed.clear()
+            reply = await Api(server.session, server.url, org, basic(login, password)).get("jobs")
+            headers = [it for it in reply.headers.items() if it[0] not in ("Date", "X-Request-ID")]
+            told.add((reply.status, *headers, reply.shown, hashed.total()))
+        assert {it[0] for it in told} == {status}
+        assert len(told) == 1, "\n".join(map(repr, told))
 
 
 async def test_passwords_of_any_characters(server: Server) -> None:
@@ -110,29 +134,29 @@ async def test_a_principal_without_a_password_has_none_that_is_right(server: Ser
 
 
 async def test_an_unknown_name_costs_a_hash_as_a_known_one_does(server: Server, hashed: Counter[str]) -> None:
-    """So that nobody learns by the time it takes who there is."""
+    """So that nobody learns by the time it takes who there is. A bare name is tried in the path's org and in default."""
     await add_principal(server.ledger, ["client"], name="ann", password="secret")
     await add_principal(server.ledger, ["client"], name="bob")
     hashed.clear()
 
     for login in ("ann", "nobody", "bob", "ann@nowhere", "nobody@acme"):
         assert await get(server, basic(login, "wrong")) == 401
-        assert hashed.total() == 1, login
+        assert hashed.total() == (1 if "@" in login else 2), login
         hashed.clear()
 
 
 async def test_a_password_is_hashed_once_in_a_while(server: Server, hashed: Counter[str]) -> None:
-    """Not for each request; a wrong one always."""
+    """Not for each request, but for each way of saying the login; a wrong one always."""
     await add_principal(server.ledger, ["client"], name="ann", password="secret")
     hashed.clear()
 
     for _ in range(3):
         assert await get(server, basic("ann", "secret")) == 200
         assert await get(server, basic("ann@acme", "secret")) == 200
-    assert hashed["verify"] == 1
+    assert hashed["verify"] == 2
     for _ in range(3):
         assert await get(server, basic("ann", "wrong")) == 401
-    assert hashed["verify"] == 4
+    assert hashed["verify"] == 5
 
 
 async def test_a_password_that_was_changed_is_wrong_at_once(

@@ -353,3 +353,19 @@ async def test_a_body_that_is_not_encoded_as_it_says_is_told_in_its_place(api: A
 
     assert [(it["line"], it["status"], it["code"]) for it in reply.lines] == [(1, 400, "malformed")]
     assert [(it["line"], it["status"]) for it in whole.lines] == [(1, 201)]
+
+
+async def test_lines_are_not_json(api: Api) -> None:
+    """A document over several lines would be as many commands: what is no NDJSON is not taken for it."""
+    body = line(REGISTER)
+
+    refused = await api.post("commands", data=body, headers={"Content-Type": "application/json"})
+    taken = [
+        await api.post("commands", data=body, headers={"Content-Type": it})
+        for it in ("application/x-ndjson", "application/ndjson; charset=utf-8", "application/jsonl")
+    ]
+    unsaid = await api.post("commands", data=body)
+
+    assert (refused.status, refused.document["code"]) == (415, "unsupported_media_type")
+    assert [it.status for it in (*taken, unsaid)] == [200] * 4
+    assert await api.job_ids() == [1, 2, 3, 4]

@@ -159,22 +159,25 @@ ELSEWHERE = {"X-Forwarded-For": "192.0.2.9"}
 
 
 async def test_from_elsewhere_only_who_may_read_them_is_answered(ledger: Ledger) -> None:
-    """A token of any org whose principal has ``metrics.read``."""
+    """A principal of the installation's own org that has ``metrics.read``: to others they would tell of each other."""
+    await ledger.create_org("default")
     async with served(ledger, edge=BEHIND) as server:
-        auditor, client = await server.client("auditor"), await server.client("client")
+        auditor, client = await server.client("auditor", org="default"), await server.client("client", org="default")
+        stranger = await server.client("auditor")
         statuses = [
             (await scrape(server, headers)).status
             for headers in (
                 ELSEWHERE,
                 {**ELSEWHERE, **auditor.headers},
                 {**ELSEWHERE, **client.headers},
+                {**ELSEWHERE, **stranger.headers},
                 {**ELSEWHERE, "Authorization": "Bearer jl_acme_" + "x" * 43},
                 {},
                 {"X-Forwarded-For": "127.0.0.1"},
             )
         ]
 
-    assert statuses == [401, 200, 403, 401, 200, 200]
+    assert statuses == [401, 200, 403, 403, 401, 200, 200]
 
 
 @pytest.mark.parametrize(

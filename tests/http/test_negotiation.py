@@ -41,7 +41,10 @@ VENDOR = [Form("xml", "application/vnd.x.jobs+xml", MappingProxyType({"version":
         ('application/xml; charset="UTF-8" ; q=1.000', XML),
         ("application/json;q=0", None),
         ("text/html", None),
-        ("application/json;version=2", None),
+        ("application/json;version=2", JSON),
+        ("application/json; indent=4", JSON),
+        ("application/xml;q=0.5;level=1, text/html", XML),
+        ("application/json;indent=4;q=0, application/xml", XML),
         ("*/*;q=0", None),
         ("application/xml;q=0, text/xml", XML),
         # What is malformed is passed over; where nothing is left, nothing was said.
@@ -53,7 +56,8 @@ VENDOR = [Form("xml", "application/vnd.x.jobs+xml", MappingProxyType({"version":
         ("application/xml;q=0.5.5, application/json;q=0.1", JSON),
         ("é, application/xml", XML),
         ("text/html;q=x, application/xml", XML),
-        ('application/xml;a="x,y";q=1, text/html', None),
+        ('application/xml;a="x,y";q=1, text/html', XML),
+        ('text/html;a="x,application/xml";q=1', None),
         ('application/json;a="\\"', JSON),
     ],
 )
@@ -78,6 +82,13 @@ def test_a_version_is_told_by_its_parameter(header: str, version: str | None) ->
     form = preferred(header, VENDOR)
 
     assert (None if form is None else form.parameters["version"]) == version
+
+
+def test_a_form_that_a_parameter_names_is_preferred_to_one_that_passes_it_over() -> None:
+    later = Form("json", "application/json", MappingProxyType({"version": "2"}))
+
+    assert preferred("application/json;version=2", (JSON, later)) is later
+    assert preferred("application/json;version=3", (JSON, later)) is JSON
 
 
 @given(st.text(st.sampled_from('abc/*;=",\\ q01.+\t'), max_size=60))

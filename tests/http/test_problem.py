@@ -24,8 +24,9 @@ from jobledger.ledger.errors import (
     OutcomeUnknownError,
     UnavailableError,
 )
+from jobledger.ledger.store.ledger import Ledger
 from jobledger.ledger.store.recorder import Recorder
-from tests.http.serving import NDJSON, Api, Server
+from tests.http.serving import NDJSON, Api, Server, served
 
 
 def every(error_class: type[LedgerError]) -> Iterator[type[LedgerError]]:
@@ -142,13 +143,45 @@ async def test_a_request_that_is_no_http_is_refused_and_not_quoted_in_the_log(
             b"GET / HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer jl_acme_secret\x01\r\n\r\n",
             b"GET / HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer jl_acme_secret\r\r\n\r\n",
             b"GET /?token=jl_acme_secret\x00 HTTP/1.1\r\nHost: x\r\n\r\n",
-            b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"jl_acme_secret" * 1_000 + b"\r\n\r\n",
             b"jl_acme_secret\r\n\r\n",
         ):
             said = await server.raw(request)
             assert said.startswith(b"HTTP/1.0 400 "), said
 
     assert "A request could not be read" in caplog.text
+    assert "jl_acme_secret" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("request_head", "status", "code"),
+    [
+        (b"GET /" + b"jl_acme_secret" * 1_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 414, "uri_too_long"),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"jl_acme_secret" * 1_000 + b"\r\n\r\n", 431, None),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nX" + b"jl_acme_secret" * 1_000 + b": 1\r\n\r\n", 431, None),
+        (b"GET / HTTP/1.1\r\nHost: x\r\n" + b"X: jl_acme_secret\r\n" * 200 + b"\r\n", 431, None),
+        (b"G\x01T / HTTP/1.1\r\nHost: x\r\n\r\n", 400, "malformed"),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nX: a\x01\r\n\r\n", 400, "malformed"),
+    ],
+    ids=["line", "value", "name", "headers", "method", "octet"],
+)
+async def test_what_the_parser_refuses_is_a_problem_like_any_other(
+    ledger: Ledger, caplog: pytest.LogCaptureFixture, request_head: bytes, status: int, code: str | None
+) -> None:
+    """With an id, by which the log knows it; and quoting nothing."""
+    lines: list[bytes] = []
+    async with served(ledger, runner_options={"write_line": lines.append}) as server:
+        said = await server.raw(request_head)
+
+    head, _, body = said.partition(b"\r\n\r\n")
+    problem = json.loads(body)
+    assert list(problem) == ["type", "title", "status", "detail", "code", "instance"]
+    assert head.startswith(b"HTTP/1.0 %d " % status)
+    assert (problem["type"], problem["status"]) == ("about:blank", status)
+    assert problem["code"] == (code or "request_header_fields_too_large")
+    request_id = problem["instance"].removeprefix("urn:uuid:")
+    assert f"X-Request-Id: {request_id}\r\n".encode() in head
+    assert [json.loads(it)["request"] for it in lines] == [request_id]
+    assert b"jl_acme_secret" not in said + b"".join(lines)
     assert "jl_acme_secret" not in caplog.text
 
 

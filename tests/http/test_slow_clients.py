@@ -74,7 +74,7 @@ async def test_a_second_head_that_trickles_in_is_given_up(peers: Peers, server: 
 
     said = await peer.trickle(b"GET /ledger/v1/acme/jobs HTTP/1.1\r\nX-Long: " + b"x" * 1_000)
 
-    assert said.endswith(b'"code":"too_slow"}')
+    assert b'"code":"too_slow"' in said
 
 
 async def test_a_connection_that_is_idle_is_closed(peers: Peers, server: Server, api: Api) -> None:
@@ -184,7 +184,7 @@ async def test_slow_clients_keep_no_others_waiting(peers: Peers, server: Server,
         peer.send(b"GET /ledger")
 
     assert await api.register() == 1
-    assert all(said.endswith(b'"code":"too_slow"}') for said in [await peer.rest() for peer in many])
+    assert all(b'"code":"too_slow"' in said for said in [await peer.rest() for peer in many])
 
 
 async def test_one_connection_too_many_is_told_to_come_again(peers: Peers, ledger: Ledger) -> None:

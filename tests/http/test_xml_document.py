@@ -12,7 +12,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from jobledger.http.document import MalformedDocumentError
+from jobledger.http.document import BodyTooLargeError, MalformedDocumentError
 from jobledger.http.xml_document import MOST_ELEMENTS, XmlText, can_be_written, plain, read_xml, write_xml
 
 ODD = [
@@ -176,7 +176,19 @@ def test_one_outer_key_is_the_root_where_a_dialect_has_it_so(document: Any, line
         ('<a nil="true"/>', None),
         ('<a nil="false">x</a>', "x"),
         ('<a xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:nil="true"/>', None),
+        (
+            '<a xmlns:i="http://www.w3.org/2001/XMLSchema-instance"><b i:nil="1"/><c i:nil="0"/></a>',
+            {"b": None, "c": ""},
+        ),
         ('<a nil="true">x</a>', "x"),
+        ('<j:a xmlns:j="urn:x"><j:b>1</j:b><c/><k:b xmlns:k="urn:y">2</k:b></j:a>', {"b": ["1", "2"], "c": ""}),
+        ('<j:a xmlns:j="urn:x"><j:item>1</j:item><j:item/></j:a>', ["1", ""]),
+        ('<j:a xmlns:j="urn:x"><j:entry key="b c">1</j:entry></j:a>', {"b c": "1"}),
+        (
+            '<a xmlns:x="http://www.w3.org/2001/XMLSchema-instance" x:schemaLocation="urn:x x.xsd"><b x:type="s">1</b></a>',
+            {"b": "1"},
+        ),
+        ('<a xmlns:j="urn:x" j:b="1" b="2" xml:lang="de"/>', {"@j:b": "1", "@b": "2", "@xml:lang": "de"}),
         ('<a xmlns="urn:x"><b>1</b></a>', {"b": "1"}),
         ("<a>\n  <b>1</b>\n  <b> 2 </b>\n</a>", {"b": ["1", " 2 "]}),
         ('<a b="1"/>', {"@b": "1"}),
@@ -218,6 +230,11 @@ REFUSED = [
     "</a>",
     "<a></b>",
     "<a/><b/>",
+    "<j:a/>",
+    '<a xsi:nil="true"/>',
+    '<a xmlns:b="urn:x" xmlns:c="urn:x" b:d="1" c:d="2"/>',
+    '<a xmlns:b="urn:x&#10;c"/>',
+    '<j:a xmlns:j="urn:x" xmlns:k="urn:x"></k:a>',
     "<a>&b;</a>",
     "<a>&nbsp;</a>",
     "<a b=1/>",
@@ -249,8 +266,6 @@ REFUSED = [
     "<a><!DOCTYPE a></a>",
     "<a>" * 66 + "</a>" * 66,
     "<a>" * 100_000,
-    "<a " + " ".join(f'b{it}="1"' for it in range(MOST_ELEMENTS + 1)) + "/>",
-    "<a>" + "<b/>" * (MOST_ELEMENTS + 1) + "</a>",
 ]
 
 
@@ -258,6 +273,26 @@ REFUSED = [
 def test_what_is_no_xml_or_a_trap_is_refused(text: str | bytes) -> None:
     with pytest.raises(MalformedDocumentError):
         read_xml(text if isinstance(text, bytes) else text.encode())
+
+
+MANY_NAMES = [f"c{it}" for it in range(500)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<a>"
+        + f"<b {' '.join(f'{name}=`1`' for name in MANY_NAMES)}/>".replace("`", '"') * (MOST_ELEMENTS // 500)
+        + "</a>",
+        "<a>" + "<b/>" * (MOST_ELEMENTS + 1) + "</a>",
+    ],
+    ids=["attributes", "elements"],
+)
+def test_more_than_a_document_may_hold_is_too_large(text: str) -> None:
+    with pytest.raises(BodyTooLargeError) as refused:
+        read_xml(text.encode())
+
+    assert refused.value.facts == {"limit": MOST_ELEMENTS}
 
 
 def test_a_document_type_is_refused_at_its_first_sign() -> None:

@@ -266,7 +266,7 @@ async def test_a_body_too_large_for_xml(trial: Trial) -> None:
     target = next(it for it in DOCUMENT_POSTS if it.last == "jobs")
 
     reply = await trial.expect(target, 413, data=b"<a>" + b" " * 8 * MEBIBYTE + b"</a>", headers=XML)
-    too_many = await trial.expect(target, 400, data=b"<a>" + b"<b/>" * 600_000 + b"</a>", headers=XML)
+    too_many = await trial.expect(target, 413, data=b"<a>" + b"<b/>" * 600_000 + b"</a>", headers=XML)
 
     assert int(reply.document["limit_bytes"]) == 8 * MEBIBYTE
     assert int(too_many.document["limit"]) == 500_000
@@ -300,3 +300,18 @@ async def test_every_answer_says_the_same_in_either_form(trial: Trial) -> None:
         assert [it.headers["Content-Type"] for it in (in_json, in_xml)] == ["application/json", "application/xml"]
         if "events" not in target.pattern:  # which hold JSON as it was hashed: in XML as text
             assert in_xml.document == kept(in_json.document), str(target)
+
+
+async def test_a_job_may_come_in_a_namespace(api: Api) -> None:
+    """As tools write it that are given a schema."""
+    body = (
+        b'<j:job xmlns:j="urn:x" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:schemaLocation="urn:x job.xsd">'
+        b'<j:type>t</j:type><j:name xsi:type="j:name">n</j:name><j:stage xsi:nil="true"/>'
+        b"<j:attributes><j:a>1</j:a></j:attributes></j:job>"
+    )
+
+    reply = await api.post_xml("jobs", body)
+
+    assert reply.status == 201, reply.body
+    job = await api.job(1)
+    assert (job["type"], job["name"], job["stage"], job["attributes"]) == ("t", "n", None, {"a": "1"})

@@ -30,20 +30,21 @@ from jobledger.ledger.errors import (
     NotFoundError,
 )
 from jobledger.ledger.postgres.postmaster import binaries_folder
-from jobledger.ledger.store.ledger import Ledger
+from jobledger.ledger.store.ledger import Ledger, ledger_itself
 from tests.cluster import session
 from tests.world import ALICE, CLIENT, ORG, idempotency
 
 PASSWORD = "correct horse battery staple"
+ITSELF = ledger_itself(ORG)
 
 
 def add(name: str, *, roles: tuple[str, ...] = ("client",), **members: Any) -> AddPrincipal:
-    return AddPrincipal(caller=ALICE, name=name, roles=roles, **members)
+    return AddPrincipal(caller=ITSELF, name=name, roles=roles, **members)
 
 
 def issue(name: str, token: str = "a token", **members: Any) -> IssueToken:
     digest = sha256(token.encode()).digest()
-    return IssueToken(caller=ALICE, principal=name, credential=uuid4(), token_hash=digest, **members)
+    return IssueToken(caller=ITSELF, principal=name, credential=uuid4(), token_hash=digest, **members)
 
 
 async def principal(ledger: Ledger, number: int) -> Principal:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
+import signal
 from collections.abc import AsyncIterator
 from importlib import resources
 from itertools import combinations
@@ -12,8 +14,9 @@ import asyncpg
 import pytest
 
 from jobledger.ledger.errors import DatabaseIsAwayError
+from jobledger.ledger.store import database as database_module
 from jobledger.ledger.store.appender import Appender
-from jobledger.ledger.store.database import Connection, Database
+from jobledger.ledger.store.database import READER_REPLY_TIMEOUT_S, Connection, Database
 from jobledger.ledger.store.ledger import Ledger
 from jobledger.ledger.store.statement import parameter_count, shift_parameters, statement
 from tests.cluster import session
@@ -222,3 +225,25 @@ async def test_the_append_prepares_with_whatever_joins_it(writer: Connection) ->
 def test_parameters_are_shifted_whole() -> None:
     assert shift_parameters("$1 + $10 - $2", 10) == "$11 + $20 - $12"
     assert parameter_count("$2 $11 $3") == 11
+
+
+async def test_a_postgres_that_is_silent_is_told_within_seconds(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is waited for beyond the reply: neither that it cancels, nor that it closes."""
+    assert READER_REPLY_TIMEOUT_S < 8
+    monkeypatch.setattr(database_module, "READER_REPLY_TIMEOUT_S", 0.5)
+    impatient = Database(database.url, readers=1)
+    await impatient.open()
+    try:
+        [[backend]] = await impatient.fetch("SELECT pg_backend_pid()")
+        os.kill(backend, signal.SIGSTOP)
+        try:
+            async with asyncio.timeout(4):
+                with pytest.raises(DatabaseIsAwayError):
+                    await impatient.fetch("SELECT 1")
+                assert (await impatient.fetch("SELECT 1"))[0][0] == 1
+        finally:
+            os.kill(backend, signal.SIGCONT)
+    finally:
+        await impatient.close()

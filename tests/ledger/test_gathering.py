@@ -5,7 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 import pytest
 
-from jobledger.ledger.store.gathering import MOST_AT_ONCE, MOST_KEYS, Gathering
+from jobledger.ledger.store import gathering as gathering_module
+from jobledger.ledger.store.gathering import MOST_AT_ONCE, MOST_KEYS, STUCK_AFTER_S, Gathering
 
 
 class Oracle:
@@ -111,3 +112,28 @@ async def test_one_who_goes_away_takes_nobody_elses_answer_along() -> None:
     oracle.may_answer.set()
 
     assert await staying == "2"
+
+
+async def test_statements_that_are_stuck_hold_later_ones_up_for_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And even so only so many are under way."""
+    moment = 0.0
+    monkeypatch.setattr(gathering_module, "monotonic", lambda: moment)
+    oracle = Oracle()
+    gathering = Gathering(oracle.ask)
+    asking = []
+
+    for key in range(6):
+        asking.append(asyncio.create_task(gathering.answer(key)))
+        await settled()
+    assert oracle.asked == [[0], [1]]
+    moment = STUCK_AFTER_S
+    for key in range(6, 12):
+        asking.append(asyncio.create_task(gathering.answer(key)))
+        await settled()
+    moment = 2 * STUCK_AFTER_S
+    asking.append(asyncio.create_task(gathering.answer(12)))
+    await settled()
+
+    assert oracle.asked == [[0], [1], [2, 3, 4, 5, 6], [7]]
+    oracle.may_answer.set()
+    assert await asyncio.gather(*asking) == [f"{key}" if key % 2 == 0 else None for key in range(13)]

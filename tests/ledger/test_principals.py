@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from hypothesis import given, settings
@@ -28,6 +29,7 @@ from jobledger.ledger.domain.access_commands import (
 from jobledger.ledger.domain.command import Caller, Command
 from jobledger.ledger.domain.credential_commands import (
     RemovePassword,
+    RevokeToken,
     RevokeTokens,
 )
 from jobledger.ledger.errors import (
@@ -36,6 +38,7 @@ from jobledger.ledger.errors import (
     LedgerError,
     NotAllowedError,
     NotFoundError,
+    NotLetInError,
 )
 from jobledger.ledger.store.codec import StoredEvent
 from jobledger.ledger.store.ledger import Ledger
@@ -124,6 +127,7 @@ async def test_nobody_gives_what_is_not_theirs(ledger: Ledger) -> None:
 
 
 async def test_a_wider_sight_is_given_by_those_who_may_do_there_what_it_lets_do(ledger: Ledger) -> None:
+    await add(ledger, "admin", "admin")
     await add(ledger, "sales", "operator", domains=("Sales",))
 
     with pytest.raises(NotAllowedError, match="not theirs"):
@@ -132,12 +136,12 @@ async def test_a_wider_sight_is_given_by_those_who_may_do_there_what_it_lets_do(
         await ledger.execute(ChangePrincipal(caller=ADMIN, principal="sales", domains=("Sales", "Support")))
     await ledger.execute(ChangePrincipal(caller=ADMIN, principal="sales", domains=()))
 
-    assert (await principal(ledger, 1)).domains == []
+    assert (await principal(ledger, 2)).domains == []
 
 
 async def test_who_sees_some_domains_manages_nobody(ledger: Ledger) -> None:
     """Principals are of the whole org."""
-    await add(ledger, "ann", "client")
+    await add(ledger, "ann", "admin")
     some = replace(ALICE, domains=frozenset({"Sales"}))
 
     for command in (
@@ -155,6 +159,7 @@ LOCK_OUT: list[Callable[[Caller], Command]] = [
     lambda caller: DisablePrincipal(caller=caller, principal="ann"),
     lambda caller: ChangePrincipal(caller=caller, principal="ann", roles=("compliance",)),
     lambda caller: RemovePassword(caller=caller, principal="ann"),
+    lambda caller: ChangePrincipal(caller=caller, principal="ann", domains=("Sales",)),
 ]
 
 
@@ -163,12 +168,13 @@ LOCK_OUT: list[Callable[[Caller], Command]] = [
 async def test_the_last_who_can_manage_an_org_stays(
     ledger: Ledger, command: Callable[[Caller], Command], caller: Caller
 ) -> None:
-    """Others count only if they can come in: not one that is disabled, or has neither password nor lasting token."""
-    await add(ledger, "ann", "admin", password=True)
+    """Others count only if they can come in, and see all: not one that is disabled, or has neither password nor lasting token."""
+    await add(ledger, "ann", "admin", "compliance", password=True)
     await add(ledger, "bob", "admin")
     await add(ledger, "eve", "admin", password=True)
     await ledger.execute(DisablePrincipal(caller=ITSELF, principal="eve"))
     await ledger.execute(new("bob", lifetime=timedelta(days=1)))
+    await add(ledger, "sue", "admin", password=True, domains=("Sales",))
 
     with pytest.raises(LastAdministratorError):
         await ledger.execute(command(caller))
@@ -254,7 +260,7 @@ async def test_a_row_is_the_fold_of_the_events(ledger: Ledger, database_url: str
 
 
 async def test_every_change_is_told_as_the_ledgers_own_or_the_principals(ledger: Ledger) -> None:
-    await add(ledger, "ann", "client")
+    await add(ledger, "ann", "admin")
     await ledger.execute(DisablePrincipal(caller=ALICE, principal="ann"))
 
     told: list[StoredEvent] = [it async for it in ledger.recorder.scan(ORG, stream="principal-1")]
@@ -299,3 +305,41 @@ async def test_what_earlier_releases_wrote_is_taken_over(ledger: Ledger, databas
 
         assert await owner.fetchval("SELECT array_agg(id ORDER BY id) FROM principal WHERE is_administrator") == [1, 3]
     await ledger.execute(DisablePrincipal(caller=ITSELF, principal="kim"))
+
+
+A_TOKEN = uuid4()
+LETS_IN_NO_MORE: list[tuple[Command, type[LedgerError]]] = [
+    (DisablePrincipal(caller=ITSELF, principal="ann"), NotLetInError),
+    (RevokeTokens(caller=ITSELF, principal="ann"), NotLetInError),
+    (ChangePrincipal(caller=ITSELF, principal="ann", roles=("auditor",)), NotAllowedError),
+    (ChangePrincipal(caller=ITSELF, principal="ann", domains=("Sales",)), NotAllowedError),
+]
+
+
+@pytest.mark.parametrize(("change", "refusal"), LETS_IN_NO_MORE)
+async def test_who_may_no_longer_leaves_no_back_door(
+    ledger: Ledger, change: Command, refusal: type[LedgerError]
+) -> None:
+    """It was let in before; what is decided on is who it is now, also where both are decided in one batch."""
+    await add(ledger, "ann", "admin")
+    await add(ledger, "bob", "admin", password=True)
+    await ledger.execute(new("ann", credential=A_TOKEN))
+    ann = replace(ADMIN, credential=str(A_TOKEN))
+    back_doors: list[Command] = [
+        AddPrincipal(caller=ann, name="x", roles=("admin",)),
+        ChangePrincipal(caller=ann, principal="bob", roles=("admin", "client")),
+        set_password("bob", caller=ann),
+        new(2, caller=ann),
+        RemovePassword(caller=ann, principal=2),
+        DisablePrincipal(caller=ann, principal="bob"),
+        EnablePrincipal(caller=ann, principal="ann"),
+        RevokeToken(caller=ann, credential=A_TOKEN),
+        RevokeTokens(caller=ann, principal="bob"),
+    ]
+
+    asked = [await ledger.enqueue(it) for it in (change, *back_doors)]
+    changed, *refused = await asyncio.gather(*asked, return_exceptions=True)
+
+    assert [type(it) for it in refused] == [refusal] * len(back_doors)
+    assert not isinstance(changed, BaseException)
+    assert (await ledger.recorder.head(ORG)).size == changed.positions[-1] + 1

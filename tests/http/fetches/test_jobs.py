@@ -93,9 +93,9 @@ async def test_a_job_is_stopped_in_the_fetch_stage(fetches: Fetches) -> None:
 @pytest.mark.parametrize(
     ("verbs", "told"),
     [
-        ([], "Job 1 is SCHEDULED in the stage fetch"), (["start", "stage"], "Job 1 is RUNNING in the stage load"),
-        (["start", "succeed"], "Job 1 is SUCCESS in the stage fetch"), (["start", "fail"], "Job 1 is FAILED in the stage fetch"),
-        (["cancel"], "Job 1 is CANCELLED in the stage fetch"),
+        ([], "Job 1 is Scheduled in the stage fetch"), (["start", "stage"], "Job 1 is Running in the stage load"),
+        (["start", "succeed"], "Job 1 is Success in the stage fetch"), (["start", "fail"], "Job 1 is Failed in the stage fetch"),
+        (["cancel"], "Job 1 is Cancelled in the stage fetch"),
     ],
 )  # fmt: skip
 async def test_a_job_is_not_stopped_elsewhere(fetches: Fetches, verbs: list[str], told: str) -> None:
@@ -107,7 +107,7 @@ async def test_a_job_is_not_stopped_elsewhere(fetches: Fetches, verbs: list[str]
     reply = await fetches.post("jobs/1/stop")
 
     assert reply.status == 400
-    assert reply.document == {"detail": f"{told}; only a job that runs in the stage fetch can be stopped."}
+    assert reply.document == {"detail": f"{told}; only a Running job in the stage fetch can be stopped."}
     assert await fetches.native.job(1) == before
 
 
@@ -120,6 +120,17 @@ async def test_a_stop_is_repeated_by_its_key(fetches: Fetches) -> None:
     assert (first.status, first.body) == (again.status, again.body)
     assert again.headers["Idempotent-Replayed"] == "true"
     assert (await fetches.post("jobs/1/stop/")).status == 400
+
+
+async def test_a_slash_at_the_end_makes_no_other_request(fetches: Fetches) -> None:
+    """Nor under a key: either path is the same stop."""
+    await fetches.native.register_running(stage="fetch")
+    key = {"Idempotency-Key": "a"}
+
+    first, again = await fetches.post("jobs/1/stop/", headers=key), await fetches.post("jobs/1/stop", headers=key)
+
+    assert (again.status, again.body) == (200, first.body)
+    assert again.headers["Idempotent-Replayed"] == "true"
 
 
 def test_durations() -> None:

@@ -69,6 +69,17 @@ async def test_a_fetch_and_a_stop(fetches: Fetches) -> None:
     assert plain(stop.body.decode()) == plain("<response><status>ok</status><message>Job stopped.</message></response>")
 
 
+@pytest.mark.parametrize(
+    ("text", "is_manual"), [("true", True), ("True", True), ("TRUE", True), ("false", False), ("", False)]
+)
+async def test_a_job_registered_in_xml_may_be_manual(fetches: Fetches, text: str, is_manual: bool) -> None:
+    """Attributes stay the texts that XML has."""
+    body = f"<job><type>fetch</type><name>n</name><attributes><manual>{text}</manual></attributes></job>"
+    await fetches.native.post_xml("jobs", body.encode())
+
+    assert (await fetches.get("jobs/1/")).document["manual"] is is_manual
+
+
 def plain(document: str) -> str:
     """Without the declaration."""
     return document.partition("?>\n")[2] or document
