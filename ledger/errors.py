@@ -18,6 +18,7 @@ LedgerError                    the caller can act on it
 │   ├── JobIsRetainedError
 │   │   └── JobIsHeldError
 │   ├── JobsRefusedError
+│   ├── TooManyRetentionsError
 │   ├── TooManyHoldsError
 │   ├── PolicyIsLockedError
 │   ├── NameIsTakenError
@@ -175,6 +176,12 @@ class JobsRefusedError(ConflictError):
             facts["refused"] = [told_refusal(job_id, it) for job_id, it in refused.items()]
         super().__init__(detail, **facts)
         self.refused = refused or {}
+
+
+class TooManyRetentionsError(ConflictError):
+    """As many copies of the job are retained as may be."""
+
+    code = "too_many_retentions"
 
 
 class TooManyHoldsError(ConflictError):

@@ -12,9 +12,8 @@ import orjson
 
 from jobledger.ledger.domain.hold import Hold, HoldFilter, hold_stream
 from jobledger.ledger.domain.job import Job
-from jobledger.ledger.domain.job_decisions import RUNNING_STATES
 from jobledger.ledger.domain.policy import NO_POLICY, Policy
-from jobledger.ledger.domain.retention import HOLD, Reason, reasons_to_keep
+from jobledger.ledger.domain.retention import HOLD, Reason, may_be_deleted, may_be_erased, reasons_to_keep
 from jobledger.projections.jobs import job_from_row, shown_job
 from jobledger.projections.policy import read_policy
 
@@ -67,12 +66,11 @@ class Keeping:
         """The answer to the question of retention about one job."""
         job = job_from_row(row)
         reasons = self.reasons(job)
-        is_free = not reasons
         return {
             "id": job.job_id,
             "state": str(job.state),
-            "retained": not is_free,
+            "retained": bool(reasons),
             "reasons": [it.data for it in reasons],
-            "may_be_deleted": is_free and job.state not in RUNNING_STATES,
-            "may_be_erased": is_free and job.is_final,
+            "may_be_deleted": may_be_deleted(job, reasons),
+            "may_be_erased": may_be_erased(job, reasons),
         }

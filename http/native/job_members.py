@@ -54,6 +54,7 @@ from jobledger.ledger.errors import (
     JobIsRetainedError,
     JobIsRunningError,
     LedgerError,
+    TooManyRetentionsError,
 )
 from jobledger.ledger.store.codec import wire_time
 
@@ -136,7 +137,10 @@ TRANSITIONS: dict[str, Transition] = {
     "close": Transition(CloseJob, Members({"reason": text(10_000)}), (JobIsRunningError,), CLOSED_JOB),
     "reopen": Transition(ReopenJob, Members({"reason": text(10_000)}), (JobIsOpenError,), CLOSED_JOB),
     "retain": Transition(
-        RetainJob, Members({"until": instant, "copy_id": job_id, "reason": text(10_000)}), (), RETAINED_JOB
+        RetainJob,
+        Members({"until": instant, "copy_id": job_id, "reason": text(10_000)}),
+        (TooManyRetentionsError,),
+        RETAINED_JOB,
     ),
     "release": Transition(
         ReleaseJob, Members({"copy_id": job_id, "reason": text(10_000)}, needed=("reason",)), (), RETAINED_JOB

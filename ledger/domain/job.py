@@ -269,9 +269,9 @@ class Job(Aggregate):
     @property
     def weight_bytes(self) -> int:
         """See ``Aggregate``: more for a job with large attributes."""
-        large = self.attributes is not None or self.backup is not None
+        large = self.attributes is not None or self.backup is not None or bool(self.retentions)
         return super().weight_bytes + (
-            4 * len(orjson.dumps((self.attributes, self.backup), default=str)) if large else 0
+            4 * len(orjson.dumps((self.attributes, self.backup, dict(self.retentions)), default=str)) if large else 0
         )
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, ClassVar
@@ -12,7 +13,10 @@ from jobledger.ledger.domain.job_commands import JobTransition
 from jobledger.ledger.domain.policy import WITHOUT_END
 from jobledger.ledger.domain.policy_commands import must_give_reason
 from jobledger.ledger.domain.retention import WHOLE_JOB, retained_until
-from jobledger.ledger.errors import InvalidCommandError
+from jobledger.ledger.errors import InvalidCommandError, TooManyRetentionsError
+
+# Each stands in the job's row, and is looked at whenever the job is.
+MOST_RETAINED_COPIES = 100
 
 
 class Retained(Job.Decision):
@@ -25,11 +29,11 @@ class Retained(Job.Decision):
     reason: str | None = None
 
     def apply(self, aggregate: Job) -> None:
-        """It takes the place of an earlier one."""
+        """It takes the place of an earlier one; those that are over need not be known any longer."""
         super().apply(aggregate)
         told = {"until": None if self.until is None else _instant_text(self.until), "reason": self.reason}
         retention = {name: it for name, it in told.items() if it is not None}
-        aggregate.retentions = {**aggregate.retentions, _name_of(self.copy_id): retention}
+        aggregate.retentions = {**retentions_at(aggregate, self.timestamp), _name_of(self.copy_id): retention}
 
 
 class RetentionReleased(Job.Decision):
@@ -80,14 +84,29 @@ def _instant_text(instant: datetime) -> str:
     return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
+def retentions_at(job: Job, at: datetime) -> dict[str, Mapping[str, str]]:
+    """The users' retentions that are not over at that instant."""
+    untils = {name: retained_until(job, name) for name in job.retentions}
+    return {name: job.retentions[name] for name, until in untils.items() if until is not None and until > at}
+
+
 def retain(
     job: Job, at: datetime, until: datetime | None = None, copy_id: int | None = None, reason: str | None = None
 ) -> None:
-    """Retain the job, or a copy of it: the later time wins, never shorter. Raises InvalidCommandError for a time not to come."""
+    """Retain the job, or a copy of it: the later time wins, never shorter. Raises InvalidCommandError for a time not to come,
+    TooManyRetentionsError.
+    """
     if until is not None and until <= at:
         raise InvalidCommandError("A job is retained until a time to come.", until=_instant_text(until))
     known = retained_until(job, _name_of(copy_id))
     if known is None or known < (until or WITHOUT_END):
+        others = retentions_at(job, at).keys() - {WHOLE_JOB, _name_of(copy_id)}
+        if copy_id is not None and len(others) >= MOST_RETAINED_COPIES:
+            raise TooManyRetentionsError(
+                f"At most {MOST_RETAINED_COPIES} copies of a job are retained.",
+                job_id=job.job_id,
+                limit=MOST_RETAINED_COPIES,
+            )
         job.trigger_event(Retained, timestamp=at, copy_id=copy_id, until=until, reason=reason)
 
 
@@ -109,7 +128,7 @@ class RetentionDecision(JobTransition):
     reason: str | None = None
 
     def decide(self, unit: UnitOfWork) -> dict[str, Any]:
-        """Raises NotFoundError, GoneError, InvalidCommandError."""
+        """Raises NotFoundError, GoneError, InvalidCommandError, TooManyRetentionsError."""
         result = super(RetentionDecision, self).decide(unit)
         job = unit.get(Job, job_stream(self.job_id))
         assert job is not None

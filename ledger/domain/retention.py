@@ -5,13 +5,13 @@ A reason is a legal hold, a user's retention, extended or basic retention by the
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from jobledger.ledger.domain.hold import Hold
-from jobledger.ledger.domain.job import Job
+from jobledger.ledger.domain.job import Job, State
 from jobledger.ledger.domain.policy import WITHOUT_END, Policy
 from jobledger.ledger.errors import JobIsHeldError, JobIsRetainedError
 
@@ -110,6 +110,16 @@ def policy_retention(job: Job, policy: Policy) -> tuple[datetime | None, datetim
     if begin is None or job.final_at is None:
         return None, None
     return policy.until(job.type, job.state, begin, job.final_at)
+
+
+def may_be_deleted(job: Job, reasons: Sequence[Reason]) -> bool:
+    """Whether a job with these reasons may be deleted: not while it runs, whatever else."""
+    return not reasons and job.state not in (State.RUNNING, State.STALE)
+
+
+def may_be_erased(job: Job, reasons: Sequence[Reason]) -> bool:
+    """Whether a job with these reasons may be erased whole, or purged: it has ended. What is private of it may be before."""
+    return not reasons and job.is_final
 
 
 def must_be_free(job: Job, reasons: list[Reason]) -> None:
