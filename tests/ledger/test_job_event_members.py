@@ -14,16 +14,16 @@ from typing import Any, ClassVar, get_args, get_origin, get_type_hints
 import orjson
 import pytest
 
-from jobledger.ledger.domain.aggregate import ENVELOPE, Aggregate, WithPrivateMembers
+from jobledger.ledger.domain.aggregate import ENVELOPE, Aggregate
 from jobledger.ledger.domain.event_types import EVENT_CLASSES
 from jobledger.ledger.domain.hold import FILTER_MEMBERS, FILTER_TIMES, HoldFilter
 from jobledger.ledger.domain.job import FINAL_STATES, Job, State
 from jobledger.ledger.domain.job_removal import Erased, Removal, residue_of
 from jobledger.projections.jobs import DECISIONS, PRIVATE, render_decided, updated_row
+from tests.located import SECRET, Located
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 MOMENT = timedelta(microseconds=1)
-SECRET = "Jane Doe, 5 Elm Street"
 JOB_EVENTS: list[Any] = [it for it in EVENT_CLASSES if issubclass(it, Job.Event) and it is not Job.Registered]
 # From which states an event of the job's course is decided; all others may come whenever they like.
 RUNNING = (State.RUNNING, State.STALE)
@@ -38,18 +38,6 @@ FROM_STATES: dict[type[Any], tuple[State, ...]] = {
     Job.WentStale: (State.RUNNING,),
     Job.Resumed: (State.STALE,),
 }
-
-
-class Located(WithPrivateMembers, Job.Decision):
-    """Somebody says where the job is."""
-
-    type_name: ClassVar[str] = "job.located"
-    private: ClassVar[tuple[str, ...]] = ("location",)
-    location: dict[str, Any] | None = None
-
-    def apply(self, aggregate: Job) -> None:
-        super().apply(aggregate)
-        aggregate.location = self.location
 
 
 class Leaking(Located):

@@ -10,9 +10,7 @@ from typing import Any, ClassVar
 import asyncpg
 import pytest
 
-from jobledger.ledger.domain.aggregate import WithPrivateMembers
 from jobledger.ledger.domain.command import Effect, UnitOfWork
-from jobledger.ledger.domain.event_types import CLASS_BY_TYPE
 from jobledger.ledger.domain.hold import HoldFilter
 from jobledger.ledger.domain.hold_commands import PlaceHold, ReleaseHold
 from jobledger.ledger.domain.job import Job
@@ -33,6 +31,7 @@ from jobledger.ledger.store.ledger import Ledger
 from jobledger.ledger.store.loading import load_aggregates
 from jobledger.scripts.replay import Unknown, fold
 from tests.cluster import session
+from tests.located import SECRET, LocateJob, located_events
 from tests.world import (
     ALICE,
     CLIENT,
@@ -50,38 +49,11 @@ from tests.world import (
     types_of,
 )
 
-SECRET = "Jane Doe, 5 Elm Street"
-
-
-class Located(WithPrivateMembers, Job.Decision):
-    """Somebody says where the job is: what is private here."""
-
-    type_name: ClassVar[str] = "job.located"
-    private: ClassVar[tuple[str, ...]] = ("location",)
-    location: dict[str, Any] | None = None
-
-    def apply(self, aggregate: Job) -> None:
-        super().apply(aggregate)
-        if self.location is not None:
-            aggregate.location = self.location
-
-
-@dataclass(slots=True, kw_only=True, eq=False)
-class LocateJob(JobTransition):
-    """Say where the job is."""
-
-    capability: ClassVar[str] = "jobs.update"
-    place: str = SECRET
-
-    def change(self, unit: UnitOfWork, job: Job) -> None:
-        job.trigger_event(Located, timestamp=unit.now, location={"place": self.place})
-
 
 @pytest.fixture(scope="module", autouse=True)
 def located() -> Iterator[None]:
     """A type of event with private content, until the last audit is over."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(CLASS_BY_TYPE, Located.type_name, Located)
+    with located_events():
         yield
 
 

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from jobledger.ledger.domain.command import Caller
+from jobledger.ledger.domain.job import Job
 from jobledger.ledger.domain.job_commands import JobTransition
 from jobledger.ledger.domain.job_decisions import CloseJob
-from jobledger.ledger.domain.job_keeping import ReleaseJob, RetainJob
+from jobledger.ledger.domain.job_keeping import MOST_RETAINED_COPIES, ReleaseJob, RetainJob, release, retain
 from jobledger.ledger.domain.job_removal import DeleteJob
 from jobledger.ledger.domain.manage_jobs import ManageJobs
-from jobledger.ledger.errors import InvalidCommandError, JobsRefusedError, NotAllowedError
+from jobledger.ledger.errors import InvalidCommandError, JobsRefusedError, NotAllowedError, TooManyRetentionsError
 from jobledger.ledger.store.ledger import Ledger
 from tests.world import ALICE, CLIENT, ORG, idempotency, register, register_running, registration, spec
 
@@ -114,6 +115,28 @@ async def test_ten_thousand_jobs_are_managed_at_once(ledger: Ledger) -> None:
     await ledger.execute(manage(ReleaseJob, job_ids, reason="over"))
     deleted = await ledger.execute(manage(DeleteJob, job_ids, reason="asked for"))
     assert deleted.event_count == 10_000
+
+
+def test_so_many_copies_of_a_job_are_retained() -> None:
+    """Those that are over do not count, nor does the job itself; one that is retained can be for longer."""
+    now, late = datetime(2026, 11, 21, tzinfo=UTC), datetime(2099, 1, 1, tzinfo=UTC)
+    soon = now + timedelta(days=1)
+    job = Job.begin(Job.Registered, "job-1", now, [], type="copy", name="nightly", domain="Global")
+    retain(job, now, soon, copy_id=1_000)
+    for copy_id in range(1, MOST_RETAINED_COPIES):
+        retain(job, now, late, copy_id=copy_id)
+    with pytest.raises(TooManyRetentionsError):
+        retain(job, now, late, copy_id=1_001)
+
+    retain(job, soon, late, copy_id=1_001)
+    retain(job, soon)
+    retain(job, soon, copy_id=1)
+    with pytest.raises(TooManyRetentionsError):
+        retain(job, soon, copy_id=1_000)
+    release(job, soon, copy_id=5, reason="over")
+    retain(job, soon, copy_id=1_000)
+
+    assert len(job.retentions) == MOST_RETAINED_COPIES + 1
 
 
 async def test_the_later_time_wins(ledger: Ledger) -> None:
