@@ -216,3 +216,68 @@ async def test_many_jobs_are_managed_in_one_request(api: Api) -> None:
     ]
     for body in bodies:
         assert (await api.post("jobs/manage", body)).status == 400, body
+
+
+async def test_a_time_that_is_no_time_to_come_retains_nothing(api: Api) -> None:
+    await api.register()
+    bodies: list[Any] = [
+        {"until": "2020-01-01T00:00:00Z"}, {"until": "10000-01-01T00:00:00Z"}, {"until": "+10000-01-01T00:00:00Z"},
+        {"until": 253_402_300_800}, {"until": -1}, {"until": 0}, {"until": "0000-01-01T00:00:00Z"},
+        {"until": "9999-12-31T23:59:59-01:00"}, {"until": ""}, {"until": []},
+        {"copy_id": 0}, {"copy_id": -1}, {"copy_id": 2**31}, {"copy_id": "nine"}, {"copy_id": 1.5}, {"copy_id": []},
+    ]  # fmt: skip
+
+    for body in bodies:
+        assert (await api.post("jobs/1/retain", body)).status == 400, body
+        many = await api.post("jobs/manage", {"action": "retain", "job_ids": [1], "all_or_none": True, **body})
+        assert many.status in (400, 409), body
+
+    assert (await api.job(1))["version"] == 1
+    assert (await api.post("jobs/1/retain", {"until": "9899-12-31T23:59:59Z", "copy_id": "9"})).status == 200
+
+
+async def test_ids_that_are_no_jobs_of_the_org_change_nothing_of_others(api: Api, server: Server) -> None:
+    """Of another org's jobs nothing is told, nor of whether there are any."""
+    await server.ledger.create_org("other")
+    other = await server.client("operator", org="other")
+    for _ in range(3):
+        await other.register()
+    await api.register()
+
+    each = await api.post("jobs/manage", {"action": "delete", "job_ids": [3, 1, 9, 3, 1], "reason": "asked for"})
+
+    assert [it["id"] for it in each.document["done"]] == [1]
+    [there, nowhere] = each.document["refused"]
+    assert there == {"id": 3, "code": "not_found", "detail": "There is no job 3.", "job_id": 3}
+    assert nowhere == {"id": 9, "code": "not_found", "detail": "There is no job 9.", "job_id": 9}
+    assert [it["version"] for it in (await other.get("jobs")).document["jobs"]] == [1, 1, 1]
+
+
+async def test_a_million_ids_are_refused_clearly(api: Api) -> None:
+    await api.register()
+
+    for path, body in (
+        ("jobs/manage", {"action": "close", "job_ids": list(range(1, 1_000_001))}),
+        ("holds", {"name": "case 7", "reason": "r", "job_ids": list(range(1, 1_000_001))}),
+    ):
+        refused = await api.post(path, body)
+        assert refused.status in (400, 413)
+        assert "10000" in refused.document["detail"] or refused.document["limit_bytes"]
+
+    assert (await api.job(1))["version"] == 1
+
+
+async def test_a_hold_whose_filter_lets_everything_through_holds_everything(api: Api) -> None:
+    first = await finished(api)
+    refused = await api.post("holds", {"name": "case 7", "reason": "r", "filter": {}})
+    assert refused.status == 400
+    placed = await api.post(
+        "holds", {"name": "case 7", "reason": "r", "filter": {"registered_from": "1970-01-01T00:00:00Z"}}
+    )
+    assert (placed.status, len(placed.document["positions"])) == (201, 1)
+    later = await finished(api)
+
+    each = await api.post("jobs/manage", {"action": "delete", "job_ids": [first, later], "reason": "asked for"})
+
+    assert [it["code"] for it in each.document["refused"]] == ["job_is_held", "job_is_held"]
+    assert (await api.get("jobs", {"held": "false"})).document["jobs"] == []

@@ -6,7 +6,7 @@ Beside the ledger goes a model of the rules in a few plain lines, which says of 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -31,11 +31,14 @@ from jobledger.ledger.errors import LedgerError
 from jobledger.ledger.store.ledger import Ledger
 from jobledger.projections.job_query import JobFilter, JobQuery
 from tests.auditor import audit
+from tests.cluster import session
+from tests.located import LocateJob, located_events
 from tests.world import ALICE, registration, serving
 
 NUMBERS = count(1)
 TYPES = ("copy", "audit")
 LONG_AGO = datetime.now(UTC) - timedelta(days=100)
+LATER = datetime(2099, 1, 1, tzinfo=UTC)
 FINAL = ("SUCCESS", "FAILED", "CANCELLED", "DISCARDED")
 
 
@@ -50,7 +53,10 @@ class Modelled:
     preceding: int | None = None
     gone: str | None = None
     is_closed: bool = False
+    is_scheduled: bool = False
+    external_id: str | None = None
     retentions: set[int | None] = field(default_factory=set)
+    places: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -60,6 +66,7 @@ class ModelledHold:
     job_ids: set[int]
     type: str | None = None
     state: str | None = None
+    is_of_scheduled: bool = False
     is_released: bool = False
 
 
@@ -80,6 +87,7 @@ class Histories(RuleBasedStateMachine):
         self.holds: list[ModelledHold] = []
         self.policy: dict[tuple[str | None, str | None], int] = {}
         self.is_locked = False
+        self.removed: list[str] = []
 
     def run(self, asked: Coroutine[Any, Any, Any]) -> Any:
         return self.runner.run(asked)
@@ -120,7 +128,9 @@ class Histories(RuleBasedStateMachine):
                 continue
             if number in hold.job_ids:
                 return True
-            if (hold.type or hold.state) and hold.type in (None, job.type) and hold.state in (None, job.state):
+            has_filter = hold.type or hold.state or hold.is_of_scheduled
+            is_wanted = hold.type in (None, job.type) and hold.state in (None, job.state)
+            if has_filter and is_wanted and (job.is_scheduled or not hold.is_of_scheduled):
                 return True
         return False
 
@@ -136,14 +146,38 @@ class Histories(RuleBasedStateMachine):
     def choose(self, data: st.DataObject) -> int:
         return data.draw(st.integers(0, len(self.jobs) - 1))
 
-    @rule(kind=st.sampled_from(TYPES), is_past=st.booleans())
-    def register(self, kind: str, is_past: bool) -> None:
+    def remove_private(self, number: int) -> None:
+        job = self.jobs[number]
+        self.removed += job.places
+        job.places = []
+
+    @rule(kind=st.sampled_from(TYPES), is_past=st.booleans(), is_scheduled=st.booleans())
+    def register(self, kind: str, is_past: bool, is_scheduled: bool) -> None:
         past: dict[str, Any] = {"state": "SUCCESS", "started_at": LONG_AGO, "ended_at": LONG_AGO} if is_past else {}
-        self.tell(registration(caller=self.caller, type=kind, **past), is_refused=False)
-        self.jobs.append(Modelled(kind))
+        times = {"scheduled_at": LONG_AGO} if is_scheduled else {}
+        self.tell(registration(caller=self.caller, type=kind, **past, **times), is_refused=False)
+        self.jobs.append(Modelled(kind, is_scheduled=is_scheduled))
         if is_past:
             self.jobs[-1].ended_days_ago = 100
             self.end(len(self.jobs) - 1, "SUCCESS")
+
+    @rule(name=st.sampled_from("ab"))
+    def register_by_name(self, name: str) -> None:
+        known = [number for number, job in enumerate(self.jobs) if job.gone is None and job.external_id == name]
+        outcome = self.tell(registration(caller=self.caller, source="cron", external_id=name), is_refused=False)
+        assert outcome is not None
+        if not known:
+            self.jobs.append(Modelled("copy", external_id=name))
+        assert [it["id"] for it in outcome.result["jobs"]] == [known[0] + 1 if known else len(self.jobs)]
+
+    @precondition(lambda self: self.jobs)
+    @rule(data=st.data())
+    def locate(self, data: st.DataObject) -> None:
+        number = self.choose(data)
+        job, place = self.jobs[number], f"place-{next(NUMBERS)}-"
+        command = LocateJob(caller=self.caller, job_id=number + 1, place=place)
+        if self.tell(command, is_refused=job.gone is not None) is not None:
+            job.places.append(place)
 
     @precondition(lambda self: self.jobs)
     @rule(data=st.data())
@@ -157,14 +191,20 @@ class Histories(RuleBasedStateMachine):
                 self.end(len(self.jobs) - 1, "DISCARDED")
 
     @precondition(lambda self: self.jobs)
-    @rule(data=st.data(), kind=st.sampled_from([StartJob, SucceedJob, FailJob, CancelJob]))
-    def go_on(self, data: st.DataObject, kind: Any) -> None:
+    @rule(
+        data=st.data(),
+        kind=st.sampled_from([StartJob, SucceedJob, FailJob, CancelJob]),
+        told_end=st.sampled_from([None, LONG_AGO]),
+    )
+    def go_on(self, data: st.DataObject, kind: Any, told_end: datetime | None) -> None:
+        """An end that is told to be long ago retains the job as long as any other."""
         number = self.choose(data)
         job = self.jobs[number]
         allowed = {StartJob: ("SCHEDULED", "RUNNING"), CancelJob: ("SCHEDULED", "RUNNING")}.get(kind, ("RUNNING",))
         is_refused = job.gone is not None or job.state not in allowed
         is_refused |= kind is StartJob and job.is_closed and job.state == "SCHEDULED"
-        if self.tell(kind(caller=self.caller, job_id=number + 1), is_refused=is_refused) is None:
+        times = {"ended_at": told_end} if kind in (SucceedJob, FailJob) else {}
+        if self.tell(kind(caller=self.caller, job_id=number + 1, **times), is_refused=is_refused) is None:
             return
         if kind is StartJob:
             job.state = "RUNNING"
@@ -183,14 +223,32 @@ class Histories(RuleBasedStateMachine):
             job.is_closed = closes
 
     @precondition(lambda self: self.jobs)
-    @rule(data=st.data(), copy_id=st.sampled_from([None, 7]), retains=st.booleans())
-    def retain_or_release(self, data: st.DataObject, copy_id: int | None, retains: bool) -> None:
+    @rule(data=st.data(), copy_id=st.sampled_from([None, 7]), until=st.sampled_from([None, LATER, LONG_AGO]))
+    def retain(self, data: st.DataObject, copy_id: int | None, until: datetime | None) -> None:
         number = self.choose(data)
         job = self.jobs[number]
-        kind: Any = RetainJob if retains else ReleaseJob
-        command = kind(caller=self.caller, job_id=number + 1, copy_id=copy_id, reason="asked for")
+        command = RetainJob(caller=self.caller, job_id=number + 1, copy_id=copy_id, until=until)
+        if self.tell(command, is_refused=job.gone is not None or until == LONG_AGO) is not None:
+            job.retentions.add(copy_id)
+
+    @precondition(lambda self: self.jobs)
+    @rule(data=st.data(), copy_id=st.sampled_from([None, 7]))
+    def release(self, data: st.DataObject, copy_id: int | None) -> None:
+        number = self.choose(data)
+        job = self.jobs[number]
+        command = ReleaseJob(caller=self.caller, job_id=number + 1, copy_id=copy_id, reason="asked for")
         if self.tell(command, is_refused=job.gone is not None) is not None:
-            (job.retentions.add if retains else job.retentions.discard)(copy_id)
+            job.retentions.discard(copy_id)
+
+    @precondition(lambda self: self.jobs)
+    @rule(data=st.data())
+    def retain_many(self, data: st.DataObject) -> None:
+        numbers = data.draw(st.lists(st.integers(0, len(self.jobs) - 1), min_size=1, max_size=4, unique=True))
+        commands = [RetainJob(caller=self.caller, job_id=it + 1) for it in numbers]
+        together = ManageJobs(caller=self.caller, commands=commands, all_or_none=True)
+        if self.tell(together, is_refused=any(self.jobs[it].gone is not None for it in numbers)) is not None:
+            for number in numbers:
+                self.jobs[number].retentions.add(None)
 
     @precondition(lambda self: self.jobs)
     @rule(data=st.data())
@@ -200,11 +258,12 @@ class Histories(RuleBasedStateMachine):
         if self.tell(command, is_refused=any(self.jobs[it].gone is not None for it in numbers)) is not None:
             self.holds.append(ModelledHold(numbers))
 
-    @rule(kind=st.sampled_from([None, *TYPES]), state=st.sampled_from([None, *FINAL]))
-    def hold_by_filter(self, kind: str | None, state: str | None) -> None:
-        command = PlaceHold(caller=self.caller, name="case", filter=HoldFilter(type=kind, state=state))
-        if self.tell(command, is_refused=kind is None and state is None) is not None:
-            self.holds.append(ModelledHold(set(), kind, state))
+    @rule(kind=st.sampled_from([None, *TYPES]), state=st.sampled_from([None, *FINAL]), is_of_scheduled=st.booleans())
+    def hold_by_filter(self, kind: str | None, state: str | None, is_of_scheduled: bool) -> None:
+        wanted = HoldFilter(type=kind, state=state, scheduled_from=LONG_AGO if is_of_scheduled else None)
+        command = PlaceHold(caller=self.caller, name="case", filter=wanted)
+        if self.tell(command, is_refused=kind is None and state is None and not is_of_scheduled) is not None:
+            self.holds.append(ModelledHold(set(), kind, state, is_of_scheduled))
 
     @precondition(lambda self: self.holds)
     @rule(data=st.data())
@@ -248,6 +307,7 @@ class Histories(RuleBasedStateMachine):
         command = DeleteJob(caller=self.caller, job_id=number + 1, reason="asked for")
         if self.tell(command, is_refused=is_refused) is not None and job.gone is None:
             job.gone = "deleted"
+            self.remove_private(number)
             self.discard_behind(number)
 
     @precondition(lambda self: self.jobs)
@@ -262,6 +322,7 @@ class Histories(RuleBasedStateMachine):
                 done.append(number + 1)
                 if self.jobs[number].gone is None:
                     self.jobs[number].gone = "deleted"
+                    self.remove_private(number)
                     self.discard_behind(number)
         assert outcome is not None
         assert [it["id"] for it in outcome.result["done"]] == done
@@ -275,33 +336,64 @@ class Histories(RuleBasedStateMachine):
         # Of a job that is gone nobody retains anything, but holds and the policy still count.
         is_refused = self.is_kept(number) or (scope == "all" and job.gone is None and job.state not in FINAL)
         command = EraseJob(caller=self.caller, job_id=number + 1, scope=scope, reason="asked for")
-        if self.tell(command, is_refused=is_refused and not is_done) is not None and scope == "all":
-            job.gone = "erased"
+        if self.tell(command, is_refused=is_refused and not is_done) is not None:
+            self.remove_private(number)
+            if scope == "all":
+                job.gone = "erased"
+
+    async def private_contents(self) -> str:
+        async with session(self.url) as owner:
+            private = await owner.fetch(
+                """SELECT convert_from(private, 'UTF8') AS text FROM content WHERE org = $1 AND private IS NOT NULL
+                    UNION ALL SELECT private FROM job WHERE org = $1 AND private IS NOT NULL""",
+                self.org,
+            )
+        return "".join(it["text"] for it in private)
+
+    @rule()
+    def look(self) -> None:
+        """What is listed as retained is what the rules keep, what was removed is gone and nothing else; rows are those of a
+        fold of all events.
+        """
+        query = JobQuery(self.ledger.database)
+        for is_kept in (True, False):
+            page = self.run(query.page(self.org, JobFilter(retained=is_kept), None))
+            kept = [n for n, job in enumerate(self.jobs, 1) if job.gone is None and self.is_kept(n - 1) is is_kept]
+            assert [int(it.split(b",")[0].removeprefix(b'{"id":')) for it in page.jobs] == kept
+            held = self.run(query.page(self.org, JobFilter(held=is_kept), None))
+            assert len(held.jobs) == sum(
+                job.gone is None and self.is_held(n) is is_kept for n, job in enumerate(self.jobs)
+            )
+            closed = self.run(query.page(self.org, JobFilter(closed=is_kept), None))
+            assert len(closed.jobs) == sum(job.gone is None and job.is_closed is is_kept for job in self.jobs)
+        for number, job in enumerate(self.jobs):
+            if job.gone is None:
+                answer = self.run(query.retention(self.org, number + 1, None))
+                assert answer["retained"] is self.is_kept(number)
+                assert answer["may_be_deleted"] is self.may_be_deleted(number)
+                assert answer["may_be_erased"] is (job.state in FINAL and not self.is_kept(number))
+        private = self.run(self.private_contents())
+        assert [it for it in self.removed if it in private] == []
+        assert [it for job in self.jobs for it in job.places if it not in private] == []
+        self.run(audit(self.url, self.org))
 
     def teardown(self) -> None:
-        """What is listed as retained is what the rules keep; rows are those of a fold of all events."""
         try:
-            query = JobQuery(self.ledger.database)
-            for is_kept in (True, False):
-                page = self.run(query.page(self.org, JobFilter(retained=is_kept), None))
-                kept = [n for n, job in enumerate(self.jobs, 1) if job.gone is None and self.is_kept(n - 1) is is_kept]
-                assert [int(it.split(b",")[0].removeprefix(b'{"id":')) for it in page.jobs] == kept
-                held = self.run(query.page(self.org, JobFilter(held=is_kept), None))
-                assert len(held.jobs) == sum(
-                    job.gone is None and self.is_held(n) is is_kept for n, job in enumerate(self.jobs)
-                )
-                closed = self.run(query.page(self.org, JobFilter(closed=is_kept), None))
-                assert len(closed.jobs) == sum(job.gone is None and job.is_closed is is_kept for job in self.jobs)
-            for number, job in enumerate(self.jobs):
-                if job.gone is None:
-                    answer = self.run(query.retention(self.org, number + 1, None))
-                    assert answer["retained"] is self.is_kept(number)
-            self.run(audit(self.url, self.org))
+            self.look()
         finally:
             self.run(self.stack.aclose())
             self.runner.close()
 
 
-def test_no_history_removes_what_is_kept(database_url: str) -> None:
+@pytest.fixture(scope="module", autouse=True)
+def located() -> Iterator[None]:
+    """A type of event with private content, until the last audit is over."""
+    with located_events():
+        yield
+
+
+@pytest.mark.parametrize("examples", [6, pytest.param(60, marks=pytest.mark.slow)])
+def test_no_history_removes_what_is_kept(database_url: str, examples: int) -> None:
     machine = type("Machine", (Histories,), {"url": database_url})
-    run_state_machine_as_test(machine, settings=settings(max_examples=12, stateful_step_count=30, deadline=None))
+    asked = settings(max_examples=examples, stateful_step_count=30, deadline=None)
+    run_state_machine_as_test(machine, settings=asked)
