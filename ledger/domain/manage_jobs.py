@@ -21,7 +21,8 @@ class ManageJobs(Command):
 
     Each by itself: those that may be are done, the others refused, whatever the reason, a missing capability among them. The
     result is ``{"done": [results], "refused": [{"id", "code", "detail", …}]}``, each in the order given. ``all_or_none``: if any
-    is refused JobsRefusedError names all of these and nothing is done; a missing capability is NotAllowedError.
+    is refused JobsRefusedError names all of these and nothing is done; a missing capability is NotAllowedError. What is
+    malformed is so for all of them: InvalidCommandError, and nothing is done.
     """
 
     capability: ClassVar[str] = "jobs.read"
@@ -87,6 +88,9 @@ class ManageJobs(Command):
             try:
                 command.must_be_allowed()
                 done.append(unit.attempt(command.decide))
+            except InvalidCommandError:
+                # Of what is asked, which is the same of every job.
+                raise
             except LedgerError as refusal:
                 refused[job_id] = refusal
             if number % JOBS_A_TURN == 0:

@@ -160,7 +160,7 @@ def leaks(event_class: type[Any]) -> list[str]:
     """Where a private value that such an event carries is known besides where erasing looks for it, and afterwards."""
     job = job_in(State.RUNNING)
     happen(job, event_class, SECRET, only=event_class.private)
-    [event] = job._pending_events[-1:]
+    event: Any = job._pending_events[-1]
     found = []
     if SECRET not in str(event.private_data):
         found.append("not among what is private")

@@ -154,8 +154,8 @@ class Histories(RuleBasedStateMachine):
     @rule(kind=st.sampled_from(TYPES), is_past=st.booleans(), is_scheduled=st.booleans())
     def register(self, kind: str, is_past: bool, is_scheduled: bool) -> None:
         past: dict[str, Any] = {"state": "SUCCESS", "started_at": LONG_AGO, "ended_at": LONG_AGO} if is_past else {}
-        times = {"scheduled_at": LONG_AGO} if is_scheduled else {}
-        self.tell(registration(caller=self.caller, type=kind, **past, **times), is_refused=False)
+        scheduled_at = LONG_AGO if is_scheduled else None
+        self.tell(registration(caller=self.caller, type=kind, scheduled_at=scheduled_at, **past), is_refused=False)
         self.jobs.append(Modelled(kind, is_scheduled=is_scheduled))
         if is_past:
             self.jobs[-1].ended_days_ago = 100

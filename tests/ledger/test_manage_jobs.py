@@ -14,7 +14,7 @@ from jobledger.ledger.domain.job import Job
 from jobledger.ledger.domain.job_commands import JobTransition
 from jobledger.ledger.domain.job_decisions import CloseJob
 from jobledger.ledger.domain.job_keeping import MOST_RETAINED_COPIES, ReleaseJob, RetainJob, release, retain
-from jobledger.ledger.domain.job_removal import DeleteJob
+from jobledger.ledger.domain.job_removal import DeleteJob, EraseJob
 from jobledger.ledger.domain.manage_jobs import ManageJobs
 from jobledger.ledger.errors import InvalidCommandError, JobsRefusedError, NotAllowedError, TooManyRetentionsError
 from jobledger.ledger.store.ledger import Ledger
@@ -78,6 +78,23 @@ async def test_without_the_capability_each_job_is_refused_or_all_are(ledger: Led
     with pytest.raises(NotAllowedError):
         await ledger.execute(manage(CloseJob, [1], caller=CLIENT, all_or_none=True))
     assert (await ledger.job(ORG, 1)).version == 1
+
+
+async def test_what_is_malformed_is_so_for_all_jobs(ledger: Ledger) -> None:
+    await register(ledger)
+    await register(ledger)
+
+    for kind, members in (
+        (RetainJob, {"until": datetime(2001, 1, 1, tzinfo=UTC)}),
+        (ReleaseJob, {"reason": " "}),
+        (DeleteJob, {"reason": " "}),
+        (EraseJob, {"reason": "asked for", "scope": "some"}),
+    ):
+        for all_or_none in (False, True):
+            with pytest.raises(InvalidCommandError):
+                await ledger.execute(manage(kind, [77, 1, 2], all_or_none=all_or_none, **members))
+
+    assert [(await ledger.job(ORG, job_id)).version for job_id in (1, 2)] == [1, 1]
 
 
 async def test_too_many_or_no_jobs_are_refused(ledger: Ledger) -> None:
