@@ -82,6 +82,9 @@ class UnitOfWork(Protocol):
     def get(self, kind: type[AnyAggregate], stream: str) -> AnyAggregate | None:
         """A working copy of the aggregate, or None where the stream has not begun."""
 
+    def see(self, kind: type[AnyAggregate], stream: str) -> AnyAggregate | None:
+        """As ``get``, of an aggregate that is only looked at: it is not to be changed."""
+
     def begin(self, event_class: type[Aggregate.Created], stream: str, **data: Any) -> Aggregate:
         """Begin *stream* with its first event."""
 

@@ -29,7 +29,7 @@ LONGEST_NAME = 200
 
 def active_holds(unit: UnitOfWork) -> list[Hold]:
     """The active holds over filters, of a command that asked for FILTER_HOLDS."""
-    holds = (unit.get(Hold, hold_stream(number)) for number in unit.found(Find(FILTER_HOLDS, ())))
+    holds = (unit.see(Hold, hold_stream(number)) for number in unit.found(Find(FILTER_HOLDS, ())))
     return [it for it in holds if it is not None and not it.is_released]
 
 

@@ -142,7 +142,7 @@ class RemoveJob(JobTransition):
 
     def must_be_free(self, unit: UnitOfWork, job: Job) -> None:
         """Raise JobIsHeldError or JobIsRetainedError, with every reason, if anything keeps the job."""
-        org = unit.get(Org, ORG_STREAM)
+        org = unit.see(Org, ORG_STREAM)
         assert org is not None
         must_be_free(job, reasons_to_keep(job, org.policy, active_holds(unit), unit.now))
 

@@ -261,6 +261,10 @@ class Unit:
             copy = self.touched[stream] = original.working_copy(self.events)
         return cast("AnyAggregate", copy)
 
+    def see(self, kind: type[AnyAggregate], stream: str) -> AnyAggregate | None:
+        """See ``UnitOfWork``. KeyError for a stream that the command did not declare."""
+        return cast("AnyAggregate | None", self.touched.get(stream) or self._original(stream))
+
     def _original(self, stream: str) -> Aggregate | None:
         if self._within is None:
             return self._batch.aggregates[stream]
@@ -270,8 +274,9 @@ class Unit:
         """See ``UnitOfWork``."""
         part = Unit(self._batch, self._answers, self)
         result = decide(part)
-        for stream, copy in part.touched.items():
-            self.touched[stream] = copy.working_copy(self.events)
+        # What it only looked at is as it was.
+        for stream in dict.fromkeys(it.originator_id for it in part.events):
+            self.touched[stream] = part.touched[stream].working_copy(self.events)
         self.events += part.events
         self.numbers |= part.numbers
         self.effects += part.effects

@@ -392,8 +392,8 @@ def located() -> Iterator[None]:
         yield
 
 
-@pytest.mark.parametrize("examples", [6, pytest.param(60, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("examples", [5, pytest.param(60, marks=pytest.mark.slow)])
 def test_no_history_removes_what_is_kept(database_url: str, examples: int) -> None:
     machine = type("Machine", (Histories,), {"url": database_url})
-    asked = settings(max_examples=examples, stateful_step_count=30, deadline=None)
+    asked = settings(max_examples=examples, stateful_step_count=25, deadline=None)
     run_state_machine_as_test(machine, settings=asked)

@@ -154,3 +154,17 @@ async def test_a_range_that_is_no_time_is_null(fetches: Fetches) -> None:
         job = (await fetches.get(f"jobs/{job_id}/")).document
 
         assert (job["range_start"], job["range_end"], job["manual"]) == (None, None, False)
+
+
+async def test_a_deleted_job_is_as_one_that_never_was(fetches: Fetches) -> None:
+    """In no list, not counted, and 404 in the same words, whatever is asked of it."""
+    first, second = await fetches.import_jobs({"datastream": {"id": 3}}, {"datastream": {"id": 3}})
+    assert (await fetches.native.post(f"jobs/{first}/delete", {"reason": "asked for"})).status == 200
+
+    replies = [
+        *[await fetches.get(f"jobs/{it}/{rest}") for it in (first, 99) for rest in ("", "imported/")],
+        *[await fetches.post(f"jobs/{it}/stop/") for it in (first, 99)],
+    ]
+
+    assert {(it.status, it.body) for it in replies} == {(404, b'{"detail":"Not found."}')}
+    assert await fetches.ids("jobs/", {"start": "2022-10-01", "end": "2022-11-30"}) == [second]
