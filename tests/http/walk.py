@@ -32,8 +32,11 @@ INSTANCE = re.compile(rb"(?<=urn:uuid:)[0-9a-f-]{36}")
 QUERIES = [replace(it, query=query) for it in GUARDED if it.method == "GET" for query in it.manners.queries(it)]
 READS = [it for it in GUARDED if it.method == "GET"] + QUERIES
 OPEN = [it for it in TARGETS if it.is_open]
-# After these others are refused: the job has ended, the token is none.
-LAST = ("stop", "cancel", "fail", "succeed", "revoke", "revoke_tokens")
+# After these others are refused: the job has ended, or is gone; the token is none.
+LAST = (
+    *("stop", "cancel", "fail", "succeed", "close", "reopen", "retain", "release", "delete", "erase", "manage"),
+    *("revoke", "revoke_tokens"),
+)
 IN_ORDER = sorted(GUARDED, key=lambda it: LAST.index(it.last) if it.last in LAST else -1)
 
 

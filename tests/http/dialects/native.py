@@ -50,7 +50,7 @@ BODIES: dict[str, tuple[Any, Mapping[str, Any]]] = {
     "jobs/manage": ({"action": "retain", "job_ids": [1]}, MANAGEMENT),
     "holds": ({"name": "case 7", "reason": "a lawsuit", "filter": {"type": "copy"}}, NEW_HOLD),
     "holds/{hold_id}/release": ({"reason": "settled"}, RELEASE),
-    "policy": ({"rules": [], "reason": "law"}, POLICY),
+    "policy": ({"rules": [{"type": "other", "basic_days": 1}], "reason": "law"}, POLICY),
 }
 # Of verbs on a job that take one not empty.
 DUE: dict[str, Any] = {
