@@ -29,7 +29,7 @@ from jobledger.http.context import (
 from jobledger.http.cursor import CursorKey
 from jobledger.http.deadlines import TooSlowError
 from jobledger.http.dialect import Dialects
-from jobledger.http.document import is_waiting, must_meet_expectation
+from jobledger.http.document import BODY, is_waiting, must_meet_expectation
 from jobledger.http.documentation import DOCUMENTATION, Documentation, documentation_routes
 from jobledger.http.exchange import XML_AT_ONCE, answer_refusal
 from jobledger.http.fetches import FETCH_ROUTES, FETCHES
@@ -111,6 +111,7 @@ def make_app(
 async def answer_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Give the request its id and its dialect, and turn whatever it fails with into the dialect's document."""
     request[REQUEST_ID] = new_request_id()
+    request[BODY] = None
     dialects = request.app[DIALECTS]
     owner = request[OWNER] = dialects.owner(request.path)
     request[DIALECT] = owner or dialects.first

@@ -61,8 +61,7 @@ class BoundedServer(web.Server):
             message = message._replace(headers=type(message.headers)(others))
         request = self._factory(message, *arguments)
         # A client of HTTP/1.0 expects nothing. Source: RFC 9110, section 10.1.1.
-        if expected is not None and message.version >= HttpVersion11:
-            request[EXPECTED] = expected
+        request[EXPECTED] = expected if message.version >= HttpVersion11 else None
         request[BEGAN_AT] = monotonic()
         return request
 
