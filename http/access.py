@@ -22,6 +22,7 @@ from uuid import uuid4
 from argon2 import PasswordHasher
 from argon2.exceptions import Argon2Error, InvalidHashError
 
+from jobledger.http.believed import Believed, Known
 from jobledger.http.throttle import Throttle, network_of
 from jobledger.ledger.domain.access import LOGGED_IN, ORG_NAME, capabilities_of
 from jobledger.ledger.domain.command import Caller, Idempotency
@@ -49,7 +50,7 @@ Result = TypeVar("Result")
 
 
 class Shown(NamedTuple):
-    """Who has shown a password: the caller, its principal, and the id of the password's credential."""
+    """Who has shown a token or a password."""
 
     caller: Caller
     principal: KnownPrincipal
@@ -74,7 +75,8 @@ class Access:
     """Turns what a request shows into a caller, or None.
 
     What lets in is asked of the database each time, so that what is revoked, disabled or changed in any process lets nobody in
-    from then on in all of them. Only that a password belongs to a stored hash is remembered, for a minute.
+    from then on in all of them. Remembered are for a minute that a password belongs to a stored hash, and who was let in, to be
+    believed where the ledger finds out by the way.
     """
 
     def __init__(self, principals: PrincipalQuery, ledger: Ledger, tell_failure: Callable[[], None]) -> None:
@@ -88,6 +90,7 @@ class Access:
         self._verified: OrderedDict[bytes, Verified] = OrderedDict()
         self._verified_key = os.urandom(32)
         self._under_way: dict[bytes, asyncio.Task[int | None]] = {}
+        self._believed = Believed(ledger.access_at)
         self._by_name = Throttle(*FAILURES_OF_NAME)
         self._by_address = Throttle(*FAILURES_FROM_ADDRESS)
 
@@ -103,22 +106,36 @@ class Access:
 
     async def known(self, authorization: str | None, org: str, address: str | None = None) -> Caller | None:
         """As ``caller``, of somebody who was let in before: no longer to be is no failed login."""
-        scheme, _, credentials = (authorization or "").partition(" ")
+        if authorization is None:
+            return None
+        scheme, _, credentials = authorization.partition(" ")
         match scheme.lower():
             case "bearer":
-                return await self.by_token(credentials.strip())
+                shown = await self._by_token(credentials.strip())
             case "basic":
-                return await self._by_basic(credentials.strip(), org, address)
-        return None
+                shown = await self._by_basic(credentials.strip(), org, address)
+            case _:
+                return None
+        if shown is None:
+            return None
+        caller, principal = shown
+        if caller.org == org:
+            # A bare login that is another org's may be this one's too by now.
+            self._believed.keep(authorization, org, caller, principal.access_at, principal.valid_s)
+        return caller
 
-    async def by_token(self, token: str) -> Caller | None:
+    def believed(self, authorization: str | None, org: str) -> Known | None:
+        """Who showed this on a path of *org* a while ago, without its being asked whether that is still so; None for nobody."""
+        return None if authorization is None else self._believed.recall(authorization, org)
+
+    async def _by_token(self, token: str) -> Shown | None:
         """Whose token it is; None for nobody's, also if it expired or was revoked. Raises DatabaseIsAwayError."""
         match = TOKEN.fullmatch(token)
         if match is None:
             return None
         org = match[1]
         principal = await self._principals.by_token(org, sha256(token.encode()).digest())
-        return None if principal is None else _caller(org, principal)
+        return None if principal is None else Shown(_caller(org, principal), principal)
 
     async def by_password(
         self, login: str, password: str, org: str = DEFAULT_ORG, address: str | None = None
@@ -185,14 +202,13 @@ class Access:
         """Its argon2id hash. Raises UnavailableError where too many wait for theirs."""
         return await self._in_thread(self._hasher.hash, password)
 
-    async def _by_basic(self, credentials: str, org: str, address: str | None) -> Caller | None:
+    async def _by_basic(self, credentials: str, org: str, address: str | None) -> Shown | None:
         try:
             login, colon, password = b64decode(credentials, validate=True).decode().partition(":")
         except ValueError:
             # Not base64, not ASCII, not UTF-8.
             return None
-        shown = await self.by_password(login, password, org, address) if colon else None
-        return None if shown is None else shown.caller
+        return await self.by_password(login, password, org, address) if colon else None
 
     async def _right_one(
         self, password: str, stored: list[str | None], whom: list[bytes], address: str | None

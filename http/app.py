@@ -5,24 +5,19 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from pathlib import Path
-from time import monotonic
-from uuid import uuid4
 
 from aiohttp import web
 
-from jobledger.http.access import DEFAULT_ORG, Access
+from jobledger.http.access import Access
+from jobledger.http.admission import admit
 from jobledger.http.context import (
     ACCESS,
-    ASKED_AT,
     BEGUN,
-    CALLER,
     CURSOR_KEY,
     DIALECT,
     DIALECTS,
     FETCH_START_TIMEOUT_S,
-    FORM,
     JOBS,
     KEEPING,
     LEDGER,
@@ -35,7 +30,7 @@ from jobledger.http.context import (
 from jobledger.http.cursor import CursorKey
 from jobledger.http.deadlines import TooSlowError
 from jobledger.http.dialect import Dialects
-from jobledger.http.document import is_waiting, must_meet_expectation
+from jobledger.http.document import BODY, is_waiting, must_meet_expectation
 from jobledger.http.documentation import DOCUMENTATION, Documentation, documentation_routes
 from jobledger.http.exchange import XML_AT_ONCE, answer_refusal
 from jobledger.http.fetches import FETCH_ROUTES, FETCHES
@@ -52,13 +47,13 @@ from jobledger.http.native import (
     token_routes,
 )
 from jobledger.http.native.live import LIVE, LiveStreams
-from jobledger.http.negotiation import form_of_answer, forms_of
-from jobledger.http.places import PLACES, Places, take_place
+from jobledger.http.places import PLACES, Places
+from jobledger.http.request_id import new_request_id
 from jobledger.http.response_headers import add_headers
 from jobledger.http.standing import STOPPING, Stopping
-from jobledger.http.urls import DIRECT, EDGE, Edge, client_address
+from jobledger.http.urls import DIRECT, EDGE, Edge
 from jobledger.ledger.domain.job_registration import FETCH_START_TIMEOUT_S as DEFAULT_FETCH_START_TIMEOUT_S
-from jobledger.ledger.errors import CorruptLedgerError, LedgerError, NotFoundError, UnavailableError
+from jobledger.ledger.errors import CorruptLedgerError, LedgerError, UnavailableError
 from jobledger.ledger.store.ledger import Ledger
 from jobledger.ledger.store.survey import Surveyor
 from jobledger.projections.job_query import JobQuery
@@ -90,7 +85,7 @@ def make_app(
     must not run full. Absent: new ones, the usual ones, none.
     """
     # Bodies are bounded where they are read: each path has its own limit, and some stream.
-    app = web.Application(middlewares=[answer_errors, authenticate, negotiate, take_place], client_max_size=0)
+    app = web.Application(middlewares=[answer_errors, admit], client_max_size=0)
     app[READING_XML] = asyncio.Semaphore(XML_AT_ONCE)
     app[DIALECTS] = Dialects(SPOKEN)
     app[LEDGER] = ledger
@@ -123,7 +118,8 @@ def make_app(
 @web.middleware
 async def answer_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Give the request its id and its dialect, and turn whatever it fails with into the dialect's document."""
-    request[REQUEST_ID] = str(uuid4())
+    request[REQUEST_ID] = new_request_id()
+    request[BODY] = None
     dialects = request.app[DIALECTS]
     owner = request[OWNER] = dialects.owner(request.path)
     request[DIALECT] = owner or dialects.first
@@ -163,36 +159,6 @@ def answer_to(error: BaseException, request: web.Request) -> web.Response:
     if answer.status == 401:
         answer.headers.setdefault("WWW-Authenticate", dialect.challenge)
     return answer
-
-
-@web.middleware
-async def authenticate(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Let only callers of the path's org in: 401 without valid credentials, whether the org exists or not, else 404."""
-    dialect = request[OWNER]
-    if dialect is None or request.path in dialect.open_paths:
-        return await handler(request)
-    org = dialect.org(request)
-    address = client_address(request, request.app[EDGE])
-    shown_address = None if address is None else str(address)
-    request[ASKED_AT] = monotonic()
-    caller = await request.app[ACCESS].caller(
-        dialect.credentials(request), DEFAULT_ORG if org is None else org, shown_address
-    )
-    if caller is None:
-        raise web.HTTPUnauthorized
-    if org is not None and caller.org != org:
-        raise NotFoundError("There is nothing at this path.")
-    request[CALLER] = replace(caller, via=dialect.name, address=shown_address, request=request[REQUEST_ID])
-    return await handler(request)
-
-
-@web.middleware
-async def negotiate(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Find the form of the answer before anything is done: a request whose answer could not be given changes nothing."""
-    if request.match_info.http_exception is None and request[OWNER] is not None:
-        forms = forms_of(request.match_info.handler) or request[DIALECT].forms
-        request[FORM] = form_of_answer(request, forms)
-    return await handler(request)
 
 
 async def _close_health(app: web.Application) -> None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 from time import monotonic
 from typing import Any, cast
-from uuid import uuid4
 
 import orjson
 from aiohttp import HttpVersion11, web
@@ -22,6 +21,7 @@ from jobledger.http.document import EXPECTED
 from jobledger.http.metrics import Metrics
 from jobledger.http.places import is_stream
 from jobledger.http.problem import MEDIA_TYPE
+from jobledger.http.request_id import new_request_id
 from jobledger.http.request_log import BEGAN_AT
 from jobledger.http.response_headers import HEADERS, SERVER
 from jobledger.ledger.store.ledger import Ledger
@@ -61,8 +61,7 @@ class BoundedServer(web.Server):
             message = message._replace(headers=type(message.headers)(others))
         request = self._factory(message, *arguments)
         # A client of HTTP/1.0 expects nothing. Source: RFC 9110, section 10.1.1.
-        if expected is not None and message.version >= HttpVersion11:
-            request[EXPECTED] = expected
+        request[EXPECTED] = expected if message.version >= HttpVersion11 else None
         request[BEGAN_AT] = monotonic()
         return request
 
@@ -148,12 +147,17 @@ class Connection(web.RequestHandler):
             self._received += len(data)
             super().data_received(data)
 
+    def resume_reading(self, resume_parser: bool = True) -> None:  # aiohttp's own
+        """Go on where reading was paused. aiohttp asks for it with each part of a body that is taken, and would parse anew."""
+        if self._reading_paused:
+            super().resume_reading(resume_parser)
+
     def handle_error(
         self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
     ) -> web.StreamResponse:
         """The answer to what cannot be read as a request: in the one form that all problems have, and quoting nothing."""
         super().handle_error(request, status, exc, message)
-        request_id = request.setdefault(REQUEST_ID, str(uuid4()))
+        request_id = request.setdefault(REQUEST_ID, new_request_id())
         if status != 400:
             told = (status, "Server Error", "server_error", "The request could not be answered.")
         elif isinstance(exc, LineTooLong) and exc.args[1] == LONGEST_LINE:
@@ -246,7 +250,7 @@ def problem_body(status: int, title: str, code: str, detail: str, request_id: st
 
 def bare_answer(status: int, title: str, code: str, detail: str) -> bytes:
     """A whole answer, for a client whose request is not read: its connection closes after it."""
-    request_id = str(uuid4())
+    request_id = new_request_id()
     body = problem_body(status, title, code, detail, request_id)
     head = [
         f"HTTP/1.1 {status} {title}",

@@ -17,6 +17,7 @@ from jobledger.ledger.errors import InvalidCommandError
 
 CONTINUE = "100-continue"
 LARGEST_BODY_BYTES = 8 * 1024 * 1024
+SMALL_BODY_BYTES = 64 * 1024
 DEEPEST = 64
 SMALLEST_INTEGER, LARGEST_INTEGER = -(2**63), 2**64 - 1
 
@@ -28,7 +29,9 @@ DIGITS = bytes.maketrans(b"123456789", b"000000000")
 
 # What the client expects, in lower case. aiohttp is not shown the header: it would answer it itself, before whatever could say
 # so in a dialect's words.
-EXPECTED = web.RequestKey("expected", str)
+EXPECTED: web.RequestKey[str | None] = web.RequestKey("expected", str)
+# A small body that was read, None until then.
+BODY: web.RequestKey[bytes | None] = web.RequestKey("body", bytes)
 # Set once the client was told to send its body.
 CONTINUED = web.RequestKey("continued", bool)
 
@@ -55,6 +58,13 @@ async def read_body(request: web.Request, limit_bytes: int = LARGEST_BODY_BYTES)
     """The body. Raises BodyTooLargeError as soon as it is known to be, before it is read where its length is told."""
     if (request.content_length or 0) > limit_bytes:
         raise BodyTooLargeError(f"A body is at most {limit_bytes} bytes here.", limit_bytes=limit_bytes)
+    known = request[BODY]
+    if known is not None:
+        return known
+    if request.content.is_eof() and not is_waiting(request) and has_small_body(request):
+        # As nearly always: it came with its head.
+        body = request[BODY] = request.content.read_nowait()
+        return body
     chunks: list[bytes] = []
     size = 0
     async for chunk in body_chunks(request):
@@ -62,7 +72,16 @@ async def read_body(request: web.Request, limit_bytes: int = LARGEST_BODY_BYTES)
         if size > limit_bytes:
             raise BodyTooLargeError(f"A body is at most {limit_bytes} bytes here.", limit_bytes=limit_bytes)
         chunks.append(chunk)
-    return b"".join(chunks)
+    body = b"".join(chunks)
+    if has_small_body(request):
+        request[BODY] = body
+    return body
+
+
+def has_small_body(request: web.Request) -> bool:
+    """Whether the body is of a stated length that is small: once read it is kept, for a handler that begins anew."""
+    length = request.content_length
+    return length is not None and length <= SMALL_BODY_BYTES
 
 
 async def body_chunks(request: web.Request) -> AsyncIterator[bytes]:
@@ -79,7 +98,7 @@ async def body_chunks(request: web.Request) -> AsyncIterator[bytes]:
 
 def must_meet_expectation(request: web.Request) -> None:
     """Raise HTTPExpectationFailed for what nobody here knows."""
-    if request.get(EXPECTED, CONTINUE) != CONTINUE:
+    if request[EXPECTED] not in (None, CONTINUE):
         raise web.HTTPExpectationFailed
 
 
@@ -87,7 +106,7 @@ def is_waiting(request: web.Request) -> bool:
     """Whether the client waits to be told to send its body: that is when it is about to be read, not before, so that whoever is
     refused sends none.
     """
-    return request.get(EXPECTED) == CONTINUE and CONTINUED not in request
+    return request[EXPECTED] == CONTINUE and CONTINUED not in request
 
 
 def parse_json(text: bytes) -> Any:

@@ -12,8 +12,10 @@ from aiohttp import web
 from jobledger.http.context import DIALECT, FORM, READING_XML
 from jobledger.http.dialect import Dialect, Refusal
 from jobledger.http.document import (
+    BODY,
     LARGEST_BODY_BYTES,
     UnsupportedMediaTypeError,
+    parse_json,
     read_body,
 )
 from jobledger.http.large_json import read_json
@@ -45,19 +47,21 @@ async def read_document(request: web.Request, limit_bytes: int = LARGEST_BODY_BY
     Where nothing is said it is in the dialect's default form. Raises UnsupportedMediaTypeError, BodyTooLargeError,
     MalformedDocumentError; NotLetInError where the body took its time and its caller is let in no more by its end.
     """
-    if not request.can_read_body:
+    if request[BODY] is None and not request.can_read_body:
         return Received({}, b"")
     syntax = body_syntax(request)
-    charset = (request.charset or "utf-8").lower()
-    encoding = (UTF8 if syntax == "json" else XML_ENCODINGS).get(charset)
-    if encoding is None:
-        raise UnsupportedMediaTypeError("A body is in UTF-8 here.", charset=charset)
+    encoding: str | None = "UTF-8"
+    if request.charset is not None:
+        encoding = (UTF8 if syntax == "json" else XML_ENCODINGS).get(request.charset.lower())
+        if encoding is None:
+            raise UnsupportedMediaTypeError("A body is in UTF-8 here.", charset=request.charset.lower())
     body = await read_body(request, min(limit_bytes, LARGEST_XML_BYTES) if syntax == "xml" else limit_bytes)
     await ask_standing(request)
     if not body:
         return Received({}, b"")
     if syntax == "json":
-        return Received(await read_json(body), body)
+        document = parse_json(body) if len(body) <= READ_AT_ONCE_BYTES else await read_json(body)
+        return Received(document, body)
     if request.charset is None:
         # Then the document itself says it.
         encoding = None

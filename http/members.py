@@ -34,6 +34,7 @@ LONGEST_TIMEOUT_S = 10 * 366 * 24 * 3600
 MOST_FIGURES, LONGEST_FIGURE_NAME = 32, 64
 # RFC 8259, section 6.
 NUMBER = re.compile(r"-?(0|[1-9]\d{0,19})(\.\d{1,400})?([eE][+-]?\d{1,4})?", re.ASCII)
+INTEGER = re.compile(r"-?\d{1,20}", re.ASCII)
 WHOLE_NUMBER = re.compile(r"-?(0|[1-9]\d{0,19})", re.ASCII)
 CANONICAL_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 # Of a member that is not known; those that are known are shorter.
@@ -146,7 +147,7 @@ def integer(least: int, most: int) -> Reader[int]:
     """An integer, also as a numeric string."""
 
     def read(value: Any) -> int:
-        if isinstance(value, str) and re.fullmatch(r"-?\d{1,20}", value, re.ASCII):
+        if isinstance(value, str) and INTEGER.fullmatch(value):
             value = int(value)
         if isinstance(value, bool) or not isinstance(value, int):
             raise ValueError("is not an integer")

@@ -44,11 +44,12 @@ class Form:
     media_type: str
     parameters: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     also: tuple[str, ...] = ()
+    # What the answer's ``Content-Type`` says.
+    content_type: str = field(init=False)
 
-    @property
-    def content_type(self) -> str:
-        """What the answer's ``Content-Type`` says."""
-        return "; ".join((self.media_type, *(f"{name}={value}" for name, value in self.parameters.items())))
+    def __post_init__(self) -> None:
+        said = "; ".join((self.media_type, *(f"{name}={value}" for name, value in self.parameters.items())))
+        object.__setattr__(self, "content_type", said)
 
 
 JSON = Form("json", "application/json")

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple, TypeVar
 from aiohttp import web
 
 from jobledger.http.context import CALLER, DIALECT
-from jobledger.http.document import LARGEST_BODY_BYTES
+from jobledger.http.document import LARGEST_BODY_BYTES, has_small_body
 from jobledger.http.exchange import read_document
 from jobledger.http.members import Members, Reader, read_members
 from jobledger.http.schema import Schema, array_of
@@ -114,6 +114,17 @@ def operation_of(request: web.Request) -> Operation:
     if said is None:
         raise TypeError(f"{request.match_info.handler} has no @operation")
     return said
+
+
+def has_small_body_of_members(request: web.Request) -> bool:
+    """Whether the request's handler reads a small body whole before it does anything, so that it can begin anew."""
+    return (
+        request.method == "POST"
+        and request.match_info.http_exception is None
+        and has_small_body(request)
+        and declared(request.match_info.handler) is not None
+        and isinstance(operation_of(request).body, Members)
+    )
 
 
 def permitted(request: web.Request) -> Caller:

@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from jobledger.http.context import CALLER
 from jobledger.ledger.errors import QueueIsFullError
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -83,15 +82,3 @@ def begin_stream(request: web.Request) -> None:
 def is_stream(request: web.BaseRequest) -> bool:
     """Whether the request has said so."""
     return PLACE in request and request[PLACE].is_stream
-
-
-@web.middleware
-async def take_place(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Let a request in that has a place among its org's, before its body is read; the others are told to come again."""
-    if CALLER not in request:
-        return await handler(request)
-    place = request[PLACE] = request.app[PLACES].take(request[CALLER].org, is_stream=False)
-    try:
-        return await handler(request)
-    finally:
-        place.leave()

@@ -25,10 +25,8 @@ async def add_headers(request: web.Request, response: web.StreamResponse) -> Non
     # aiohttp has named itself and its version by now.
     headers["Server"] = SERVER
     for name, value in HEADERS.items():
-        if name not in headers:
-            headers[name] = value
+        headers.setdefault(name, value)
     if is_https(request):
         headers["Strict-Transport-Security"] = STRICT_TRANSPORT
-    if REQUEST_ID in request:
-        headers["X-Request-Id"] = request[REQUEST_ID]
-        request[BEGUN] = response
+    headers["X-Request-Id"] = request[REQUEST_ID]
+    request[BEGUN] = response

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from time import monotonic
 
 from aiohttp import web
@@ -49,7 +48,7 @@ class Standing:
                 return known
             if found is None or (found.org, found.principal) != (known.org, known.principal):
                 raise NotLetInError("What was shown with this request lets nobody in any more.")
-            self._caller = replace(found, via=known.via, address=known.address, request=known.request)
+            self._caller = found.asking(known.via, known.address, known.request)
             self._told_at = now
         return self._caller
 

@@ -61,6 +61,12 @@ def read_address(text: str) -> Address | None:
     return getattr(address, "ipv4_mapped", None) or address
 
 
+@lru_cache(maxsize=1_000)
+def _shown(text: str) -> str | None:
+    address = read_address(text)
+    return None if address is None else str(address)
+
+
 def client_address(request: web.BaseRequest, edge: Edge) -> Address | None:
     """The address of whoever asks: the right-most that is no trusted proxy's; None where there is none (a Unix socket).
 
@@ -77,6 +83,14 @@ def client_address(request: web.BaseRequest, edge: Edge) -> Address | None:
         if not edge.trusts(client):
             return client
     return client
+
+
+def shown_address(request: web.BaseRequest, edge: Edge) -> str | None:
+    """The same as events and the log have it."""
+    if not edge.trusted_proxies:
+        return _shown(request.remote or "")
+    address = client_address(request, edge)
+    return None if address is None else str(address)
 
 
 def public_url(request: web.Request) -> str:

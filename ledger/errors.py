@@ -27,6 +27,7 @@ LedgerError                    the caller can act on it
 ├── NotAllowedError            the caller lacks the capability
 ├── NotLetInError              what the caller shows lets nobody in, or no more
 └── UnavailableError           nothing was appended, try again (retry_after_s)
+    ├── CallerIsOutdatedError  it must be asked again who calls
     ├── QueueIsFullError
     ├── TooManyFollowersError
     ├── DatabaseIsAwayError
@@ -234,6 +235,12 @@ class UnavailableError(LedgerError):
     def __init__(self, detail: str, *, retry_after_s: int = 1, **facts: Any) -> None:
         super().__init__(detail, **facts)
         self.retry_after_s = retry_after_s
+
+
+class CallerIsOutdatedError(UnavailableError):
+    """Who may do what has changed since it was asked who calls."""
+
+    code = "caller_is_outdated"
 
 
 class QueueIsFullError(UnavailableError):

@@ -25,7 +25,8 @@ class KnownPrincipal:
     """A principal as the projection has it, and the credential by which it was looked up.
 
     ``password_hash`` is argon2id's encoded form, ``credential`` the id of the token or the password; both None where it has no
-    password.
+    password. ``valid_s`` says for how many seconds the token counts, None for ever, or until something is changed;
+    ``access_at`` is the ledger's size when who may do what in the org was last changed, by what is told here.
     """
 
     number: int
@@ -36,7 +37,9 @@ class KnownPrincipal:
     domains: frozenset[str] | None
     is_disabled: bool
     credential: str | None
+    access_at: int
     password_hash: str | None = None
+    valid_s: float | None = None
 
     @property
     def stream(self) -> str:
@@ -71,7 +74,7 @@ class PrincipalQuery:
     async def _ask_by_token(self, asked: Sequence[tuple[str, bytes]]) -> Mapping[tuple[str, bytes], KnownPrincipal]:
         orgs, hashes = zip(*asked, strict=True)
         records = await self._database.fetch(statement(PACKAGE, "principal_by_token"), orgs, hashes)
-        return {(it["org"], it["hash"]): _principal(it) for it in records}
+        return {(it["org"], it["hash"]): _principal(it, valid_s=it["valid_s"]) for it in records}
 
     async def _ask_by_name(self, asked: Sequence[tuple[str, str]]) -> Mapping[tuple[str, str], KnownPrincipal]:
         orgs, names = zip(*asked, strict=True)
@@ -121,7 +124,11 @@ class PrincipalQuery:
 
 
 def _principal(
-    record: asyncpg.Record, password_hash: bytes | None = None, *, is_disabled: bool = False
+    record: asyncpg.Record,
+    password_hash: bytes | None = None,
+    *,
+    is_disabled: bool = False,
+    valid_s: float | None = None,
 ) -> KnownPrincipal:
     return KnownPrincipal(
         number=record["id"],
@@ -132,7 +139,9 @@ def _principal(
         domains=None if record["domains"] is None else frozenset(record["domains"]),
         is_disabled=is_disabled,
         credential=None if record["credential"] is None else str(record["credential"]),
+        access_at=record["access_at"],
         password_hash=None if password_hash is None else password_hash.decode(),
+        valid_s=valid_s,
     )
 
 

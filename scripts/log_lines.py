@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import sys
 from contextlib import suppress
 from datetime import UTC, datetime
+from select import PIPE_BUF
 
 import orjson
 
@@ -41,8 +43,27 @@ def log_as_json_lines() -> None:
     logging.basicConfig(level=logging.INFO, handlers=[handler])
 
 
-def write_line(line: bytes) -> None:
-    """Write a line that is one already, whole: other processes write to the same place."""
-    # Whoever read our log may be gone, or its disk be full. Requests are served all the same.
-    with suppress(OSError):
-        os.write(2, line)
+class LineWriter:
+    """Writes lines that are ones already, those of one turn of the event loop together."""
+
+    def __init__(self) -> None:
+        self._lines: list[bytes] = []
+
+    def write(self, line: bytes) -> None:
+        """Write a line, at the end of this turn at the latest."""
+        if not self._lines:
+            asyncio.get_running_loop().call_soon(self.flush)
+        self._lines.append(line)
+
+    def flush(self) -> None:
+        """Write all there are, each whole: other processes write to the same place."""
+        lines, self._lines = self._lines, []
+        together = b""
+        # Whoever read our log may be gone, or its disk be full. Requests are served all the same.
+        with suppress(OSError):
+            for line in lines:
+                if len(together) + len(line) > PIPE_BUF:
+                    os.write(2, together)
+                    together = b""
+                together += line
+            os.write(2, together)

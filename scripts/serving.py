@@ -24,7 +24,7 @@ from jobledger.projections.job_query import JobQuery
 from jobledger.scripts.failure import FailedError
 from jobledger.scripts.in_flight import InFlight
 from jobledger.scripts.listening import BACKLOG, load_certificate, tls_context
-from jobledger.scripts.log_lines import write_line
+from jobledger.scripts.log_lines import LineWriter
 from jobledger.scripts.opening import ledger_at
 from jobledger.scripts.stop import Stop, unless
 
@@ -85,11 +85,12 @@ async def serve_app(listener: socket.socket, plan: Plan, stop: Stop, tell_ready:
             data=plan.data,
         )
         in_flight = InFlight(app)
+        lines = LineWriter()
         watch = Watch(ledger, JobQuery(ledger.database).overdue)
         runner = make_runner(
             app,
             most_connections=most_connections,
-            write_line=write_line if plan.logs_requests else None,
+            write_line=lines.write if plan.logs_requests else None,
             handle_signals=False,
             shutdown_timeout=CANCELLING_S,
         )
@@ -114,6 +115,7 @@ async def serve_app(listener: socket.socket, plan: Plan, stop: Stop, tell_ready:
             if stop.hurried.is_set():
                 # What could not be decided by now is not acknowledged either.
                 await asyncio.wait([asyncio.ensure_future(ledger.close())], timeout=HURRIED_DRAIN_S)
+            lines.flush()
 
 
 def _renew_on_hangup(tls: ssl.SSLContext, certificate: Path, key: Path) -> None:

@@ -223,6 +223,9 @@ def _audit_head(head: asyncpg.Record, records: Sequence[asyncpg.Record], audited
         ),
         "hold": max((it.hold_id for it in audited.aggregates.values() if isinstance(it, Hold)), default=None),
     }
+    # Where the last event stands that says who may do what: by it callers are believed who were let in before it.
+    access = [place for place, stream in enumerate(audited.streams, 1) if stream.startswith("principal-")]
+    numbers["access_at"] = access[-1] if access else None
     assert json.loads(head["numbers"]) == {name: number for name, number in numbers.items() if number is not None}
 
 

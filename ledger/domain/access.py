@@ -132,6 +132,8 @@ class Principal(Aggregate):
     password's credential, ``tokens`` are by their credentials' ids, in the order of issue; those that expired may be missing.
     """
 
+    decides_access: ClassVar[bool] = True
+
     principal_id: int
     name: str
     roles: list[str]

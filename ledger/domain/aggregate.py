@@ -55,6 +55,9 @@ NOTHING = Nothing()
 class Aggregate(BaseAggregate[str]):
     """What the events of one stream add up to."""
 
+    # Whether who may do what follows from it.
+    decides_access: ClassVar[bool] = False
+
     class Event(DomainEvent, CanMutateAggregate[str]):
         """Base of an aggregate's events.
 

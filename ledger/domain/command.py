@@ -15,13 +15,25 @@ AnyAggregate = TypeVar("AnyAggregate", bound=Aggregate)
 Result = TypeVar("Result")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
+class Belief:
+    """That a caller is still who it was when the org's access had last changed at *access_at*, as the head counts it.
+
+    Each of its commands is decided only where that is so at the head: what is appended then confirms it.
+    """
+
+    access_at: int
+    is_confirmed: bool = False
+
+
+# Made for each request: a frozen one would cost three times as much.
+@dataclass(slots=True)
 class Caller:
-    """Who asks, with what right and by which way.
+    """Who asks, with what right and by which way. Not changed once it is made.
 
     ``principal`` is the principal's stream, or ``ledger`` for what the ledger does by its own rules. ``domains`` are those it may
     see, ``None`` for all. ``via`` is the dialect, ``address`` the peer's, ``request`` the request's id. ``credential`` is the id
-    of what it showed, None where that is not known.
+    of what it showed, None where that is not known. ``belief`` is None where it was asked who that is.
     """
 
     org: str
@@ -33,11 +45,27 @@ class Caller:
     address: str | None = None
     request: str | None = None
     credential: str | None = None
+    belief: Belief | None = field(default=None, compare=False)
 
     def must(self, capability: str) -> None:
         """Raise NotAllowedError unless the caller has *capability*."""
         if capability not in self.capabilities:
             raise NotAllowedError(f"This needs the capability {capability}.", capability=capability)
+
+    def asking(self, via: str, address: str | None, request: str | None, belief: Belief | None = None) -> Caller:
+        """The same caller with one request."""
+        return Caller(
+            self.org,
+            self.principal,
+            self.capabilities,
+            self.home_domain,
+            self.domains,
+            via,
+            address,
+            request,
+            self.credential,
+            belief,
+        )
 
     def sees(self, domain: str) -> bool:
         """Whether jobs of *domain* exist for this caller."""

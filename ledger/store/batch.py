@@ -13,7 +13,7 @@ from jobledger.ledger.domain.aggregate import Aggregate
 from jobledger.ledger.domain.command import AnyAggregate, Caller, Command, Effect, Find, Outcome, Result, UnitOfWork
 from jobledger.ledger.errors import InvalidCommandError
 from jobledger.ledger.store.codec import encode_content, encode_header, encode_private, leaf_of, wire_time
-from jobledger.ledger.store.head import Head
+from jobledger.ledger.store.head import ACCESS_AT, Head
 from jobledger.ledger.store.projection import Changed
 
 LARGEST_COMMAND_EVENTS = 10_000
@@ -115,6 +115,11 @@ class Batch:
     def last_leaf(self) -> bytes:
         """The leaf of the last event, of this batch or before it."""
         return self.first_head.last_leaf if self.last_header is None else leaf_of(self.last_header)
+
+    @property
+    def access_at(self) -> int:
+        """The ledger's size when who may do what was last changed, as it stands with what was accepted."""
+        return self.numbers.get(ACCESS_AT, 0)
 
     def head(self) -> Head:
         """The head as it stands with what was accepted."""
@@ -227,6 +232,8 @@ class Batch:
             before = self.aggregates.get(stream)
             if before is not None and before.version == after.version:
                 continue
+            if after.decides_access:
+                self.numbers[ACCESS_AT] = self.size
             after.settle()
             earlier = rows.changed.get(stream)
             rows.changed[stream] = Changed(before if earlier is None else earlier.before, after)

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, TypeAlias
 
 from jobledger.ledger.domain.command import Command, Find, Outcome
-from jobledger.ledger.errors import IdempotencyKeyReusedError
+from jobledger.ledger.errors import CallerIsOutdatedError, IdempotencyKeyReusedError
 from jobledger.ledger.store.batch import Batch, decode_answer
 from jobledger.ledger.store.database import Connection
 from jobledger.ledger.store.statement import ledger_statement
@@ -51,6 +51,9 @@ class Limits:
 def decide(batch: Batch, command: Command, answers: Mapping[Find, Any], *remembered: Answers) -> Outcome | Exception:
     """What becomes of a command: decided on the batch, or answered as *remembered* under its Idempotency-Key."""
     try:
+        belief = command.caller.belief
+        if belief is not None and belief.access_at != batch.access_at:
+            raise CallerIsOutdatedError("Who may do what has changed.")
         repeated = _repeated(batch, command, *remembered)
         return batch.execute(command, answers) if repeated is None else repeated
     except Exception as refusal:
@@ -102,11 +105,13 @@ async def recall(
 def refused_with_key(
     commands: Sequence[Command], decisions: Sequence[Outcome | Exception]
 ) -> dict[int, tuple[str, str]]:
-    """The Idempotency-Keys of the refused, by their place."""
+    """The Idempotency-Keys of the refused, by their place; without those of whom it must first be asked who they are."""
     return {
         number: (command.caller.principal, command.idempotency.key)
         for number, (command, decision) in enumerate(zip(commands, decisions, strict=False))
-        if isinstance(decision, Exception) and command.idempotency is not None
+        if isinstance(decision, Exception)
+        and command.idempotency is not None
+        and not isinstance(decision, CallerIsOutdatedError)
     }
 
 

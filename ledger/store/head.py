@@ -11,6 +11,9 @@ import orjson
 
 from jobledger.ledger.store.codec import EMPTY_LEAF
 
+# Among the numbers: the size when what decides who may do what was last changed.
+ACCESS_AT = "access_at"
+
 
 @dataclass(frozen=True, slots=True)
 class Head:
@@ -25,6 +28,11 @@ class Head:
     numbers: Mapping[str, int]
     projections: Mapping[str, Mapping[str, int]]
     fence: int
+
+    @property
+    def access_at(self) -> int:
+        """The size at which who may do what was last changed."""
+        return self.numbers.get(ACCESS_AT, 0)
 
     def is_same_history_as(self, other: Head) -> bool:
         """Whether both are the same append's."""

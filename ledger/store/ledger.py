@@ -103,6 +103,11 @@ class Ledger:
         async with self.database.reader() as connection:
             return (await load_aggregates(connection, org, head, self.projections, [stream])).get(stream)
 
+    def access_at(self, org: str) -> int | None:
+        """The size of the org's ledger when who may do what was last changed, as far as this process knows by its own appends."""
+        sequencer = self._sequencers.get(org)
+        return None if sequencer is None else sequencer.access_at
+
     @property
     def waiting_count(self) -> int:
         """How many commands wait in this process to be decided, in all orgs."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from time import monotonic
 
 from jobledger.ledger.domain.command import Command, Outcome
-from jobledger.ledger.errors import QueueIsFullError
+from jobledger.ledger.errors import CallerIsOutdatedError, QueueIsFullError
 
 MOST_WAITING = 4_096
 LONGEST_WAIT_FOR_ROOM_S = 2.0
@@ -26,7 +26,10 @@ class Waiting:
     queued_at: float
 
     def answer(self, decision: Outcome | Exception) -> None:
-        """Give the caller what was decided, if it is still there."""
+        """Give the caller what was decided on the head, if it is still there."""
+        belief = self.command.caller.belief
+        if belief is not None and not isinstance(decision, CallerIsOutdatedError):
+            belief.is_confirmed = True
         if isinstance(decision, Exception):
             self.refuse(decision)
         elif not self.outcome.done():

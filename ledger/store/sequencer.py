@@ -64,6 +64,12 @@ class Sequencer:
         return len(self._queue)
 
     @property
+    def access_at(self) -> int | None:
+        """The ledger's size when who may do what was last changed, by the head that was last seen; None where none was."""
+        head = self._writer.cache.head
+        return None if head is None else head.access_at
+
+    @property
     def is_stopped(self) -> bool:
         """Whether the org's writing has stopped until an operator acts."""
         return self._corruption is not None

@@ -1,0 +1,114 @@
+"""Who is let in: the caller of a request is found before anything else is done, then the form of its answer and its place."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from time import monotonic
+from typing import NamedTuple
+
+from aiohttp import web
+
+from jobledger.http.access import DEFAULT_ORG
+from jobledger.http.believed import Known
+from jobledger.http.context import ACCESS, ASKED_AT, CALLER, DIALECT, FORM, OWNER, REQUEST_ID
+from jobledger.http.negotiation import form_of_answer, forms_of
+from jobledger.http.operation import has_small_body_of_members
+from jobledger.http.places import PLACE, PLACES
+from jobledger.http.urls import EDGE, shown_address
+from jobledger.ledger.domain.command import Belief, Caller
+from jobledger.ledger.errors import CallerIsOutdatedError, NotFoundError, OutcomeUnknownError
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class Asked(NamedTuple):
+    """What tells who calls: what the request shows, the org of its path, None for whichever the caller is of, its address."""
+
+    shown: str | None
+    org: str | None
+    address: str | None
+
+    @property
+    def looked_up_in(self) -> str:
+        """Where a name without an org is looked up."""
+        return DEFAULT_ORG if self.org is None else self.org
+
+
+@web.middleware
+async def admit(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Let only callers of the path's org in: 401 without valid credentials, whether the org exists or not, else 404."""
+    dialect = request[OWNER]
+    if dialect is None:
+        return await handler(request)
+    if request.path in dialect.open_paths:
+        _find_form(request)
+        return await handler(request)
+    asked = Asked(dialect.credentials(request), dialect.org(request), shown_address(request, request.app[EDGE]))
+    if has_small_body_of_members(request):
+        known = request.app[ACCESS].believed(asked.shown, asked.looked_up_in)
+        if known is not None:
+            return await _answer_believed(request, handler, asked, known)
+    request[CALLER] = await _caller(request, asked)
+    return await _answer(request, handler)
+
+
+async def _answer_believed(request: web.Request, handler: Handler, asked: Asked, known: Known) -> web.StreamResponse:
+    """The answer to whoever was let in a while ago, where the ledger finds out by the way whether that is still so.
+
+    That is when it decides a command of the caller's. Whatever else comes of the request is answered only once it has been asked
+    who calls; what would have come of somebody else, or of the same with other rights, is thrown away: nothing has been done.
+    """
+    belief = Belief(known.access_at)
+    believed = _asking(request, known.caller, asked, belief)
+    request[CALLER] = believed
+    request[ASKED_AT] = monotonic()
+    failure: Exception | None = None
+    response: web.StreamResponse | None = None
+    try:
+        response = await _answer(request, handler)
+    except Exception as error:
+        failure = error
+    # It may have been asked meanwhile, of one whose body took its time; and what may have been recorded is not begun anew.
+    is_known = belief.is_confirmed or request[CALLER] is not believed or isinstance(failure, OutcomeUnknownError)
+    if not is_known:
+        del request[CALLER]
+        caller = request[CALLER] = await _caller(request, asked)
+        if caller != believed or isinstance(failure, CallerIsOutdatedError):
+            return await _answer(request, handler)
+    if response is None:
+        assert failure is not None
+        raise failure
+    return response
+
+
+async def _caller(request: web.Request, asked: Asked) -> Caller:
+    """Who calls, as of now. Raises HTTPUnauthorized, NotFoundError, and what asking raises."""
+    request[ASKED_AT] = monotonic()
+    caller = await request.app[ACCESS].caller(asked.shown, asked.looked_up_in, asked.address)
+    if caller is None:
+        raise web.HTTPUnauthorized
+    if asked.org is not None and caller.org != asked.org:
+        raise NotFoundError("There is nothing at this path.")
+    return _asking(request, caller, asked)
+
+
+def _asking(request: web.Request, caller: Caller, asked: Asked, belief: Belief | None = None) -> Caller:
+    return caller.asking(request[DIALECT].name, asked.address, request[REQUEST_ID], belief)
+
+
+async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """The answer to a caller that is let in, where it has a place among its org's requests; the others are told to come again."""
+    # Before anything is done: a request whose answer could not be given changes nothing.
+    _find_form(request)
+    # And before its body is read.
+    place = request[PLACE] = request.app[PLACES].take(request[CALLER].org, is_stream=False)
+    try:
+        return await handler(request)
+    finally:
+        place.leave()
+
+
+def _find_form(request: web.Request) -> None:
+    if request.match_info.http_exception is None:
+        forms = forms_of(request.match_info.handler) or request[DIALECT].forms
+        request[FORM] = form_of_answer(request, forms)
