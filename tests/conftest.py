@@ -16,13 +16,18 @@ from jobledger.ledger.store.pipeline import Pipeline
 from tests.auditor import audit
 from tests.caretaker import Caretaker
 from tests.cluster import fresh_database, running_cluster, session, url_of
+from tests.examples import WHOLE
 from tests.world import ORG, projections
 
 TEMPLATE = "template_ledger"
 SHARED = "shared_ledger"
 
 # An example may wait for a disk that others use too; examples share a test's database, each in an org of its own.
-settings.register_profile("ledger", deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+settings.register_profile(
+    "thorough", deadline=None, max_examples=WHOLE, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+# The quick part tries a quarter of the examples; the slow one asks for the other profile.
+settings.register_profile("ledger", settings.get_profile("thorough"), max_examples=WHOLE // 4)
 settings.load_profile("ledger")
 
 
