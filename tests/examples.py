@@ -10,4 +10,5 @@ def examples(whole: int) -> settings:
     """The settings of a property that is tried with so many in the slow part, in the quick one with as small a share of them as
     others are.
     """
+    assert settings.default is not None
     return settings(max_examples=max(1, whole * settings.default.max_examples // WHOLE))
