@@ -268,6 +268,7 @@ async def test_what_a_body_is_written_in(api: Api, content_type: str, body: byte
         assert (await api.job(1))["name"] == "é"
 
 
+@pytest.mark.slow
 async def test_a_body_too_large_for_xml(trial: Trial) -> None:
     """8 MiB also where JSON may have 64."""
     target = next(it for it in DOCUMENT_POSTS if it.last == "jobs")
