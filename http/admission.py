@@ -20,6 +20,9 @@ from jobledger.ledger.errors import CallerIsOutdatedError, NotFoundError, Outcom
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
+# So often one is believed for one request.
+MOST_BELIEFS = 4
+
 
 class Asked(NamedTuple):
     """What tells who calls: what the request shows, the org of its path, None for whichever the caller is of, its address."""
@@ -46,7 +49,7 @@ async def admit(request: web.Request, handler: Handler) -> web.StreamResponse:
     asked = Asked(dialect.credentials(request), dialect.org(request), shown_address(request, request.app[EDGE]))
     if has_small_body_of_members(request):
         known = request.app[ACCESS].believed(asked.shown, asked.looked_up_in)
-        if known is not None:
+        if known is not None and asked.org in (None, known.caller.org):
             return await _answer_believed(request, handler, asked, known)
     request[CALLER] = await _caller(request, asked)
     return await _answer(request, handler)
@@ -58,27 +61,38 @@ async def _answer_believed(request: web.Request, handler: Handler, asked: Asked,
     That is when it decides a command of the caller's. Whatever else comes of the request is answered only once it has been asked
     who calls; what would have come of somebody else, or of the same with other rights, is thrown away: nothing has been done.
     """
-    belief = Belief(known.access_at)
-    believed = _asking(request, known.caller, asked, belief)
-    request[CALLER] = believed
-    request[ASKED_AT] = monotonic()
-    failure: Exception | None = None
-    response: web.StreamResponse | None = None
-    try:
-        response = await _answer(request, handler)
-    except Exception as error:
-        failure = error
-    # It may have been asked meanwhile, of one whose body took its time; and what may have been recorded is not begun anew.
-    is_known = belief.is_confirmed or request[CALLER] is not believed or isinstance(failure, OutcomeUnknownError)
-    if not is_known:
-        del request[CALLER]
-        caller = request[CALLER] = await _caller(request, asked)
-        if caller != believed or isinstance(failure, CallerIsOutdatedError):
-            return await _answer(request, handler)
-    if response is None:
-        assert failure is not None
-        raise failure
-    return response
+    for _ in range(MOST_BELIEFS):
+        belief = Belief(known.access_at)
+        believed = _asking(request, known.caller, asked, belief)
+        request[CALLER] = believed
+        request[ASKED_AT] = monotonic()
+        failure: Exception | None = None
+        response: web.StreamResponse | None = None
+        try:
+            response = await _answer(request, handler)
+        except Exception as error:
+            failure = error
+        # It may have been asked meanwhile, of one whose body took its time; and what may have been recorded is not begun anew.
+        is_known = belief.is_confirmed or request[CALLER] is not believed or isinstance(failure, OutcomeUnknownError)
+        if not is_known:
+            del request[CALLER]
+            caller = request[CALLER] = await _caller(request, asked)
+            is_known = caller == believed and not isinstance(failure, CallerIsOutdatedError)
+        if is_known:
+            if response is None:
+                assert failure is not None
+                raise failure
+            return response
+        newer = request.app[ACCESS].believed(asked.shown, asked.looked_up_in)
+        if newer is None:
+            # The ledger has come to know of a change while the answer was on its way.
+            request[CALLER] = await _caller(request, asked)
+            newer = request.app[ACCESS].believed(asked.shown, asked.looked_up_in)
+        if newer is None:
+            break
+        known = newer
+    # Where access changes all the time, it counts that it was asked after the request came.
+    return await _answer(request, handler)
 
 
 async def _caller(request: web.Request, asked: Asked) -> Caller:

@@ -48,7 +48,7 @@ class Believed:
         if known is None:
             return None
         newest = self._newest(known.caller.org)
-        if known.until > monotonic() and newest in (None, known.access_at):
+        if known.until > monotonic() and (newest is None or newest <= known.access_at):
             return known
         del self._known[place]
         return None

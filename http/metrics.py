@@ -89,7 +89,8 @@ class Metrics:
             buckets=REQUEST_SECONDS,
             registry=registry,
         )
-        self._series: dict[tuple[str, str, str, int], tuple[Counter, Histogram]] = {}
+        # How long each took that was answered since they were last counted, by dialect, method, route and status.
+        self._answered: dict[tuple[str, str, str, int], list[float]] = {}
         self._login_failures = Counter(
             "jobledger_login_failures", "Requests that showed credentials which let nobody in.", registry=registry
         )
@@ -104,17 +105,18 @@ class Metrics:
         self._append_retries.inc()
 
     def answered(self, dialect: str, method: str, route: str, status: int, took_s: float) -> None:
-        """A request was answered; *route* is its template."""
-        key = (dialect, method, route, status)
-        series = self._series.get(key)
-        if series is None:
-            # There are few: a route is a template, a method a known one.
-            series = self._series[key] = (
-                self._requests.labels(dialect, method, route, str(status)),
-                self._request_seconds.labels(dialect),
-            )
-        series[0].inc()
-        series[1].observe(took_s)
+        """A request was answered; *route* is its template. It is counted when the process next says how it stands."""
+        # There are few of them: a route is a template, a method a known one.
+        self._answered.setdefault((dialect, method, route, status), []).append(took_s)
+
+    def _count_answered(self) -> None:
+        """Count what was answered, together: each number has its lock, and its place in a file."""
+        answered, self._answered = self._answered, {}
+        for (dialect, method, route, status), took_s in answered.items():
+            self._requests.labels(dialect, method, route, str(status)).inc(len(took_s))
+            seconds = self._request_seconds.labels(dialect)
+            for it in took_s:
+                seconds.observe(it)
 
     def login_failed(self) -> None:
         """Somebody showed credentials that are not valid."""
@@ -130,12 +132,14 @@ class Metrics:
 
     def stands(self, *, waiting: int, stopped: int, connections: int) -> None:
         """How this process stands just now."""
+        self._count_answered()
         self._waiting.set(waiting)
         self._stopped.set(stopped)
         self._connections.set(connections)
 
     def text(self, readings: Iterable[Metric]) -> bytes:
         """All numbers, of every process, and *readings*, which are the same whichever process takes them."""
+        self._count_answered()
         registry = self._registry
         if FOLDER_VARIABLE in os.environ:
             registry = CollectorRegistry()

@@ -139,6 +139,8 @@ def permitted(request: web.Request) -> Caller:
 def read_parameters(request: web.Request) -> dict[str, Any]:
     """The query's parameters. Raises InvalidCommandError, also for one that is not taken here."""
     readers = operation_of(request).parameters
+    if not request.rel_url.raw_query_string:
+        return {}
     given: dict[str, Any] = {}
     for name in request.query:
         values = request.query.getall(name)

@@ -74,8 +74,14 @@ class Audited:
 
 async def audit(url: str, *only: str) -> dict[str, Audited]:
     """Every org, or only those named, read whole. AssertionError where anything is not as it must be."""
+    async with session(url) as connection:
+        return await audit_by(connection, *only)
+
+
+async def audit_by(connection: asyncpg.Connection[asyncpg.Record], *only: str) -> dict[str, Audited]:
+    """As ``audit``, by a connection that there is."""
     # One snapshot: writers may go on meanwhile.
-    async with session(url) as connection, connection.transaction(isolation="repeatable_read", readonly=True):
+    async with connection.transaction(isolation="repeatable_read", readonly=True):
         heads = await connection.fetch("SELECT * FROM ledger_head ORDER BY org")
         orgs = {it["org"]: await _audit_org(connection, it) for it in heads if not only or it["org"] in only}
         if only:

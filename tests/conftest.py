@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 
 import pytest
+import uvloop
 from hypothesis import HealthCheck, settings
 
 from jobledger.ledger.store.database import Database
@@ -13,17 +14,26 @@ from jobledger.ledger.store.ledger import Ledger
 from jobledger.ledger.store.migration import migrate
 from jobledger.ledger.store.pipeline import Pipeline
 from tests.auditor import audit
+from tests.caretaker import Caretaker
 from tests.cluster import fresh_database, running_cluster, session, url_of
+from tests.examples import WHOLE
 from tests.world import ORG, projections
 
 TEMPLATE = "template_ledger"
 SHARED = "shared_ledger"
-# What a migration writes, and what stays.
-KEPT = ("installation", "schema_migration")
 
 # An example may wait for a disk that others use too; examples share a test's database, each in an org of its own.
-settings.register_profile("ledger", deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+settings.register_profile(
+    "thorough", deadline=None, max_examples=WHOLE, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+# The quick part tries a quarter of the examples; the slow one asks for the other profile.
+settings.register_profile("ledger", settings.get_profile("thorough"), max_examples=WHOLE // 4)
 settings.load_profile("ledger")
+
+
+def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """The loop that servers have; it costs less, too."""
+    return {"uvloop": uvloop.new_event_loop}
 
 
 @pytest.fixture(scope="session")
@@ -54,44 +64,35 @@ async def own_url(cluster_url: str, template: str) -> AsyncIterator[str]:
 
 
 @pytest.fixture(scope="session")
-def shared_url(cluster_url: str, template: str) -> str:
-    """The URL of a migrated database, as its owner, that tests share and each leaves empty: copying one costs far more."""
+def caretaker(cluster_url: str, template: str) -> Iterator[Caretaker]:
+    """Who keeps a migrated database that tests share and each leaves empty: copying one costs far more."""
 
     async def make() -> None:
         async with session(cluster_url) as connection:
             await connection.execute(f"CREATE DATABASE {SHARED} TEMPLATE {template}")
 
     asyncio.run(make())
-    return url_of(cluster_url, SHARED)
+    caretaker = Caretaker(url_of(cluster_url, SHARED))
+    yield caretaker
+    asyncio.run(caretaker.close())
 
 
 @pytest.fixture
-async def unaudited_url(shared_url: str) -> AsyncIterator[str]:
+async def unaudited_url(caretaker: Caretaker) -> AsyncIterator[str]:
     """The URL of a migrated database, as its owner, which is emptied when the test is over and was audited.
 
     Modules whose tests change more than rows have the fixture give ``own_url`` instead.
     """
-    yield shared_url
-    async with session(shared_url) as connection:
-        tables = [
-            it["tablename"]
-            for it in await connection.fetch(
-                "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> ALL ($1)", KEPT
-            )
-        ]
-        # To truncate one costs far more than to see that it is empty.
-        looks = " UNION ALL ".join(f"SELECT '{it}' AS name WHERE EXISTS (SELECT 1 FROM {it})" for it in tables)
-        filled = [it["name"] for it in await connection.fetch(looks)]
-        if filled:
-            await connection.execute("SET lock_timeout = '10s'")
-            await connection.execute(f"TRUNCATE {', '.join(filled)}")
+    yield caretaker.url
+    await caretaker.empty()
 
 
 @pytest.fixture
-async def database_url(unaudited_url: str) -> AsyncIterator[str]:
+async def database_url(unaudited_url: str, request: pytest.FixtureRequest) -> AsyncIterator[str]:
     """The URL of a migrated database, as its owner; audited when the test is over."""
     yield unaudited_url
-    await audit(unaudited_url)
+    caretaker: Caretaker | None = request.getfixturevalue("caretaker") if "caretaker" in request.fixturenames else None
+    await (audit(unaudited_url) if caretaker is None or caretaker.url != unaudited_url else caretaker.audit())
 
 
 @pytest.fixture

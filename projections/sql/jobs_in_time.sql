@@ -24,7 +24,7 @@ WITH live AS MATERIALIZED (
                     FROM job
                    WHERE org = (SELECT $1::text) AND gen = (SELECT gen FROM live)
                      AND begins_at >= $6::timestamptz AND begins_at < $7::timestamptz
-                     AND state = ANY ($15::text[])
+                     AND ($16::text[] IS NULL OR state = ANY ($15::text[]))
                      AND ($10::text[] IS NULL OR domain = ANY ($10::text[]))
                    ORDER BY begins_at, id
                   OFFSET 0) AS edge_before
@@ -34,7 +34,7 @@ WITH live AS MATERIALIZED (
                     FROM job
                    WHERE org = (SELECT $1::text) AND gen = (SELECT gen FROM live)
                      AND begins_at >= $8::timestamptz AND begins_at < $9::timestamptz
-                     AND state = ANY ($15::text[])
+                     AND ($16::text[] IS NULL OR state = ANY ($15::text[]))
                      AND ($10::text[] IS NULL OR domain = ANY ($10::text[]))
                    ORDER BY begins_at, id
                   OFFSET 0) AS edge_after) AS part
@@ -65,7 +65,7 @@ SELECT total.count, page.id, page.registration, page.course, page.decisions, pag
                          FROM job
                         WHERE org = (SELECT $1::text) AND gen = (SELECT gen FROM live)
                           AND begins_at >= $2::timestamptz AND begins_at < $3::timestamptz
-                          AND state = ANY ($15::text[])
+                          AND ($16::text[] IS NULL OR state = ANY ($15::text[]))
                           AND ($10::text[] IS NULL OR domain = ANY ($10::text[]))
                         ORDER BY begins_at, id
                        OFFSET 0) AS few

@@ -14,7 +14,7 @@ from jobledger.ledger.store.ledger import Ledger
 from tests.http.dialects.native import TOKEN_ID
 from tests.http.peer import Peers
 from tests.http.serving import OWNER_PASSWORD, WEAK_HASHER, Api, Server, add_principal, served
-from tests.http.trial import Trial
+from tests.http.trial import Spread, Trial
 from tests.http.walk import Walk, walked
 from tests.world import ORG
 
@@ -46,6 +46,12 @@ async def trial(server: Server) -> AsyncIterator[Trial]:
     trial = Trial(server, api, token, (await server.ledger.recorder.head(ORG)).size)
     yield trial
     await trial.nothing_is_wrong()
+
+
+@pytest.fixture(params=[pytest.param(False, id="some"), pytest.param(True, id="whole", marks=pytest.mark.slow)])
+def spread(request: pytest.FixtureRequest) -> Spread:
+    """Which faults a route is tried with: some in the quick part, all in the slow one."""
+    return Spread(is_whole=request.param)
 
 
 @pytest.fixture

@@ -2,9 +2,8 @@
 
 import asyncio
 import gzip
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
-from itertools import product
 from typing import Any
 
 import orjson
@@ -14,7 +13,7 @@ from tests.cluster import session
 from tests.http.dialects.manners import Target
 from tests.http.serving import Server, add_principal, new_token
 from tests.http.targets import DOCUMENT_POSTS, GUARDED, MANNERS, NATIVE, POSTS, ROUTES, TARGETS
-from tests.http.trial import Trial, share
+from tests.http.trial import Spread, Trial
 from tests.world import ORG
 
 MEBIBYTE = 1024 * 1024
@@ -107,8 +106,8 @@ BODIES = [
 ]  # fmt: skip
 
 
-async def test_bodies_that_are_not_what_is_due(trial: Trial) -> None:
-    for target, body in share(POSTS, BODIES):
+async def test_bodies_that_are_not_what_is_due(trial: Trial, spread: Spread) -> None:
+    for target, body in spread(POSTS, BODIES):
         is_too_large = target.body is not None and len(body) > target.body.limit_bytes
         await trial.expect(target, 413 if is_too_large else 400, data=body)
 
@@ -132,8 +131,8 @@ MEDIA_TYPES = [
 ]
 
 
-async def test_bodies_of_another_media_type(trial: Trial) -> None:
-    for target, media_type in product(POSTS, MEDIA_TYPES):
+async def test_bodies_of_another_media_type(trial: Trial, spread: Spread) -> None:
+    for target, media_type in spread(POSTS, MEDIA_TYPES):
         if target.body is not None and media_type not in target.body.also:
             await trial.expect(target, 415, headers={"Content-Type": media_type})
 
@@ -146,53 +145,50 @@ async def test_bodies_that_are_not_encoded_as_they_say(trial: Trial) -> None:
         assert reply.headers["Connection"] == "close"
 
 
-async def test_ids_that_nothing_has(trial: Trial) -> None:
-    for target in ROUTES:
-        for name, sample in target.samples.items():
-            for no_id in sample.never:
-                path = target.at(**{name: no_id})
-                await trial.expect(target, 404, url=URL(trial.server.url + path, encoded=True))
+async def test_ids_that_nothing_has(trial: Trial, spread: Spread) -> None:
+    named = [(target, name) for target in ROUTES for name in target.samples]
+    for target, name, no_id in spread.of_names(named, lambda target, name: target.samples[name].never):
+        path = target.at(**{name: no_id})
+        await trial.expect(target, 404, url=URL(trial.server.url + path, encoded=True))
 
 
 NO_PARAMETERS = ["unknown=1", "%00=1", "limit=1&limit=1", "x", "as_of=3", "%ff=%ff", "cursor=x&cursor=y"]  # fmt: skip
 
 
-async def test_parameters_that_are_not_taken(trial: Trial) -> None:
-    for target, query in product(ROUTES, NO_PARAMETERS):
+async def test_parameters_that_are_not_taken(trial: Trial, spread: Spread) -> None:
+    for target, query in spread(ROUTES, NO_PARAMETERS):
         await trial.expect(target, 400, url=f"{trial.server.url}{target.path}?{query}")
 
 
-async def test_parameters_of_another_kind(trial: Trial) -> None:
-    for target in ROUTES:
-        for name in target.manners.parameters(target) if target.method == "GET" else ():
-            for value in target.manners.wrong_parameters[name]:
-                await trial.expect(target, 400, url=f"{trial.server.url}{target.path}?{name}={value}")
+async def test_parameters_of_another_kind(trial: Trial, spread: Spread) -> None:
+    named = [(it, name) for it in ROUTES if it.method == "GET" for name in it.manners.parameters(it)]
+    for target, name, value in spread.of_names(named, lambda target, name: target.manners.wrong_parameters[name]):
+        await trial.expect(target, 400, url=f"{trial.server.url}{target.path}?{name}={value}")
 
 
 METHODS = ["GET", "PUT", "DELETE", "PATCH", "OPTIONS", "POST", "TRACE"]  # fmt: skip
 
 
-async def test_methods_that_a_path_does_not_take(trial: Trial) -> None:
+async def test_methods_that_a_path_does_not_take(trial: Trial, spread: Spread) -> None:
     taken: dict[str, set[str]] = {}
     for target in TARGETS:
         taken.setdefault(target.path, set()).update({target.method} | ({"HEAD"} if target.method == "GET" else set()))
-    for target, method in product(ROUTES, METHODS):
+    for target, method in spread(ROUTES, METHODS):
         if method not in taken[target.path]:
             reply = await trial.expect(target, 405, method=method)
             assert set(reply.headers["Allow"].split(",")) == taken[target.path]
 
 
-async def test_paths_that_lead_nowhere(trial: Trial) -> None:
-    for target in ROUTES:
-        for path in (
-            f"{target.path}/",
-            f"{target.path}/nothing",
-            f"{target.path};a",
-            f"/{target.path}",
-            target.path.upper(),
-        ):
-            # Below a list lies a job, which takes other methods. What is not below an open path itself is not open.
-            await trial.expect(GUARDED[0], {404, 405}, url=f"{trial.server.url}{path}", **of(target))
+ASIDE: list[Callable[[str], str]] = [
+    "{}/".format, "{}/nothing".format, "{};a".format, "/{}".format, str.upper,
+]  # fmt: skip
+
+
+async def test_paths_that_lead_nowhere(trial: Trial, spread: Spread) -> None:
+    for target, aside in spread(ROUTES, ASIDE):
+        # Below a list lies a job, which takes other methods. What is not below an open path itself is not open.
+        url = f"{trial.server.url}{aside(target.path)}"
+        await trial.expect(GUARDED[0], {404, 405}, url=url, **of(target))
 
 
 def of(target: Target) -> dict[str, Any]:

@@ -5,15 +5,15 @@ from typing import Any
 import orjson
 
 from tests.http.targets import DOCUMENT_POSTS, MANNERS
-from tests.http.trial import Trial
+from tests.http.trial import Spread, Trial
 
 
-async def test_members_of_another_kind(trial: Trial) -> None:
+async def test_members_of_another_kind(trial: Trial, spread: Spread) -> None:
     """Each is named in the problem."""
-    for target, member in [(each, member) for each in DOCUMENT_POSTS for member in each.members]:
-        for value in target.manners.wrong_members[member]:
-            reply = await trial.expect(target, 400, data=orjson.dumps({**target.due, member: value}))
-            assert target.manners.named(reply.document) == [member], (member, value, reply.body)
+    named = [(each, member) for each in DOCUMENT_POSTS for member in each.members]
+    for target, member, value in spread.of_names(named, lambda target, name: target.manners.wrong_members[name]):
+        reply = await trial.expect(target, 400, data=orjson.dumps({**target.due, member: value}))
+        assert target.manners.named(reply.document) == [member], (member, value, reply.body)
 
 
 async def test_every_fault_of_a_body_is_told_at_once(trial: Trial) -> None:

@@ -269,6 +269,7 @@ async def test_what_a_client_queued_is_decided_though_it_goes_away(
     assert [it for it in caplog.records if it.levelno >= logging.WARNING] == []
 
 
+@pytest.mark.slow
 async def test_a_client_that_reads_nothing_holds_up_nobody_else(server: Server, api: Api) -> None:
     """What it sends is taken as far as its answers have room, others go on meanwhile."""
     _, writer = await asyncio.open_connection("127.0.0.1", server.port)

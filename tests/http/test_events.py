@@ -90,6 +90,7 @@ async def test_following_the_links_gives_what_the_stream_gives(api: Api, query: 
     assert len(events) == {"{}": 63, "{'type': 'job.started'}": 20, "{'stream': 'job-7'}": 22}[str(query)]
 
 
+@pytest.mark.slow
 async def test_a_stream_is_longer_than_a_page(api: Api) -> None:
     await api.post("jobs", [{"type": "copy", "name": str(number)} for number in range(3_500)])
 

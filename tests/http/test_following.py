@@ -275,6 +275,7 @@ async def append_much(api: Api, count: int, size: int) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 async def test_a_client_that_reads_nothing_costs_the_others_nothing(
     server: Server, api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -309,6 +310,7 @@ async def test_a_client_that_reads_nothing_costs_the_others_nothing(
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 async def test_a_client_that_takes_nothing_for_long_is_cut_off(
     server: Server, api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -322,6 +324,7 @@ async def test_a_client_that_takes_nothing_for_long_is_cut_off(
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 async def test_five_hundred_followers(server: Server, api: Api, readings: list[int]) -> None:
     """All see all of it, in bounded time, and it is read once."""
     followers, count = 500, 200

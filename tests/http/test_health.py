@@ -104,6 +104,7 @@ async def test_a_lost_database_is_told_within_two_seconds_and_comes_back_by_itse
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 async def test_a_postgres_that_is_stopped_and_started(tmp_path: Path) -> None:
     """The real thing, with its real errors."""
     with short_folder() as folder:

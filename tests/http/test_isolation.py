@@ -12,7 +12,7 @@ from tests.http.walk import IN_ORDER, LAST, NOWHERE, READS, TWIN, Shown, Walk, m
 from tests.world import ORG
 
 
-@pytest.mark.parametrize("shown", ["token", "password"])
+@pytest.mark.parametrize("shown", ["token", pytest.param("password", marks=pytest.mark.slow)])
 async def test_an_org_is_not_there_for_those_of_another(walk: Walk, shown: str) -> None:
     """Where the path names it: the same 404 on every route and by every method, as in an org that there is not."""
     of_twin = walk.owners[TWIN] if shown == "token" else Shown(login=f"owner@{TWIN}", password=OWNER_PASSWORD)
@@ -33,7 +33,7 @@ async def test_an_org_is_not_there_for_those_of_another(walk: Walk, shown: str) 
     assert await walk.sizes() == sizes
 
 
-@pytest.mark.parametrize("shown", ["token", "password"])
+@pytest.mark.parametrize("shown", ["token", pytest.param("password", marks=pytest.mark.slow)])
 async def test_what_only_another_org_has_is_as_absent_as_what_nobody_has(walk: Walk, shown: str) -> None:
     """In one's own org, whether the path names it or not: the id of another org's alone is one that there is not."""
     of_twin = walk.owners[TWIN] if shown == "token" else Shown(login=f"owner@{TWIN}", password=OWNER_PASSWORD)

@@ -268,6 +268,7 @@ async def test_an_answer_has_its_requests_id(api: Api) -> None:
     assert event["content"]["via"] == "native"
 
 
+@pytest.mark.slow
 async def test_the_longest_list_is_registered(api: Api) -> None:
     jobs = [{"type": "copy", "name": str(number)} for number in range(10_000)]
 

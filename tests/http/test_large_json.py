@@ -109,7 +109,7 @@ async def test_a_large_document_is_as_deep_as_a_small_one(deep: int) -> None:
     [
         b"[" + b"{}," * MOST_VALUES + b"{}]",
         b"[" + b"1," * (MOST_VALUES + 1) + b"1]",
-        b"[" + b"[1]," * (MOST_VALUES // 2 + 1) + b"1]",
+        pytest.param(b"[" + b"[1]," * (MOST_VALUES // 2 + 1) + b"1]", marks=pytest.mark.slow),
         b'["' + b"a" * large_json.LONGEST_PIECE_BYTES + b'"]',
         b"[" * 5 * MIB,
         b"[]" * 5 * MIB,

@@ -31,7 +31,9 @@ def test_of_many_faults_the_first_are_told_and_no_more_is_looked_at() -> None:
     assert body.looked_at <= MOST_FAULTS + 1
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize(
+    "encoding", ["utf-8", *(pytest.param(it, marks=pytest.mark.slow) for it in ("utf-16", "utf-16-le", "utf-16-be"))]
+)
 @pytest.mark.parametrize("quote", ['"', "'"])
 def test_an_element_of_many_attributes_is_refused_before_it_is_parsed(encoding: str, quote: str) -> None:
     attributes = " ".join(f"a{number} = {quote}>\u3c3c{quote}" for number in range(300_000))

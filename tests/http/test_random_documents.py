@@ -6,9 +6,10 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from tests.http.dialects.manners import Target
 from tests.http.serving import Api
 from tests.http.targets import DOCUMENT_POSTS
@@ -58,7 +59,7 @@ async def running(api: Api) -> Api:
     return api
 
 
-@settings(max_examples=120)
+@examples(120)
 @given(request=REQUESTS)
 async def test_no_document_is_the_servers_fault(running: Api, request: tuple[Target, Any]) -> None:
     target, document = request
@@ -74,7 +75,7 @@ async def test_no_document_is_the_servers_fault(running: Api, request: tuple[Tar
     assert reply.status in (200, 201) or reply.headers["Content-Type"] == target.manners.error_types[0]
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(commands=LINES)
 async def test_every_line_is_answered_whatever_it_says(running: Api, commands: list[Any]) -> None:
     reply = await running.commands(*commands)

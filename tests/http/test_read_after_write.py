@@ -44,6 +44,7 @@ async def test_outcomes_of_commands_are_seen_while_their_stream_goes_on(api: Api
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 async def test_a_command_takes_as_long_on_a_long_stream_as_on_a_short_one(
     server: Server, api: Api, database_url: str
 ) -> None:

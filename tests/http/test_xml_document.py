@@ -278,6 +278,7 @@ def test_what_is_no_xml_or_a_trap_is_refused(text: str | bytes) -> None:
 MANY_NAMES = [f"c{it}" for it in range(500)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "text",
     [

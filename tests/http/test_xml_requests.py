@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 
 from jobledger.http.members import (
     an_object,
@@ -20,12 +20,13 @@ from jobledger.http.members import (
     text,
 )
 from jobledger.http.xml_document import read_xml, write_xml
+from tests.examples import examples
 from tests.http.dialects.manners import Target
 from tests.http.serving import Api
 from tests.http.targets import DOCUMENT_POSTS, ROUTES
 from tests.http.test_random_documents import REQUESTS
 from tests.http.test_xml_document import BOMB, kept
-from tests.http.trial import Trial, share
+from tests.http.trial import Spread, Trial
 from tests.world import ORG
 
 XML = {"Content-Type": "application/xml"}
@@ -46,23 +47,29 @@ def in_xml(target: Target) -> bytes:
     return write_xml(target.due, "any")
 
 
-async def test_bodies_that_are_not_what_is_due(trial: Trial) -> None:
-    for target, body in share(DOCUMENT_POSTS, SPOILT):
+async def test_bodies_that_are_not_what_is_due(trial: Trial, spread: Spread) -> None:
+    for target, body in spread(DOCUMENT_POSTS, SPOILT):
         is_too_large = target.body is not None and len(body) > target.body.limit_bytes
         await trial.expect(target, 413 if is_too_large else 400, data=body, headers=XML)
 
 
-async def test_members_of_another_kind(trial: Trial) -> None:
+async def test_members_of_another_kind(trial: Trial, spread: Spread) -> None:
     """As in JSON, but for what only the type of a JSON value could tell."""
-    for target, member in [(each, member) for each in DOCUMENT_POSTS for member in each.members]:
+
+    def spoilt(target: Target, member: str) -> list[bytes]:
+        bodies = []
         for value in target.manners.wrong_members[member]:
             body = write_xml({**target.due, member: value})
             written = read_xml(body)[1]
             meant = written.get(member) if isinstance(written, dict) else None
-            if meant is None or is_taken(target.members[member], meant):
-                continue
-            reply = await trial.expect(target, 400, data=body, headers=XML)
-            assert target.manners.named(reply.document) == [member], (member, value, reply.body)
+            if meant is not None and not is_taken(target.members[member], meant):
+                bodies.append(body)
+        return bodies
+
+    named = [(each, member) for each in DOCUMENT_POSTS for member in each.members]
+    for target, member, body in spread.of_names(named, spoilt):
+        reply = await trial.expect(target, 400, data=body, headers=XML)
+        assert target.manners.named(reply.document) == [member], (member, body[:300], reply.body)
 
 
 def is_taken(reader: Any, value: Any) -> bool:
@@ -261,6 +268,7 @@ async def test_what_a_body_is_written_in(api: Api, content_type: str, body: byte
         assert (await api.job(1))["name"] == "é"
 
 
+@pytest.mark.slow
 async def test_a_body_too_large_for_xml(trial: Trial) -> None:
     """8 MiB also where JSON may have 64."""
     target = next(it for it in DOCUMENT_POSTS if it.last == "jobs")
@@ -272,7 +280,7 @@ async def test_a_body_too_large_for_xml(trial: Trial) -> None:
     assert int(too_many.document["limit"]) == 500_000
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(request=REQUESTS)
 async def test_no_document_is_the_servers_fault(api: Api, request: tuple[Target, Any]) -> None:
     target, document = request

@@ -1,9 +1,9 @@
 """Requests that must be refused: in their dialect's form, with nothing changed, and never by the server's fault."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from yarl import URL
 
@@ -12,22 +12,50 @@ from tests.http.serving import NDJSON, OWNER_PASSWORD, Api, Reply, Server
 from tests.http.targets import manners_of
 from tests.world import ORG
 
+Fault = TypeVar("Fault")
+
 
 def _is_spent(options: dict[str, Any]) -> bool:
     """Whether the body was a stream, which is gone once it was sent."""
     return "data" in options and not isinstance(options["data"], bytes)
 
 
-def share(targets: Sequence[Target], bodies: Sequence[bytes]) -> Iterator[tuple[Target, bytes]]:
-    """Every body for the first two routes of each dialect, and for each other one a third of them, another third than its
-    neighbours': bodies are read by one way for all, so that what counts is each body somewhere and each route with some.
+class Spread:
+    """Which faults a route is tried with. In the slow part each with each; in the quick one every fault for the first two routes
+    of each dialect, and for each other one an eighth of them, another than its neighbours': what is at fault is found by one
+    way for all, so that what counts is each fault somewhere and each route with some.
     """
-    seen: Counter[Manners] = Counter()
-    for number, target in enumerate(targets):
-        seen[target.manners] += 1
-        for other, body in enumerate(bodies):
-            if seen[target.manners] <= 2 or target.is_commands or (number + other) % 3 == 0:
-                yield target, body
+
+    PARTS = 8
+
+    def __init__(self, *, is_whole: bool) -> None:
+        self.is_whole = is_whole
+
+    def __call__(self, targets: Sequence[Target], faults: Sequence[Fault]) -> Iterator[tuple[Target, Fault]]:
+        """Pairs of a route and a fault, the routes in their order."""
+        seen: Counter[Manners] = Counter()
+        for number, target in enumerate(targets):
+            seen[target.manners] += 1
+            for fault in self.some(faults, number, is_first=seen[target.manners] <= 2 or target.is_commands):
+                yield target, fault
+
+    def some(self, faults: Sequence[Fault], number: int, *, is_first: bool = False) -> Sequence[Fault]:
+        """Those for what has this number; at least one, and all where it is the first of its kind."""
+        if self.is_whole or is_first:
+            return faults
+        parts = min(self.PARTS, len(faults))
+        return [it for other, it in enumerate(faults) if (number + other) % parts == 0]
+
+    def of_names(
+        self, named: Iterable[tuple[Target, str]], faults: Callable[[Target, str], Sequence[Fault]]
+    ) -> Iterator[tuple[Target, str, Fault]]:
+        """The same of members and parameters, each tried with all of its faults where it is first seen in its dialect."""
+        seen: set[tuple[str, str]] = set()
+        for number, (target, name) in enumerate(named):
+            key = (target.manners.dialect.name, name)
+            for fault in self.some(faults(target, name), number, is_first=key not in seen):
+                yield target, name, fault
+            seen.add(key)
 
 
 @dataclass

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 import asyncpg
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from jobledger.ledger.domain.command import Caller, Command, Effect, Find, Outcome, UnitOfWork
@@ -32,6 +32,7 @@ from jobledger.ledger.errors import (
 )
 from jobledger.ledger.store.ledger import Ledger
 from tests.auditor import audit
+from tests.examples import examples
 from tests.world import ALICE, ORG, idempotency, ids, register, register_running, registration, spec, start, succeed
 
 ORG_NUMBERS = count(1)
@@ -247,7 +248,7 @@ histories = st.lists(st.tuples(st.integers(0, 7), st.integers(0, 3)), max_size=1
 poisons = st.lists(st.tuples(st.integers(0, 14), st.sampled_from(sorted(POISONS)), st.integers(0, 3)), max_size=4)
 
 
-@settings(max_examples=25)  # and as many the other way
+@examples(25)  # and as many the other way
 @given(histories, poisons)
 async def test_bad_commands_between_good_ones_leave_the_ledger_as_without_them(
     ledger: Ledger, database_url: str, history: list[tuple[int, int]], bad: list[tuple[int, str, int]]

@@ -9,7 +9,7 @@ from itertools import count
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from jobledger.ledger.domain.command import Command
@@ -18,6 +18,7 @@ from jobledger.ledger.domain.job_commands import CancelJob, FailJob, JudgeOverdu
 from jobledger.ledger.errors import InvalidCommandError
 from jobledger.ledger.store import batch
 from jobledger.ledger.store.ledger import Ledger, ledger_itself
+from tests.examples import examples
 from tests.world import (
     ALICE,
     ORG,
@@ -155,7 +156,7 @@ def forests(draw: st.DrawFn) -> tuple[list[int | None], list[bool], list[tuple[s
     return preceding, running, breaking
 
 
-@settings(max_examples=40)
+@examples(40)
 @given(forests(), st.booleans())
 async def test_exactly_the_scheduled_jobs_behind_a_broken_one_are_discarded(
     ledger: Ledger, forest: tuple[list[int | None], list[bool], list[tuple[str, int]]], is_at_once: bool

@@ -10,7 +10,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from jobledger.ledger.domain.access import (
@@ -45,6 +45,7 @@ from jobledger.ledger.store.ledger import Ledger
 from jobledger.ledger.store.migration import known_migrations
 from jobledger.projections.principal_query import PrincipalQuery
 from tests.cluster import session
+from tests.examples import examples
 from tests.principals import ADMIN, ITSELF, add, new, principal, set_password, token_hash
 from tests.world import ALICE, ORG, serving
 
@@ -237,7 +238,7 @@ commands = st.lists(
 )
 
 
-@settings(max_examples=40)
+@examples(40)
 @given(commands=commands)
 async def test_a_row_is_the_fold_of_the_events(ledger: Ledger, database_url: str, commands: list[Command]) -> None:
     """What another server loads from the rows is what the events alone come to. The auditor compares rows and credentials."""

@@ -112,6 +112,7 @@ async def test_one_bad_job_registers_none(ledger: Ledger) -> None:
     assert await register(ledger) == 1
 
 
+@pytest.mark.slow
 async def test_a_request_makes_no_more_than_10_000_events(ledger: Ledger) -> None:
     before = await size(ledger)
 

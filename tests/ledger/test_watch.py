@@ -279,6 +279,7 @@ async def test_a_watch_that_stops_hands_over_at_once(ledger: Ledger, database_ur
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 async def test_a_dead_servers_watch_is_taken_over_within_ten_seconds(ledger: Ledger, database_url: str) -> None:
     async with serving(database_url) as other:
         first, second = watch_over(ledger), watch_over(other)

@@ -88,6 +88,7 @@ def test_a_renewed_certificate_is_shown_after_a_hangup(place: Place, parent: Pat
     assert answer.headers["Strict-Transport-Security"] == "max-age=31536000"
 
 
+@pytest.mark.alone
 def test_a_handshake_that_never_ends_is_given_up(place: Place, parent: Path) -> None:
     """After ten seconds; others shake hands meanwhile."""
     with serving_tls(place, parent) as (_process, port), socket.create_connection(("127.0.0.1", port)) as silent:

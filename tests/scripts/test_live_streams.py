@@ -11,7 +11,7 @@ import pytest
 from tests.http.event_source import EVENT_STREAM, Message, Parser
 from tests.scripts.place import Place, Server
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 JOB = {"type": "copy", "name": "nightly"}
 

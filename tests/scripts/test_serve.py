@@ -72,6 +72,7 @@ def test_a_password_written_before_a_crash_is_the_admins(empty: Place) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.alone
 def test_the_second_start_is_quick_and_finds_everything(place: Place, number: signal.Signals) -> None:
     """It answers within 3 s, and a stop leaves no process behind."""
     with place.serving() as server:
@@ -93,6 +94,7 @@ def test_the_second_start_is_quick_and_finds_everything(place: Place, number: si
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.alone
 def test_a_stop_answers_what_is_in_flight_and_refuses_what_is_new(place: Place, workers: str) -> None:
     """A request whose head was read before the signal is answered, and what it was told is there after it."""
     body = json.dumps([JOB]).encode()
@@ -126,6 +128,7 @@ def is_refused(port: int) -> bool:
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.alone
 def test_a_second_signal_hurries(place: Place, workers: str) -> None:
     """A request that never ends holds a stop up for ten seconds, and no longer than that second signal."""
     with place.serving("--workers", workers) as server, closing(server.connect()) as connection:

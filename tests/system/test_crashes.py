@@ -27,7 +27,7 @@ from tests.auditor import Audited, audit
 from tests.cluster import running_cluster
 from tests.world import ALICE, ORG, register, register_running, registration, serving
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 ROOT = Path(__file__).parents[2]
 DEADLINE_S = 60.0
