@@ -20,7 +20,7 @@ from typing import Any, NamedTuple, TypeVar
 from aiohttp import web
 
 from jobledger.http.context import CALLER, DIALECT
-from jobledger.http.document import LARGEST_BODY_BYTES, has_small_body
+from jobledger.http.document import LARGEST_BODY_BYTES, has_small_body, is_waiting
 from jobledger.http.exchange import read_document
 from jobledger.http.members import Members, Reader, read_members
 from jobledger.http.schema import Schema, array_of
@@ -117,9 +117,12 @@ def operation_of(request: web.Request) -> Operation:
 
 
 def has_small_body_of_members(request: web.Request) -> bool:
-    """Whether the request's handler reads a small body whole before it does anything, so that it can begin anew."""
+    """Whether the request's handler reads a small body, which is on its way, whole before it does anything, so that it can begin
+    anew.
+    """
     return (
         request.method == "POST"
+        and not is_waiting(request)
         and request.match_info.http_exception is None
         and has_small_body(request)
         and declared(request.match_info.handler) is not None
