@@ -5,6 +5,7 @@ LedgerError                    the caller can act on it
 │   ├── ContentTooLargeError
 │   └── IdempotencyKeyReusedError
 ├── NotFoundError
+│   └── JobsNotFoundError
 ├── ConflictError              the state forbids it
 │   ├── JobIsFinalError
 │   ├── JobIsNotRunningError
@@ -13,6 +14,12 @@ LedgerError                    the caller can act on it
 │   ├── JobIsClosedError
 │   ├── JobIsOpenError
 │   ├── JobIsRunningError
+│   ├── JobIsCopiedError
+│   ├── JobCopyIsDisallowedError
+│   ├── JobCopyIsDeletedError
+│   ├── JobIsRequiredError
+│   ├── JobsAreRefusedError
+│   ├── CopyStaysError
 │   ├── NameIsTakenError
 │   ├── LastAdministratorError
 │   └── TooManyTokensError
@@ -77,6 +84,12 @@ class NotFoundError(LedgerError):
     code = "not_found"
 
 
+class JobsNotFoundError(NotFoundError):
+    """Some of the jobs are not there, and nothing was done."""
+
+    code = "jobs_not_found"
+
+
 class ConflictError(LedgerError):
     """The present state forbids it."""
 
@@ -123,6 +136,42 @@ class JobIsRunningError(ConflictError):
     """The job is running."""
 
     code = "job_is_running"
+
+
+class JobIsCopiedError(ConflictError):
+    """The job has been copied there."""
+
+    code = "job_is_copied"
+
+
+class JobCopyIsDisallowedError(ConflictError):
+    """The job is not to be copied there."""
+
+    code = "job_copy_is_disallowed"
+
+
+class JobCopyIsDeletedError(ConflictError):
+    """The job's data on the copy was deleted."""
+
+    code = "job_copy_is_deleted"
+
+
+class JobIsRequiredError(ConflictError):
+    """Other jobs require the job."""
+
+    code = "job_is_required"
+
+
+class JobsAreRefusedError(ConflictError):
+    """Some of the jobs do not allow it, and nothing was done."""
+
+    code = "jobs_are_refused"
+
+
+class CopyStaysError(ConflictError):
+    """A copy stays in its storage policy and commcell."""
+
+    code = "copy_stays"
 
 
 class NameIsTakenError(ConflictError):

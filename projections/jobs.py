@@ -57,6 +57,7 @@ SHOWN = {
     "backup": "backup",
     "attributes": "attributes",
     "is_closed": "closed",
+    "copies": "copies",
     "location": "location",
     "extended_properties": "extended_properties",
 }
@@ -70,7 +71,7 @@ COURSE = {
 }
 # Those that are decided about it, and of these those that can be erased alone: absent from most jobs.
 PRIVATE = {name: SHOWN[name] for name in ("location", "extended_properties")}
-DECISIONS = {name: SHOWN[name] for name in ("is_closed",)}
+DECISIONS = {name: SHOWN[name] for name in ("is_closed", "copies")}
 REGISTRATION = {name: shown for name, shown in SHOWN.items() if name not in COURSE | DECISIONS | PRIVATE}
 # What the API shows where nothing was decided.
 UNDECIDED = {shown: getattr(Job, name) for name, shown in (DECISIONS | PRIVATE).items()}

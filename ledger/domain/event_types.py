@@ -8,7 +8,9 @@ from typing import Any
 
 from jobledger.ledger.domain.access import Org, Principal
 from jobledger.ledger.domain.aggregate import Aggregate, event_from_data
+from jobledger.ledger.domain.copy import Copy
 from jobledger.ledger.domain.job import Job
+from jobledger.ledger.domain.job_copies import Copied, CopyAllowed, CopyDeleted, CopyDisallowed
 from jobledger.ledger.domain.job_decisions import Closed, Reopened
 from jobledger.ledger.errors import CorruptLedgerError
 
@@ -25,6 +27,12 @@ EVENT_CLASSES: tuple[type[Aggregate.Event], ...] = (
     Job.Resumed,
     Closed,
     Reopened,
+    Copied,
+    CopyDisallowed,
+    CopyAllowed,
+    CopyDeleted,
+    Copy.Registered,
+    Copy.Changed,
     Org.Created,
     Principal.Added,
     Principal.Granted,

@@ -85,6 +85,8 @@ class Job(Aggregate):
     # What was decided about it apart from its course. On jobs of which nothing was these stay as they are in the class.
     is_decided: bool = False
     is_closed: bool = False
+    # By copy id; see job_copies.
+    copies: list[dict[str, Any]] | None = None
     # Of private contents: what can be erased alone.
     location: dict[str, Any] | None = None
     extended_properties: list[dict[str, Any]] | None = None
@@ -125,6 +127,7 @@ class Job(Aggregate):
         start_timeout: int | None = None
         backup: dict[str, Any] | None = None
         attributes: dict[str, Any] | None = None
+        copies: list[dict[str, Any]] | None = None
 
         def apply(self, aggregate: Job) -> None:
             """Begin in SCHEDULED."""
@@ -138,6 +141,8 @@ class Job(Aggregate):
             aggregate.progress = 0.0
             aggregate.figures = aggregate.message = aggregate.reason = None
             aggregate.started_at = aggregate.ended_at = aggregate.last_report_at = None
+            if self.copies is not None:
+                aggregate.is_decided = True
 
     class Started(Event):
         """The job began to run. Without a time of its own it started when this was recorded."""

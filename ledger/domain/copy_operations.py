@@ -1,0 +1,228 @@
+"""What is asked of many jobs on one copy at once: all of them allow it, or none is changed and each that does not is named."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from jobledger.ledger.domain.command import Command, Find, UnitOfWork
+from jobledger.ledger.domain.copy import SIBLING_COPIES, Copy, copy_stream, known_copy
+from jobledger.ledger.domain.job import Job, job_stream
+from jobledger.ledger.domain.job_commands import visible_job
+from jobledger.ledger.domain.job_copies import (
+    DEPENDENTS,
+    CopyDeleted,
+    allow_copy,
+    disallow_copies,
+    disallow_copy,
+    must_be_of,
+    must_be_on,
+)
+from jobledger.ledger.domain.job_decisions import must_not_be_running
+from jobledger.ledger.errors import (
+    ConflictError,
+    InvalidCommandError,
+    JobIsRequiredError,
+    JobsAreRefusedError,
+    JobsNotFoundError,
+    LedgerError,
+    NotFoundError,
+)
+
+MOST_JOBS = 10_000
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class CopyOperation(Command):
+    """Base of what is asked of jobs on one copy. A job already as is asked stays as it is.
+
+    ``storage_policy_id`` and ``commcell_id``, where given, must be the copy's. The result is ``{"copy_id", "jobs", "changed"}``:
+    the ids of the jobs, each once, in the order given, and of those that something was recorded about.
+    """
+
+    copy_id: int
+    job_ids: Sequence[int]
+    storage_policy_id: int | None = None
+    commcell_id: int | None = None
+    ids: list[int] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Raises InvalidCommandError for no jobs, or too many."""
+        if not 0 < len(self.job_ids) <= MOST_JOBS:
+            raise InvalidCommandError(f"One request is about 1 to {MOST_JOBS} jobs.", limit=MOST_JOBS)
+        self.ids = list(dict.fromkeys(self.job_ids))
+
+    @property
+    def least_events(self) -> int:
+        """Most often one a job."""
+        return len(self.ids)
+
+    def streams(self) -> Iterable[str]:
+        """The copy and the jobs."""
+        yield copy_stream(self.copy_id)
+        yield from map(job_stream, self.ids)
+
+    def decide(self, unit: UnitOfWork) -> dict[str, Any]:
+        """Raises NotFoundError, JobsNotFoundError, JobsAreRefusedError, whose ``refused`` are ``{"id", "code", "detail"}``."""
+        copy = known_copy(unit, self.copy_id)
+        self.must_name(copy)
+        self.prepare(unit, copy)
+        changed: list[int] = []
+        refused: dict[int, LedgerError] = {}
+        for job_id in self.ids:
+            before = len(unit.events)
+            try:
+                self.change(unit, visible_job(unit, self.caller, job_id))
+            except (NotFoundError, ConflictError) as error:
+                refused[job_id] = error
+            if len(unit.events) > before:
+                changed.append(job_id)
+        if refused:
+            raise refusal_of(refused)
+        if changed:
+            unit.outdate(DEPENDENTS)
+        return {"copy_id": self.copy_id, "jobs": self.ids, "changed": changed}
+
+    def must_name(self, copy: Copy) -> None:
+        """Raise NotFoundError where the policy or the commcell is not the copy's."""
+        if self.commcell_id not in (None, copy.commcell_id):
+            raise NotFoundError(
+                f"There is no copy {self.copy_id} in commcell {self.commcell_id}.", commcell_id=self.commcell_id
+            )
+        if self.storage_policy_id not in (None, copy.storage_policy_id):
+            raise NotFoundError(
+                f"There is no copy {self.copy_id} of storage policy {self.storage_policy_id}.",
+                storage_policy_id=self.storage_policy_id,
+            )
+
+    def prepare(self, unit: UnitOfWork, copy: Copy) -> None:
+        """What is the same for all of the jobs."""
+
+    @abstractmethod
+    def change(self, unit: UnitOfWork, job: Job) -> None:
+        """Do it to one job. Raises NotFoundError, ConflictError."""
+
+
+def refusal_of(refused: dict[int, LedgerError]) -> LedgerError:
+    """All refusals as one, each job named with its reason: not found where one is not there at all, else a conflict."""
+    ids_by_reason: defaultdict[str, list[int]] = defaultdict(list)
+    for job_id, error in refused.items():
+        reason = "is not there" if type(error) is NotFoundError and "copy_id" not in error.facts else error.detail
+        ids_by_reason[reason].append(job_id)
+    told = [
+        reason if reason != "is not there" else f"There is no job {', '.join(map(str, ids))}."
+        for reason, ids in ids_by_reason.items()
+    ]
+    facts = [{"id": job_id, "code": error.code, "detail": error.detail} for job_id, error in refused.items()]
+    kind = JobsNotFoundError if any(isinstance(it, NotFoundError) for it in refused.values()) else JobsAreRefusedError
+    return kind(" ".join(told), refused=facts)
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class PolicyOperation(CopyOperation):
+    """Base of what may be asked of any job that is on some copy of the storage policy."""
+
+    capability: ClassVar[str] = "jobs.copy"
+    siblings: frozenset[int] = frozenset()
+
+    def finds(self) -> Iterable[Find]:
+        """All copies of the policy."""
+        return (Find(SIBLING_COPIES, (self.copy_id,)),)
+
+    def prepare(self, unit: UnitOfWork, copy: Copy) -> None:
+        """Know them."""
+        self.siblings = frozenset(unit.found(Find(SIBLING_COPIES, (self.copy_id,))))
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class DisallowCopy(PolicyOperation):
+    """The jobs are not to be copied to the copy."""
+
+    def change(self, unit: UnitOfWork, job: Job) -> None:
+        """Raises JobIsCopiedError."""
+        must_be_of(job, self.siblings, self.copy_id)
+        disallow_copy(job, unit.now, self.copy_id)
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class DisallowAllCopies(PolicyOperation):
+    """The jobs are not to be copied to any copy of the storage policy; those made already stay."""
+
+    def change(self, unit: UnitOfWork, job: Job) -> None:
+        """Of one job."""
+        must_be_of(job, self.siblings, self.copy_id)
+        disallow_copies(job, unit.now, self.siblings)
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class AllowCopy(PolicyOperation):
+    """The jobs are to be copied to the copy again."""
+
+    def change(self, unit: UnitOfWork, job: Job) -> None:
+        """Of one job."""
+        must_be_of(job, self.siblings, self.copy_id)
+        allow_copy(job, unit.now, self.copy_id)
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class DeleteFromCopy(CopyOperation):
+    """The jobs' data on the copy is deleted: not while they run, are retained there or held, or others there require them."""
+
+    capability: ClassVar[str] = "jobs.delete"
+    reason: str | None = None
+    required: dict[int, tuple[int, str]] = field(default_factory=dict)
+
+    def finds(self) -> Iterable[Find]:
+        """Who requires them on the copy."""
+        return (Find(DEPENDENTS, (self.copy_id, *self.ids)),)
+
+    def prepare(self, unit: UnitOfWork, copy: Copy) -> None:
+        """Find which of them are required by jobs that are on the copy and not among them."""
+        [find] = self.finds()
+        self.required = required_by_others(self.ids, unit.found(find))
+
+    def change(self, unit: UnitOfWork, job: Job) -> None:
+        """Raises JobIsRunningError, JobIsRequiredError."""
+        entry = must_be_on(job, self.copy_id)
+        if entry["deleted_at"] is not None:
+            return
+        must_not_be_running(job)
+        other = self.required.get(job.job_id)
+        if other is not None:
+            other_id, domain = other
+            by = f"job {other_id}" if self.caller.sees(domain) else "another job"
+            raise JobIsRequiredError(
+                f"Job {job.job_id} is required on copy {self.copy_id} by {by}, which is not listed.",
+                job_id=job.job_id,
+                copy_id=self.copy_id,
+            )
+        job.trigger_event(CopyDeleted, timestamp=unit.now, copy_id=self.copy_id, reason=self.reason)
+
+
+def required_by_others(
+    ids: Sequence[int], dependents: Iterable[tuple[int, int, str | None]]
+) -> dict[int, tuple[int, str]]:
+    """Which of *ids* are required, directly or not, by jobs on the copy that are none of them: one such job, and its domain.
+
+    *dependents* are ``(required id, job id, the domain of that job where it is on the copy)``.
+    """
+    listed = set(ids)
+    requires: defaultdict[int, list[int]] = defaultdict(list)
+    others: dict[int, tuple[int, str]] = {}
+    for required_id, job_id, domain in dependents:
+        requires[job_id].append(required_id)
+        if domain is not None and job_id not in listed:
+            others[job_id] = (job_id, domain)
+    # From all of them at once, up to what they require: each job is gone through once, however long the chain.
+    because = dict(sorted(others.items()))
+    todo = list(because)
+    while todo:
+        job_id = todo.pop()
+        for required_id in requires.get(job_id, ()):
+            if required_id not in because:
+                because[required_id] = because[job_id]
+                todo.append(required_id)
+    return {job_id: because[job_id] for job_id in ids if job_id in because}
