@@ -10,7 +10,7 @@ import asyncpg
 
 from jobledger.ledger.domain.aggregate import Aggregate
 from jobledger.ledger.domain.command import Find
-from jobledger.ledger.domain.copy import COPIES_OF_POLICY, PREFIX, SIBLING_COPIES, Copy, copy_stream
+from jobledger.ledger.domain.copy import COPIES_OF_POLICY, SIBLING_COPIES, Copy, copy_id_of, copy_stream
 from jobledger.ledger.store.database import Connection
 from jobledger.ledger.store.projection import Changed
 from jobledger.ledger.store.statement import statement
@@ -70,7 +70,7 @@ class CopiesProjection:
         self, connection: Connection, org: str, generation: int, streams: Sequence[str]
     ) -> Mapping[str, Aggregate]:
         """See ``InlineProjection``."""
-        ids = [int(it.removeprefix(PREFIX)) for it in streams if it.startswith(PREFIX)]
+        ids = [copy_id for copy_id in map(copy_id_of, streams) if copy_id is not None]
         if not ids:
             return {}
         records = await connection.fetch(statement(PACKAGE, "load_copies"), org, generation, ids)

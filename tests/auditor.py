@@ -45,6 +45,10 @@ PRINCIPAL_COLUMNS = (
 )
 COPY_COLUMNS = ", ".join(("id", "version", *COPY_MEMBERS, "registered_at", "updated_at"))
 JOB_COPY_COLUMNS = "copy_id, job_id, state, is_deleted, domain, begins_at, level, client_id, subclient_id"
+TABLES = (
+    *("event", "content", "idempotency", "credential", "heartbeat", "job", "job_count", "principal"),
+    *("storage_copy", "job_copy", "job_requirement"),
+)
 JSON_COLUMNS = (15, 16, 18, 19)  # of a job's: decisions, private, registration and course
 
 
@@ -67,19 +71,7 @@ async def audit(url: str, *only: str) -> dict[str, Audited]:
         orgs = {it["org"]: await _audit_org(connection, it) for it in heads if not only or it["org"] in only}
         if only:
             return orgs
-        for table in (
-            "event",
-            "content",
-            "idempotency",
-            "credential",
-            "heartbeat",
-            "job",
-            "job_count",
-            "principal",
-            "storage_copy",
-            "job_copy",
-            "job_requirement",
-        ):
+        for table in TABLES:
             known = {it["org"] for it in await connection.fetch(f"SELECT DISTINCT org FROM {table}")}
             assert known <= orgs.keys(), f"{table} has rows of orgs that have no head"
         return orgs
@@ -265,7 +257,7 @@ def _canonical(rows: Iterable[Sequence[Any]], json_columns: Sequence[int], keyed
 
     return [
         json.dumps([told(number, it) for number, it in enumerate(row)], default=_plain)
-        for row in sorted(rows, key=lambda row: row[:2])
+        for row in sorted(rows, key=lambda row: (row[0], row[1]))
     ]
 
 

@@ -23,6 +23,15 @@ def copy_stream(copy_id: int) -> str:
     return f"{PREFIX}{copy_id}"
 
 
+def copy_id_of(stream: str) -> int | None:
+    """The id of the copy whose stream this is, None for another kind of stream, or an id that no copy can have."""
+    digits = stream.removeprefix(PREFIX)
+    if digits == stream or len(digits) > 10 or not (digits.isascii() and digits.isdecimal()) or digits[0] == "0":
+        return None
+    copy_id = int(digits)
+    return copy_id if copy_id <= LARGEST_COPY_ID else None
+
+
 class Copy(Aggregate):
     """One copy. Which policy and commcell it is of never changes; ``type`` is the vendor's number of its kind."""
 
@@ -98,6 +107,12 @@ class PutCopy(Command):
     is_snap: bool = False
     is_active: bool = True
 
+    def __post_init__(self) -> None:
+        """Raises InvalidCommandError for ids that are none."""
+        for name in ("copy_id", "storage_policy_id", "commcell_id"):
+            if not 1 <= getattr(self, name) <= LARGEST_COPY_ID:
+                raise InvalidCommandError(f"{name} is 1 to {LARGEST_COPY_ID}.", member=name)
+
     def streams(self) -> Iterable[str]:
         """The copy."""
         return (copy_stream(self.copy_id),)
@@ -108,8 +123,6 @@ class PutCopy(Command):
 
     def decide(self, unit: UnitOfWork) -> dict[str, Any]:
         """Raises CopyStaysError, NameIsTakenError: clients find a policy's copies by their names, whatever the case."""
-        if not 1 <= self.copy_id <= LARGEST_COPY_ID:
-            raise InvalidCommandError(f"A copy's id is 1 to {LARGEST_COPY_ID}.", copy_id=self.copy_id)
         given = {
             "name": self.name,
             "storage_policy_name": self.storage_policy_name,

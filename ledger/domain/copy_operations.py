@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from jobledger.ledger.domain.command import Command, Find, UnitOfWork
-from jobledger.ledger.domain.copy import SIBLING_COPIES, Copy, copy_stream, known_copy
-from jobledger.ledger.domain.job import Job, job_stream
+from jobledger.ledger.domain.copy import SIBLING_COPIES, Copy, copy_id_of, copy_stream, known_copy
+from jobledger.ledger.domain.job import LARGEST_JOB_ID, Job, job_stream
 from jobledger.ledger.domain.job_commands import visible_job
 from jobledger.ledger.domain.job_copies import (
     DEPENDENTS,
@@ -50,10 +50,17 @@ class CopyOperation(Command):
     ids: list[int] = field(init=False)
 
     def __post_init__(self) -> None:
-        """Raises InvalidCommandError for no jobs, or too many."""
+        """Raises InvalidCommandError for no jobs, or too many, NotFoundError for what can be no copy."""
+        if copy_id_of(copy_stream(self.copy_id)) is None:
+            raise NotFoundError(f"There is no copy {self.copy_id}.", copy_id=self.copy_id)
         if not 0 < len(self.job_ids) <= MOST_JOBS:
             raise InvalidCommandError(f"One request is about 1 to {MOST_JOBS} jobs.", limit=MOST_JOBS)
         self.ids = list(dict.fromkeys(self.job_ids))
+
+    @property
+    def possible_ids(self) -> tuple[int, ...]:
+        """Those of the ids that a job can have."""
+        return tuple(it for it in self.ids if 0 < it <= LARGEST_JOB_ID)
 
     @property
     def least_events(self) -> int:
@@ -177,7 +184,7 @@ class DeleteFromCopy(CopyOperation):
 
     def finds(self) -> Iterable[Find]:
         """Who requires them on the copy."""
-        return (Find(DEPENDENTS, (self.copy_id, *self.ids)),)
+        return (Find(DEPENDENTS, (self.copy_id, *self.possible_ids)),)
 
     def prepare(self, unit: UnitOfWork, copy: Copy) -> None:
         """Find which of them are required by jobs that are on the copy and not among them."""
