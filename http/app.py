@@ -16,6 +16,7 @@ from jobledger.http.context import (
     ACCESS,
     BEGUN,
     CALLER,
+    COPY_JOBS,
     CURSOR_KEY,
     DIALECT,
     DIALECTS,
@@ -28,6 +29,7 @@ from jobledger.http.context import (
     READING_XML,
     REQUEST_ID,
 )
+from jobledger.http.copies import COPIES, COPIES_ROUTES
 from jobledger.http.cursor import CursorKey
 from jobledger.http.deadlines import TooSlowError
 from jobledger.http.dialect import Dialects
@@ -38,6 +40,7 @@ from jobledger.http.metrics import Metrics
 from jobledger.http.native import (
     NATIVE,
     command_routes,
+    copy_routes,
     event_routes,
     job_routes,
     principal_routes,
@@ -52,6 +55,7 @@ from jobledger.ledger.domain.job_registration import FETCH_START_TIMEOUT_S as DE
 from jobledger.ledger.errors import CorruptLedgerError, LedgerError, NotFoundError, UnavailableError
 from jobledger.ledger.store.ledger import Ledger
 from jobledger.ledger.store.survey import Surveyor
+from jobledger.projections.copy_query import CopyQuery
 from jobledger.projections.job_query import JobQuery
 from jobledger.projections.numbered_jobs import NumberedJobs
 from jobledger.projections.principal_query import PrincipalQuery
@@ -59,7 +63,7 @@ from jobledger.projections.principal_query import PrincipalQuery
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 # The first one answers on paths of nobody.
-SPOKEN = (NATIVE, FETCHES)
+SPOKEN = (NATIVE, FETCHES, COPIES)
 
 log = logging.getLogger(__name__)
 
@@ -85,6 +89,7 @@ def make_app(
     app[DIALECTS] = Dialects(SPOKEN)
     app[LEDGER] = ledger
     app[JOBS] = JobQuery(ledger.database)
+    app[COPY_JOBS] = CopyQuery(ledger.database)
     app[NUMBERED_JOBS] = NumberedJobs(ledger.database)
     app[PRINCIPALS] = PrincipalQuery(ledger.database)
     app[ACCESS] = Access(app[PRINCIPALS], ledger)
@@ -96,8 +101,8 @@ def make_app(
     app[PLACES] = places or Places()
     app[METRICS] = metrics or Metrics()
     app[HEALTH] = Health(Surveyor(ledger.database.url, ledger.projections), data)
-    native = (job_routes, command_routes, event_routes, principal_routes, token_routes)
-    for routes in (health_routes, *native, *FETCH_ROUTES):
+    native = (job_routes, command_routes, event_routes, copy_routes, principal_routes, token_routes)
+    for routes in (health_routes, *native, *FETCH_ROUTES, *COPIES_ROUTES):
         app.add_routes(routes)
     app.on_response_prepare.append(add_headers)
     app.on_cleanup.append(_close_health)

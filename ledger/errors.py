@@ -18,7 +18,7 @@ LedgerError                    the caller can act on it
 │   ├── JobCopyIsDisallowedError
 │   ├── JobCopyIsDeletedError
 │   ├── JobIsRequiredError
-│   ├── JobsAreRefusedError
+│   ├── JobsRefusedError
 │   ├── CopyStaysError
 │   ├── NameIsTakenError
 │   ├── LastAdministratorError
@@ -37,6 +37,7 @@ CorruptLedgerError             not a LedgerError: an operator must act; the org'
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 
@@ -58,6 +59,11 @@ class LedgerError(Exception):
     def title(cls) -> str:
         """The first line of the docstring, without its full stop."""
         return (cls.__doc__ or "").splitlines()[0].rstrip(".")
+
+
+def told_refusal(job_id: int, refusal: LedgerError) -> dict[str, Any]:
+    """One job's refusal among those of several: its id, the error's code and detail, and its facts."""
+    return {"id": job_id, "code": refusal.code, "detail": refusal.detail, **refusal.facts}
 
 
 class InvalidCommandError(LedgerError):
@@ -85,9 +91,16 @@ class NotFoundError(LedgerError):
 
 
 class JobsNotFoundError(NotFoundError):
-    """Some of the jobs are not there, and nothing was done."""
+    """Some of the jobs are not there; none was changed.
+
+    ``refused`` holds the refusal of each by its id, those among them that were refused for another reason.
+    """
 
     code = "jobs_not_found"
+
+    def __init__(self, detail: str, *, refused: Mapping[int, LedgerError], **facts: Any) -> None:
+        super().__init__(detail, refused=[told_refusal(job_id, it) for job_id, it in refused.items()], **facts)
+        self.refused = refused
 
 
 class ConflictError(LedgerError):
@@ -162,10 +175,17 @@ class JobIsRequiredError(ConflictError):
     code = "job_is_required"
 
 
-class JobsAreRefusedError(ConflictError):
-    """Some of the jobs do not allow it, and nothing was done."""
+class JobsRefusedError(ConflictError):
+    """Some of the jobs may not be changed so; none was.
 
-    code = "jobs_are_refused"
+    ``refused`` holds the refusal of each by its id.
+    """
+
+    code = "jobs_refused"
+
+    def __init__(self, detail: str, *, refused: Mapping[int, LedgerError], **facts: Any) -> None:
+        super().__init__(detail, refused=[told_refusal(job_id, it) for job_id, it in refused.items()], **facts)
+        self.refused = refused
 
 
 class CopyStaysError(ConflictError):

@@ -17,7 +17,7 @@ from jobledger.ledger.store.statement import statement
 
 PACKAGE = "jobledger.projections"
 MEMBERS = (
-    *("name", "storage_policy_id", "storage_policy_name", "commcell_id", "type", "precedence"),
+    *("name", "storage_policy_id", "storage_policy_name", "commcell_id", "copy_type", "precedence"),
     *("is_default", "is_snap", "is_active"),
 )
 

@@ -12,6 +12,7 @@ from jobledger.http.members import (
     figures,
     fraction,
     instant,
+    integer,
     job_id,
     list_of,
     one_of,
@@ -21,6 +22,7 @@ from jobledger.http.members import (
 )
 from jobledger.http.xml_document import XmlObject
 from jobledger.ledger.domain.command import Command, Outcome
+from jobledger.ledger.domain.copy import LARGEST_COPY_ID
 from jobledger.ledger.domain.job import FINAL_STATES, State
 from jobledger.ledger.domain.job_commands import (
     CancelJob,
@@ -31,6 +33,7 @@ from jobledger.ledger.domain.job_commands import (
     StartJob,
     SucceedJob,
 )
+from jobledger.ledger.domain.job_copies import COPY_STATES, MOST_COPIES, NoteCopied
 from jobledger.ledger.domain.job_decisions import CloseJob, ReopenJob
 from jobledger.ledger.domain.job_registration import JobSpec
 from jobledger.ledger.errors import InvalidCommandError
@@ -39,6 +42,23 @@ from jobledger.ledger.store.codec import wire_time
 MOST_JOBS = 10_000
 # Both stand in one index, whose rows Postgres limits to about 2,700 bytes.
 SOURCE_BYTES, EXTERNAL_ID_BYTES = 600, 1500
+
+JOB_COPY: dict[str, Reader] = {
+    "id": integer(1, LARGEST_COPY_ID),
+    "state": one_of(*COPY_STATES),
+    "copied_at": instant,
+}
+
+
+def job_copy(value: Any) -> dict[str, Any]:
+    """A copy that a job is on: its ``id``, and perhaps a ``state`` and ``copied_at``."""
+    if not isinstance(value, dict):
+        raise ValueError("holds what is not an object")
+    try:
+        return read_members(value, JOB_COPY, needed=("id",))
+    except InvalidCommandError as error:
+        raise ValueError(f"holds one of which {error.detail.removesuffix('.')}") from None
+
 
 REGISTRATION: dict[str, Reader] = {
     "type": text(200),
@@ -57,6 +77,7 @@ REGISTRATION: dict[str, Reader] = {
     "heartbeat_timeout": timeout,
     "start_timeout": timeout,
     "backup": an_object,
+    "copies": list_of(job_copy, MOST_COPIES),
     "attributes": an_object,
     "id": job_id,
     "state": one_of(*sorted(FINAL_STATES)),
@@ -83,6 +104,7 @@ TRANSITIONS: dict[str, Transition] = {
     "fail": Transition(FailJob, {"ended_at": instant, "error": text(10_000)}),
     "cancel": Transition(CancelJob, {"reason": text(10_000)}),
     "close": Transition(CloseJob, {"reason": text(10_000)}),
+    "copied": Transition(NoteCopied, {"copy_id": integer(1, LARGEST_COPY_ID), "copied_at": instant}, ("copy_id",)),
     "reopen": Transition(ReopenJob, {"reason": text(10_000)}),
 }
 

@@ -33,14 +33,14 @@ def copy_id_of(stream: str) -> int | None:
 
 
 class Copy(Aggregate):
-    """One copy. Which policy and commcell it is of never changes; ``type`` is the vendor's number of its kind."""
+    """One copy. Which policy and commcell it is of never changes; ``copy_type`` is the vendor's number of its kind."""
 
     copy_id: int
     name: str
     storage_policy_id: int
     storage_policy_name: str
     commcell_id: int
-    type: int
+    copy_type: int
     precedence: int
     is_default: bool
     is_snap: bool
@@ -57,7 +57,7 @@ class Copy(Aggregate):
         storage_policy_id: int
         storage_policy_name: str
         commcell_id: int
-        type: int
+        copy_type: int
         precedence: int
         is_default: bool
         is_snap: bool
@@ -74,7 +74,7 @@ class Copy(Aggregate):
         type_name: ClassVar[str] = "copy.changed"
         name: str
         storage_policy_name: str
-        type: int
+        copy_type: int
         precedence: int
         is_default: bool
         is_snap: bool
@@ -101,7 +101,7 @@ class PutCopy(Command):
     storage_policy_id: int
     storage_policy_name: str
     commcell_id: int = DEFAULT_COMMCELL_ID
-    type: int = 1
+    copy_type: int = 1
     precedence: int = 1
     is_default: bool = False
     is_snap: bool = False
@@ -126,7 +126,7 @@ class PutCopy(Command):
         given = {
             "name": self.name,
             "storage_policy_name": self.storage_policy_name,
-            "type": self.type,
+            "copy_type": self.copy_type,
             "precedence": self.precedence,
             "is_default": self.is_default,
             "is_snap": self.is_snap,

@@ -6,6 +6,7 @@ from abc import abstractmethod
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, ClassVar
 
 from jobledger.ledger.domain.command import Command, Find, UnitOfWork
@@ -25,9 +26,10 @@ from jobledger.ledger.domain.job_decisions import must_not_be_running
 from jobledger.ledger.errors import (
     ConflictError,
     InvalidCommandError,
+    JobCopyIsDeletedError,
     JobIsRequiredError,
-    JobsAreRefusedError,
     JobsNotFoundError,
+    JobsRefusedError,
     LedgerError,
     NotFoundError,
 )
@@ -73,7 +75,7 @@ class CopyOperation(Command):
         yield from map(job_stream, self.ids)
 
     def decide(self, unit: UnitOfWork) -> dict[str, Any]:
-        """Raises NotFoundError, JobsNotFoundError, JobsAreRefusedError, whose ``refused`` are ``{"id", "code", "detail"}``."""
+        """Raises NotFoundError, JobsNotFoundError, JobsRefusedError, whose ``refused`` are ``{"id", "code", "detail"}``."""
         copy = known_copy(unit, self.copy_id)
         self.must_name(copy)
         self.prepare(unit, copy)
@@ -88,7 +90,7 @@ class CopyOperation(Command):
             if len(unit.events) > before:
                 changed.append(job_id)
         if refused:
-            raise refusal_of(refused)
+            raise refusal_of(refused, len(self.ids))
         if changed:
             unit.outdate(DEPENDENTS)
         return {"copy_id": self.copy_id, "jobs": self.ids, "changed": changed}
@@ -113,19 +115,10 @@ class CopyOperation(Command):
         """Do it to one job. Raises NotFoundError, ConflictError."""
 
 
-def refusal_of(refused: dict[int, LedgerError]) -> LedgerError:
-    """All refusals as one, each job named with its reason: not found where one is not there at all, else a conflict."""
-    ids_by_reason: defaultdict[str, list[int]] = defaultdict(list)
-    for job_id, error in refused.items():
-        reason = "is not there" if type(error) is NotFoundError and "copy_id" not in error.facts else error.detail
-        ids_by_reason[reason].append(job_id)
-    told = [
-        reason if reason != "is not there" else f"There is no job {', '.join(map(str, ids))}."
-        for reason, ids in ids_by_reason.items()
-    ]
-    facts = [{"id": job_id, "code": error.code, "detail": error.detail} for job_id, error in refused.items()]
-    kind = JobsNotFoundError if any(isinstance(it, NotFoundError) for it in refused.values()) else JobsAreRefusedError
-    return kind(" ".join(told), refused=facts)
+def refusal_of(refused: dict[int, LedgerError], count: int) -> LedgerError:
+    """All refusals of *count* jobs as one: not found where one of them is not there, else a conflict."""
+    kind = JobsNotFoundError if any(isinstance(it, NotFoundError) for it in refused.values()) else JobsRefusedError
+    return kind(f"{len(refused)} of {count} jobs are refused, and none was changed.", refused=refused)
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -172,6 +165,34 @@ class AllowCopy(PolicyOperation):
         """Of one job."""
         must_be_of(job, self.siblings, self.copy_id)
         allow_copy(job, unit.now, self.copy_id)
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class RetainOnCopy(CopyOperation):
+    """The jobs' data on the copy is retained, until then or until it is released."""
+
+    capability: ClassVar[str] = "jobs.retain"
+    until: datetime | None = None
+    reason: str | None = None
+
+    def change(self, unit: UnitOfWork, job: Job) -> None:
+        """Raises JobCopyIsDeletedError, InvalidCommandError."""
+        if must_be_on(job, self.copy_id)["deleted_at"] is not None:
+            raise JobCopyIsDeletedError(
+                f"Job {job.job_id} was deleted from copy {self.copy_id}.", job_id=job.job_id, copy_id=self.copy_id
+            )
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class ReleaseOnCopy(CopyOperation):
+    """A user's retention of the jobs' data on the copy ends; what else keeps it stays."""
+
+    capability: ClassVar[str] = "jobs.retain"
+    reason: str | None = None
+
+    def change(self, unit: UnitOfWork, job: Job) -> None:
+        """Of one job."""
+        must_be_on(job, self.copy_id)
 
 
 @dataclass(slots=True, kw_only=True, eq=False)

@@ -1,7 +1,7 @@
 -- Copies of an org by id.
 --   $1 org text    $2 after what id integer    $3 at most integer    $4 storage policy id integer or null    $5 id integer or null
 -- Returns a copy's row, but for org and gen.
-SELECT id, version, name, storage_policy_id, storage_policy_name, commcell_id, type, precedence, is_default, is_snap, is_active,
+SELECT id, version, name, storage_policy_id, storage_policy_name, commcell_id, copy_type, precedence, is_default, is_snap, is_active,
        registered_at, updated_at
   FROM storage_copy
  WHERE org = (SELECT $1::text)

@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 
 from jobledger.http.app import make_app
+from jobledger.http.native.copies import NEW_COPY, OPERATIONS
 from jobledger.http.native.dialect import PREFIX
 from jobledger.http.native.job_members import REGISTRATION, TRANSITIONS
 from jobledger.http.native.principals import (
@@ -28,30 +29,42 @@ from tests.world import ORG, projections
 
 # A token of principal 2.
 TOKEN_ID = "7c9e6679-7425-40de-944b-e07fc1f90ae7"
+# Of a copy that job 2 is to be copied to.
+COPY_ID = "7"
+COPY_PATH = "/ledger/v1/{org}/copies/{copy_id}"
 PRINCIPAL_PATH = "/ledger/v1/{org}/principals/{principal_id}"
 # What stands for the variable parts of a path. A route with another variable needs its line here.
-VALUES = {"org": [ORG], "job_id": ["1"], "principal_id": ["2"], "token_id": [TOKEN_ID]}
-VERBS_BELOW = {PRINCIPAL_PATH: list(VERBS), "/ledger/v1/{org}/jobs/{job_id}": list(TRANSITIONS)}
+VALUES = {"org": [ORG], "job_id": ["1"], "principal_id": ["2"], "token_id": [TOKEN_ID], "copy_id": [COPY_ID]}
+VERBS_BELOW = {
+    PRINCIPAL_PATH: list(VERBS),
+    COPY_PATH: list(OPERATIONS),
+    "/ledger/v1/{org}/jobs/{job_id}": list(TRANSITIONS),
+}
 # Bodies that are accepted while job 1 runs, by the path's last word, and for a principal; ``{}`` for those not here.
 BODIES: dict[str, Any] = {
     "jobs": {"type": "copy", "name": "n"},
     "stage": {"stage": "b"},
+    "copied": {"copy_id": 7},
     "principals": {"name": "carol", "roles": ["client"]},
     "2": {"roles": ["client"]},
     "password": {"password": "correct horse"},
     "tokens": {"principal_id": 2},
 }
+NEW_COPY_BODY = {"name": "primary", "storage_policy_id": 3, "storage_policy_name": "nightly"}
 OWN_PASSWORD_PATH = "/ledger/v1/{org}/me/password"
 # The members of bodies by the pattern of the path; those of verbs are their own.
 MEMBERS: dict[str, Mapping[str, Any]] = {
     "/ledger/v1/{org}/jobs": REGISTRATION,
     "/ledger/v1/{org}/principals": NEW_PRINCIPAL,
+    COPY_PATH: NEW_COPY,
     PRINCIPAL_PATH: CHANGE,
     f"{PRINCIPAL_PATH}/password": PASSWORD,
     OWN_PASSWORD_PATH: OWN_PASSWORD,
     "/ledger/v1/{org}/tokens": NEW_TOKEN,
     "/ledger/v1/{org}/tokens/{token_id}/revoke": REASON,
 }
+# The methods that take a body.
+WRITING = ("POST", "PUT")
 COMMAND = {"command": "heartbeat", "id": 1}
 
 
@@ -79,8 +92,12 @@ class Target:
     @property
     def body(self) -> bytes | None:
         """A body that is accepted; None where none is taken."""
-        if self.method != "POST":
+        if self.method not in WRITING:
             return None
+        if self.pattern == COPY_PATH:
+            return orjson.dumps(NEW_COPY_BODY)
+        if self.pattern.startswith(COPY_PATH):
+            return orjson.dumps({"job_ids": [2], "reason": "r"} if "reason" in self.members else {"job_ids": [2]})
         if self.pattern == OWN_PASSWORD_PATH:
             return orjson.dumps({"current": OWNER_PASSWORD, "password": OWNER_PASSWORD})
         return orjson.dumps(COMMAND if self.is_commands else BODIES.get(self.last, {}))
@@ -88,7 +105,7 @@ class Target:
     @property
     def media_type(self) -> str | None:
         """What the body is."""
-        if self.method != "POST":
+        if self.method not in WRITING:
             return None
         return NDJSON if self.is_commands else "application/json"
 
@@ -97,6 +114,8 @@ class Target:
         """The readers of the body's members."""
         if self.pattern in MEMBERS and "{verb}" not in self.pattern:
             return dict(MEMBERS[self.pattern])
+        if self.pattern.startswith(COPY_PATH):
+            return dict(OPERATIONS[self.last].readers)
         return dict(TRANSITIONS[self.last].readers if self.last in TRANSITIONS else VERBS[self.last].readers)
 
     @property
@@ -127,5 +146,5 @@ def all_targets() -> list[Target]:
 
 
 TARGETS = all_targets()
-POSTS = [it for it in TARGETS if it.method == "POST"]
+POSTS = [it for it in TARGETS if it.method in WRITING]
 DOCUMENT_POSTS = [it for it in POSTS if not it.is_commands]

@@ -243,7 +243,7 @@ async def test_a_body_too_large_is_refused_before_it_is_read(trial: Trial) -> No
     for target in DOCUMENT_POSTS:
         limit = (64 if target.last == "jobs" else 8) * MEBIBYTE
         said = await trial.server.raw(
-            f"POST {target.path} HTTP/1.1\r\nHost: x\r\nAuthorization: {trial.api.headers['Authorization']}\r\n"
+            f"{target.method} {target.path} HTTP/1.1\r\nHost: x\r\nAuthorization: {trial.api.headers['Authorization']}\r\n"
             f"Content-Type: application/json\r\nContent-Length: {limit + 1}\r\n\r\n".encode()
         )
         assert said.startswith(b"HTTP/1.1 413 "), (str(target), said)
@@ -279,7 +279,7 @@ async def test_a_body_that_stops_midway_holds_up_nobody(trial: Trial) -> None:
     for target in DOCUMENT_POSTS:
         _, writer = await asyncio.open_connection("127.0.0.1", trial.server.port)
         writer.write(
-            f"POST {target.path} HTTP/1.1\r\nHost: x\r\nAuthorization: {trial.api.headers['Authorization']}\r\n"
+            f"{target.method} {target.path} HTTP/1.1\r\nHost: x\r\nAuthorization: {trial.api.headers['Authorization']}\r\n"
             'Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{"type":'.encode()
         )
         writers.append(writer)

@@ -15,6 +15,8 @@ WRONG_TIME: list[Any] = [
     "2026-11-21T22:34:05Z ", "20261121T223405Z", "2026-W47-6T22:34:05Z", "２０２６-11-21T22:34:05Z",
     "2026-11-21T22:34:05.1234567890Z",
 ]  # fmt: skip
+WRONG_NUMBER: list[Any] = [-1, 2**31, 1.5, "x", "", True, [], {}]
+WRONG_BOOLEAN: list[Any] = [1, 0, "x", [], {}]
 WRONG_TIMEOUT: list[Any] = [0, -1, 10**10, 1.5, "x", "", True, [], {}]
 WRONG_OBJECT: list[Any] = [1, "x", True, [], 1.5]
 WRONG_WORDS: list[Any] = ["x", 1, True, {}, [1], [None], [[]], [""], ["x"] * 1001]
@@ -62,6 +64,22 @@ WRONG: dict[str, list[Any]] = {
     "expires_in": WRONG_TIMEOUT,
     "expires_at": WRONG_TIME,
     "label": [*WRONG_TEXT, "x" * 201],
+    "copies": [
+        *(1, "x", True, {}, [0], ["x"], [None], [[1]], [{}], [{"id": 0}], [{"id": 2**31}], [{"id": 1, "state": "x"}]),
+        *([{"id": 1, "copied_at": "now"}], [{"id": 1, "other": 1}], [{"id": 1}] * 101),
+    ],
+    "copy_id": WRONG_ID,
+    "copied_at": WRONG_TIME,
+    "job_ids": [1, "x", True, {}, [0], ["x"], [None], [[1]], [1] * 10_001],
+    "until": WRONG_TIME,
+    "storage_policy_id": WRONG_ID,
+    "storage_policy_name": [*WRONG_TEXT, "x" * 201],
+    "commcell_id": WRONG_ID,
+    "copy_type": WRONG_NUMBER,
+    "precedence": WRONG_NUMBER,
+    "is_default": WRONG_BOOLEAN,
+    "is_snap": WRONG_BOOLEAN,
+    "is_active": WRONG_BOOLEAN,
 }  # fmt: skip
 
 

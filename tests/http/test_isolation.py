@@ -25,7 +25,7 @@ from jobledger.ledger.domain.credential_commands import RevokeTokens
 from jobledger.ledger.store.ledger import ledger_itself
 from tests.cluster import session
 from tests.http.serving import OWNER_PASSWORD, Server, add_principal, new_token
-from tests.http.targets import TARGETS, TOKEN_ID, Target
+from tests.http.targets import NEW_COPY_BODY, TARGETS, TOKEN_ID, Target
 from tests.world import ORG
 
 TWIN = "twin"
@@ -98,8 +98,9 @@ async def walk(server: Server, database_url: str, monkeypatch: pytest.MonkeyPatc
         )
         await add_principal(ledger, ["client"], org=org, name="bob", password="secret", credential=UUID(TOKEN_ID))
         api = server.api(owners[org], org=org)
+        await api.put("copies/7", NEW_COPY_BODY)
         await api.register_running()
-        await api.register(domain="Sales")
+        await api.register(domain="Sales", copies=[{"id": 7, "state": "to_be_copied"}])
     # What is compared is not how often, nor how long.
     access: Access = server.app[ACCESS]
     monkeypatch.setattr(access, "_by_name", Throttle(10**6, 1.0))
@@ -110,7 +111,12 @@ async def walk(server: Server, database_url: str, monkeypatch: pytest.MonkeyPatc
 
 def absent(target: Target) -> str:
     """The target's path with ids that nothing has, as long as those that something has."""
-    path = target.pattern.replace("{org}", ORG).replace("{job_id}", "9").replace("{principal_id}", "9")
+    path = (
+        target.pattern.replace("{org}", ORG)
+        .replace("{job_id}", "9")
+        .replace("{principal_id}", "9")
+        .replace("{copy_id}", "9")
+    )
     return path.replace("{token_id}", ABSENT_TOKEN_ID).replace("{verb}", target.last)
 
 

@@ -21,8 +21,8 @@ from jobledger.ledger.errors import (
     CopyStaysError,
     InvalidCommandError,
     JobCopyIsDisallowedError,
-    JobsAreRefusedError,
     JobsNotFoundError,
+    JobsRefusedError,
     NameIsTakenError,
     NotAllowedError,
     NotFoundError,
@@ -140,7 +140,7 @@ async def test_copying_is_disallowed_and_allowed(ledger: Ledger) -> None:
     await ledger.execute(on(DisallowCopy, job_id, copy_id=SECOND))
     assert (await ledger.execute(on(DisallowCopy, job_id, copy_id=SECOND))).event_count == 0
     assert await states(ledger, job_id) == {PRIMARY: "available", SECOND: "not_to_be_copied"}
-    with pytest.raises(JobsAreRefusedError):
+    with pytest.raises(JobsRefusedError):
         await ledger.execute(on(DisallowCopy, job_id))
 
     await ledger.execute(on(AllowCopy, job_id, copy_id=SECOND))
@@ -161,12 +161,12 @@ async def test_all_jobs_allow_it_or_none_is_changed(ledger: Ledger) -> None:
     running = await register_running(ledger, copies=[{"id": PRIMARY}])
     size = (await ledger.recorder.head(ORG)).size
 
-    with pytest.raises(JobsAreRefusedError) as refused:
+    with pytest.raises(JobsRefusedError) as refused:
         await ledger.execute(on(DeleteFromCopy, good, running))
-    assert refused.value.facts["refused"] == [{"id": 2, "code": "job_is_running", "detail": "Job 2 is running."}]
+    assert [(it["id"], it["detail"]) for it in refused.value.facts["refused"]] == [(2, "Job 2 is running.")]
     with pytest.raises(JobsNotFoundError) as absent:
         await ledger.execute(on(DeleteFromCopy, good, 98, running, 99))
-    assert absent.value.detail == "There is no job 98, 99. Job 2 is running."
+    assert absent.value.detail == "3 of 4 jobs are refused, and none was changed."
     assert [it["id"] for it in absent.value.facts["refused"]] == [98, running, 99]
     with pytest.raises(JobsNotFoundError):
         await ledger.execute(on(DeleteFromCopy, good, copy_id=SECOND))
@@ -207,9 +207,12 @@ async def test_a_job_that_others_on_the_copy_require_is_not_deleted(ledger: Ledg
     ]
     last = (await queued[0]).result["jobs"][0]["id"]
 
-    with pytest.raises(JobsAreRefusedError) as refused:
+    with pytest.raises(JobsRefusedError) as refused:
         await queued[1]
-    assert refused.value.detail == f"Job {full} is required on copy {PRIMARY} by job {last}, which is not listed."
+    assert (
+        refused.value.refused[full].detail
+        == f"Job {full} is required on copy {PRIMARY} by job {last}, which is not listed."
+    )
     await ledger.execute(on(DeleteFromCopy, full, copy_id=SECOND))
     await ledger.execute(on(DeleteFromCopy, full, last))
     assert await states(ledger, full) == {PRIMARY: "deleted", SECOND: "deleted"}

@@ -8,7 +8,7 @@ CREATE TABLE storage_copy (
   storage_policy_id integer NOT NULL,
   storage_policy_name text COLLATE "C" NOT NULL,
   commcell_id integer NOT NULL,
-  type integer NOT NULL,
+  copy_type integer NOT NULL,
   precedence integer NOT NULL,
   is_default boolean NOT NULL,
   is_snap boolean NOT NULL,
@@ -68,7 +68,7 @@ BEGIN
     FROM generate_series(1, 2000) AS n;
   INSERT INTO job_requirement (org, gen, required_id, job_id)
   SELECT 'Sample-' || n % 5, 1, n - 5, n FROM generate_series(6, 2005) AS n;
-  INSERT INTO storage_copy (org, gen, id, version, name, storage_policy_id, storage_policy_name, commcell_id, type, precedence,
+  INSERT INTO storage_copy (org, gen, id, version, name, storage_policy_id, storage_policy_name, commcell_id, copy_type, precedence,
                             is_default, is_snap, is_active, registered_at, updated_at)
   SELECT 'Sample-' || n % 5, 1, n, 1, 'name-' || n, n % 20, 'name', 2, 1, 1, false, false, true, to_timestamp(n), to_timestamp(n)
     FROM generate_series(1, 200) AS n;
