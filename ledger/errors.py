@@ -5,7 +5,8 @@ LedgerError                    the caller can act on it
 │   ├── ContentTooLargeError
 │   └── IdempotencyKeyReusedError
 ├── NotFoundError
-│   └── JobsNotFoundError
+│   ├── JobsNotFoundError
+│   └── GoneError              it was deleted or erased
 ├── ConflictError              the state forbids it
 │   ├── JobIsFinalError
 │   ├── JobIsNotRunningError
@@ -20,6 +21,11 @@ LedgerError                    the caller can act on it
 │   ├── JobIsRequiredError
 │   ├── JobsRefusedError
 │   ├── CopyStaysError
+│   ├── JobIsNotFinalError
+│   ├── JobIsRetainedError
+│   │   └── JobIsHeldError
+│   ├── TooManyHoldsError
+│   ├── PolicyIsLockedError
 │   ├── NameIsTakenError
 │   ├── LastAdministratorError
 │   └── TooManyTokensError
@@ -103,6 +109,12 @@ class JobsNotFoundError(NotFoundError):
         self.refused = refused
 
 
+class GoneError(NotFoundError):
+    """It was deleted."""
+
+    code = "gone"
+
+
 class ConflictError(LedgerError):
     """The present state forbids it."""
 
@@ -175,6 +187,24 @@ class JobIsRequiredError(ConflictError):
     code = "job_is_required"
 
 
+class JobIsNotFinalError(ConflictError):
+    """The job has not ended."""
+
+    code = "job_is_not_final"
+
+
+class JobIsRetainedError(ConflictError):
+    """The job is retained."""
+
+    code = "job_is_retained"
+
+
+class JobIsHeldError(JobIsRetainedError):
+    """The job is on legal hold."""
+
+    code = "job_is_held"
+
+
 class JobsRefusedError(ConflictError):
     """Some of the jobs may not be changed so; none was.
 
@@ -192,6 +222,18 @@ class CopyStaysError(ConflictError):
     """A copy stays in its storage policy and commcell."""
 
     code = "copy_stays"
+
+
+class TooManyHoldsError(ConflictError):
+    """As many holds over filters are placed as may be."""
+
+    code = "too_many_holds"
+
+
+class PolicyIsLockedError(ConflictError):
+    """The policy is locked: it only grows."""
+
+    code = "policy_is_locked"
 
 
 class NameIsTakenError(ConflictError):

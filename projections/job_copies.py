@@ -16,7 +16,7 @@ from jobledger.ledger.store.projection import Changed
 from jobledger.ledger.store.statement import statement
 
 PACKAGE = "jobledger.projections"
-WRITES = ("write_job_copies", "require_jobs")
+WRITES = ("write_job_copies", "require_jobs", "drop_job_copies")
 LARGEST_INT32 = 2**31 - 1
 
 
@@ -74,12 +74,15 @@ class JobCopiesProjection:
         """See ``InlineProjection``. A job's rows are written again only where they come out otherwise."""
         copies: list[tuple[Any, ...]] = []
         requirements: list[tuple[int, int]] = []
+        dropped: list[tuple[int, int]] = []
         for change in changes:
             before, after = change.before, change.after
             if isinstance(after, Job):
                 if after.copies:
                     known = set(job_copy_rows(before)) if isinstance(before, Job) else ()
                     copies += [it for it in job_copy_rows(after) if it not in known]
+                elif isinstance(before, Job) and before.copies:
+                    dropped += [(it["id"], after.job_id) for it in before.copies]
                 if before is None and after.required_job_ids:
                     requirements += requirement_rows(after)
         writes: list[tuple[str, Sequence[Any]]] = []
@@ -87,6 +90,9 @@ class JobCopiesProjection:
             writes.append(("write_job_copies", list(map(list, zip(*copies, strict=True)))))
         if requirements:
             writes.append(("require_jobs", list(map(plain_array, zip(*requirements, strict=True)))))
+        if dropped:
+            # Those of jobs that are gone. What they required they still name: it tells who required what through them.
+            writes.append(("drop_job_copies", list(map(plain_array, zip(*dropped, strict=True)))))
         return writes
 
     async def answer(

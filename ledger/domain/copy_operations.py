@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, ClassVar
 
+from jobledger.ledger.domain.access import ORG_STREAM, Org
 from jobledger.ledger.domain.command import Command, Find, UnitOfWork
 from jobledger.ledger.domain.copy import SIBLING_COPIES, Copy, copy_id_of, copy_stream, known_copy
+from jobledger.ledger.domain.hold import Hold, hold_stream
+from jobledger.ledger.domain.hold_commands import FILTER_HOLDS, active_holds
 from jobledger.ledger.domain.job import LARGEST_JOB_ID, Job, job_stream
 from jobledger.ledger.domain.job_commands import visible_job
 from jobledger.ledger.domain.job_copies import (
@@ -23,6 +26,10 @@ from jobledger.ledger.domain.job_copies import (
     must_be_on,
 )
 from jobledger.ledger.domain.job_decisions import must_not_be_running
+from jobledger.ledger.domain.job_keeping import release, retain
+from jobledger.ledger.domain.policy import NO_POLICY, Policy
+from jobledger.ledger.domain.policy_commands import must_give_reason
+from jobledger.ledger.domain.retention import must_be_free, reasons_to_keep
 from jobledger.ledger.errors import (
     ConflictError,
     InvalidCommandError,
@@ -35,6 +42,8 @@ from jobledger.ledger.errors import (
 )
 
 MOST_JOBS = 10_000
+# So many are judged before others of this process have a turn.
+JOBS_A_TURN = 100
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -76,12 +85,22 @@ class CopyOperation(Command):
 
     def decide(self, unit: UnitOfWork) -> dict[str, Any]:
         """Raises NotFoundError, JobsNotFoundError, JobsRefusedError, whose ``refused`` are ``{"id", "code", "detail"}``."""
+        deciding = self.deciding(unit)
+        while True:
+            try:
+                next(deciding)
+            except StopIteration as end:
+                result: dict[str, Any] = end.value
+                return result
+
+    def deciding(self, unit: UnitOfWork) -> Generator[None, None, dict[str, Any]]:
+        """As ``decide``, with a pause now and then."""
         copy = known_copy(unit, self.copy_id)
         self.must_name(copy)
         self.prepare(unit, copy)
         changed: list[int] = []
         refused: dict[int, LedgerError] = {}
-        for job_id in self.ids:
+        for number, job_id in enumerate(self.ids, 1):
             before = len(unit.events)
             try:
                 self.change(unit, visible_job(unit, self.caller, job_id))
@@ -89,6 +108,8 @@ class CopyOperation(Command):
                 refused[job_id] = error
             if len(unit.events) > before:
                 changed.append(job_id)
+            if number % JOBS_A_TURN == 0:
+                yield
         if refused:
             raise refusal_of(refused, len(self.ids))
         if changed:
@@ -176,11 +197,12 @@ class RetainOnCopy(CopyOperation):
     reason: str | None = None
 
     def change(self, unit: UnitOfWork, job: Job) -> None:
-        """Raises JobCopyIsDeletedError, InvalidCommandError."""
+        """Raises JobCopyIsDeletedError, InvalidCommandError for a time that has passed."""
         if must_be_on(job, self.copy_id)["deleted_at"] is not None:
             raise JobCopyIsDeletedError(
                 f"Job {job.job_id} was deleted from copy {self.copy_id}.", job_id=job.job_id, copy_id=self.copy_id
             )
+        retain(job, unit.now, self.until, self.copy_id, self.reason)
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -190,9 +212,14 @@ class ReleaseOnCopy(CopyOperation):
     capability: ClassVar[str] = "jobs.retain"
     reason: str | None = None
 
+    def prepare(self, unit: UnitOfWork, copy: Copy) -> None:
+        """Raises InvalidCommandError where no reason is given."""
+        must_give_reason(self.reason)
+
     def change(self, unit: UnitOfWork, job: Job) -> None:
         """Of one job."""
         must_be_on(job, self.copy_id)
+        release(job, unit.now, self.copy_id, self.reason)
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -201,23 +228,44 @@ class DeleteFromCopy(CopyOperation):
 
     capability: ClassVar[str] = "jobs.delete"
     reason: str | None = None
-    required: dict[int, tuple[int, str]] = field(default_factory=dict)
+    required: dict[int, tuple[int, str]] = field(default_factory=dict, init=False)
+    policy: Policy = field(default=NO_POLICY, init=False)
+    holds: list[Hold] = field(default_factory=list, init=False)
+    _dependents: Find = field(init=False)
+
+    def __post_init__(self) -> None:
+        """As any; its question is put together once: it is looked up by all the ids in it."""
+        super(DeleteFromCopy, self).__post_init__()
+        self._dependents = Find(DEPENDENTS, (self.copy_id, *self.possible_ids))
+
+    def streams(self) -> Iterable[str]:
+        """The copy, the jobs, and the org for its policy."""
+        return (*super(DeleteFromCopy, self).streams(), ORG_STREAM)
 
     def finds(self) -> Iterable[Find]:
-        """Who requires them on the copy."""
-        return (Find(DEPENDENTS, (self.copy_id, *self.possible_ids)),)
+        """Who requires them on the copy, and the holds over filters."""
+        return (self._dependents, Find(FILTER_HOLDS, ()))
+
+    def found_streams(self, answers: Iterable[Any]) -> Iterable[str]:
+        """Those of these holds."""
+        _dependents, holds = answers
+        return map(hold_stream, holds)
 
     def prepare(self, unit: UnitOfWork, copy: Copy) -> None:
-        """Find which of them are required by jobs that are on the copy and not among them."""
-        [find] = self.finds()
-        self.required = required_by_others(self.ids, unit.found(find))
+        """Know what keeps jobs, and which of them are required by jobs that are on the copy and not among them."""
+        must_give_reason(self.reason)
+        org = unit.get(Org, ORG_STREAM)
+        assert org is not None
+        self.policy, self.holds = org.policy, active_holds(unit)
+        self.required = required_by_others(self.ids, unit.found(self._dependents))
 
     def change(self, unit: UnitOfWork, job: Job) -> None:
-        """Raises JobIsRunningError, JobIsRequiredError."""
+        """Raises JobIsRunningError, JobIsHeldError, JobIsRetainedError, JobIsRequiredError."""
         entry = must_be_on(job, self.copy_id)
         if entry["deleted_at"] is not None:
             return
         must_not_be_running(job)
+        must_be_free(job, reasons_to_keep(job, self.policy, self.holds, unit.now, self.copy_id))
         other = self.required.get(job.job_id)
         if other is not None:
             other_id, domain = other

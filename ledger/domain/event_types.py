@@ -9,9 +9,13 @@ from typing import Any
 from jobledger.ledger.domain.access import Org, Principal
 from jobledger.ledger.domain.aggregate import Aggregate, event_from_data
 from jobledger.ledger.domain.copy import Copy
+from jobledger.ledger.domain.hold import Hold
 from jobledger.ledger.domain.job import Job
 from jobledger.ledger.domain.job_copies import Copied, CopyAllowed, CopyDeleted, CopyDisallowed
 from jobledger.ledger.domain.job_decisions import Closed, Reopened
+from jobledger.ledger.domain.job_keeping import HoldPlaced, HoldReleased, Retained, RetentionReleased
+from jobledger.ledger.domain.job_removal import Deleted, Erased
+from jobledger.ledger.domain.policy_commands import PolicyChanged
 from jobledger.ledger.errors import CorruptLedgerError
 
 EVENT_CLASSES: tuple[type[Aggregate.Event], ...] = (
@@ -33,7 +37,16 @@ EVENT_CLASSES: tuple[type[Aggregate.Event], ...] = (
     CopyDeleted,
     Copy.Registered,
     Copy.Changed,
+    Retained,
+    RetentionReleased,
+    HoldPlaced,
+    HoldReleased,
+    Deleted,
+    Erased,
+    Hold.Placed,
+    Hold.Released,
     Org.Created,
+    PolicyChanged,
     Principal.Added,
     Principal.Granted,
     Principal.Disabled,

@@ -190,6 +190,7 @@ class RegisterJobs(Command):
             backup=spec.backup,
             attributes=spec.attributes,
             copies=registered_copies(unit, spec.copies) if spec.copies else None,
+            imported=True if spec.state is not None else None,
         )
         assert isinstance(job, Job)
         if spec.external_id is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -15,8 +15,13 @@ from jobledger.ledger.domain.copy_operations import (
     DeleteFromCopy,
     DisallowAllCopies,
     DisallowCopy,
+    ReleaseOnCopy,
+    RetainOnCopy,
 )
+from jobledger.ledger.domain.hold import HoldFilter
+from jobledger.ledger.domain.hold_commands import PlaceHold
 from jobledger.ledger.domain.job_copies import NoteCopied
+from jobledger.ledger.domain.job_removal import DeleteJob
 from jobledger.ledger.errors import (
     CopyStaysError,
     InvalidCommandError,
@@ -49,6 +54,8 @@ async def put_copies(ledger: Ledger) -> None:
 
 def on(kind: type[CopyOperation], *job_ids: int, copy_id: int = PRIMARY, **members: Any) -> CopyOperation:
     """Alice asks for it."""
+    if kind in (DeleteFromCopy, ReleaseOnCopy):
+        members.setdefault("reason", "asked for")
     return kind(caller=members.pop("caller", ALICE), copy_id=copy_id, job_ids=job_ids, **members)
 
 
@@ -216,6 +223,64 @@ async def test_a_job_that_others_on_the_copy_require_is_not_deleted(ledger: Ledg
     await ledger.execute(on(DeleteFromCopy, full, copy_id=SECOND))
     await ledger.execute(on(DeleteFromCopy, full, last))
     assert await states(ledger, full) == {PRIMARY: "deleted", SECOND: "deleted"}
+
+
+async def test_what_is_retained_on_a_copy_is_deleted_from_others_alone(ledger: Ledger) -> None:
+    """The later time wins; released by its user it may go."""
+    await put_copies(ledger)
+    job_id = await register(ledger, copies=[{"id": PRIMARY}, {"id": SECOND}])
+    far = datetime(2090, 1, 1, tzinfo=UTC)
+
+    assert (await ledger.execute(on(RetainOnCopy, job_id, until=far))).event_count == 1
+    for until in (far, far - timedelta(days=1)):
+        assert (await ledger.execute(on(RetainOnCopy, job_id, until=until))).event_count == 0
+    with pytest.raises(JobsRefusedError) as refused:
+        await ledger.execute(on(DeleteFromCopy, job_id))
+    assert refused.value.refused[job_id].code == "job_is_retained"
+    await ledger.execute(on(DeleteFromCopy, job_id, copy_id=SECOND))
+    with pytest.raises(JobsRefusedError):
+        await ledger.execute(on(RetainOnCopy, job_id, copy_id=SECOND))
+    for until in (COPIED_AT, datetime.fromtimestamp(0, UTC)):
+        with pytest.raises(InvalidCommandError):
+            await ledger.execute(on(RetainOnCopy, job_id, until=until))
+
+    await ledger.execute(on(RetainOnCopy, job_id))
+    assert (await ledger.execute(on(RetainOnCopy, job_id, until=far))).event_count == 0
+    assert (await ledger.execute(on(ReleaseOnCopy, job_id))).event_count == 1
+    assert (await ledger.execute(on(ReleaseOnCopy, job_id))).event_count == 0
+    await ledger.execute(on(DeleteFromCopy, job_id))
+    assert await states(ledger, job_id) == {PRIMARY: "deleted", SECOND: "deleted"}
+
+
+async def test_a_held_job_is_deleted_from_no_copy(ledger: Ledger) -> None:
+    """Neither by a hold over a list nor by one over a filter; releasing the user's retention leaves both."""
+    await put_copies(ledger)
+    listed = await register(ledger, copies=[{"id": PRIMARY}])
+    filtered = await register(ledger, type="mail", copies=[{"id": PRIMARY}])
+    await ledger.execute(PlaceHold(caller=ALICE, name="case 1", reason="a case", job_ids=[listed]))
+    await ledger.execute(PlaceHold(caller=ALICE, name="case 2", reason="a case", filter=HoldFilter(type="mail")))
+
+    await ledger.execute(on(ReleaseOnCopy, listed, filtered))
+    with pytest.raises(JobsRefusedError) as refused:
+        await ledger.execute(on(DeleteFromCopy, listed, filtered))
+
+    assert [it.code for it in refused.value.refused.values()] == ["job_is_held", "job_is_held"]
+
+
+async def test_a_deleted_job_is_on_no_copy(ledger: Ledger) -> None:
+    """But what required it still requires what it required."""
+    await put_copies(ledger)
+    full = await register(ledger, copies=[{"id": PRIMARY}])
+    between = await register(ledger, required_job_ids=[full], copies=[{"id": PRIMARY}])
+    last = await register(ledger, required_job_ids=[between], copies=[{"id": PRIMARY}])
+
+    await ledger.execute(DeleteJob(caller=ALICE, job_id=between, reason="not needed"))
+
+    with pytest.raises(JobsNotFoundError):
+        await ledger.execute(on(DeleteFromCopy, between))
+    with pytest.raises(JobsRefusedError):
+        await ledger.execute(on(DeleteFromCopy, full))
+    await ledger.execute(on(DeleteFromCopy, full, last))
 
 
 @pytest.mark.parametrize("count", [0, 10_001])
