@@ -23,6 +23,7 @@ from jobledger.http.context import (
     FETCH_START_TIMEOUT_S,
     FORM,
     JOBS,
+    KEEPING,
     LEDGER,
     NUMBERED_JOBS,
     PRINCIPALS,
@@ -42,7 +43,9 @@ from jobledger.http.native import (
     command_routes,
     copy_routes,
     event_routes,
+    hold_routes,
     job_routes,
+    policy_routes,
     principal_routes,
     token_routes,
 )
@@ -57,6 +60,7 @@ from jobledger.ledger.store.ledger import Ledger
 from jobledger.ledger.store.survey import Surveyor
 from jobledger.projections.copy_query import CopyQuery
 from jobledger.projections.job_query import JobQuery
+from jobledger.projections.keeping_query import KeepingQuery
 from jobledger.projections.numbered_jobs import NumberedJobs
 from jobledger.projections.principal_query import PrincipalQuery
 
@@ -90,6 +94,7 @@ def make_app(
     app[LEDGER] = ledger
     app[JOBS] = JobQuery(ledger.database)
     app[COPY_JOBS] = CopyQuery(ledger.database)
+    app[KEEPING] = KeepingQuery(ledger.database)
     app[NUMBERED_JOBS] = NumberedJobs(ledger.database)
     app[PRINCIPALS] = PrincipalQuery(ledger.database)
     app[ACCESS] = Access(app[PRINCIPALS], ledger)
@@ -101,7 +106,10 @@ def make_app(
     app[PLACES] = places or Places()
     app[METRICS] = metrics or Metrics()
     app[HEALTH] = Health(Surveyor(ledger.database.url, ledger.projections), data)
-    native = (job_routes, command_routes, event_routes, copy_routes, principal_routes, token_routes)
+    native = (
+        *(job_routes, command_routes, event_routes, principal_routes, token_routes),
+        *(hold_routes, policy_routes, copy_routes),
+    )
     for routes in (health_routes, *native, *FETCH_ROUTES, *COPIES_ROUTES):
         app.add_routes(routes)
     app.on_response_prepare.append(add_headers)

@@ -14,6 +14,7 @@ from jobledger.ledger.domain.command import Caller
 from jobledger.ledger.store.ledger import Ledger
 from jobledger.projections.copy_query import CopyQuery
 from jobledger.projections.job_query import JobQuery
+from jobledger.projections.keeping_query import KeepingQuery
 from jobledger.projections.numbered_jobs import NumberedJobs
 from jobledger.projections.principal_query import PrincipalQuery
 
@@ -21,6 +22,7 @@ LEDGER = web.AppKey("ledger", Ledger)
 JOBS = web.AppKey("jobs", JobQuery)
 PRINCIPALS = web.AppKey("principals", PrincipalQuery)
 COPY_JOBS = web.AppKey("copy_jobs", CopyQuery)
+KEEPING = web.AppKey("keeping", KeepingQuery)
 NUMBERED_JOBS = web.AppKey("numbered_jobs", NumberedJobs)
 ACCESS = web.AppKey("access", Access)
 CURSOR_KEY = web.AppKey("cursor_key", CursorKey)

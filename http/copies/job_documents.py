@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, datetime
 from typing import Any, Self
 
 import asyncpg
 from aiohttp import web
 
-from jobledger.http.context import CALLER, COPY_JOBS
+from jobledger.http.context import CALLER, COPY_JOBS, KEEPING
 from jobledger.http.copies.job_info import job_info
 from jobledger.ledger.domain.command import Caller
+from jobledger.ledger.domain.job import Job
+from jobledger.ledger.domain.job_copies import TO_BE_COPIED, is_held_on
+from jobledger.ledger.domain.policy import NO_POLICY
+from jobledger.ledger.domain.retention import WHOLE_JOB, Reason, counted_from, policy_retention, retained_until
 from jobledger.projections.copy_query import CopyQuery
-from jobledger.projections.jobs import shown_job
+from jobledger.projections.jobs import job_from_row, shown_job
+from jobledger.projections.keeping import Keeping
 
 # So many are made before others of this process have a turn.
 JOBS_A_TURN = 100
@@ -23,17 +27,18 @@ JOBS_A_TURN = 100
 class JobDocuments:
     """Shows jobs as they stand on one copy now."""
 
-    def __init__(self, jobs: CopyQuery, caller: Caller, copy_id: int) -> None:
+    def __init__(self, jobs: CopyQuery, keeping: Keeping, caller: Caller, copy_id: int) -> None:
         self._jobs = jobs
+        self._keeping = keeping
         self._caller = caller
         self._copy_id = copy_id
-        self._now = datetime.now(UTC)
         self._undeleted: frozenset[int] = frozenset()
 
     @classmethod
     async def of(cls, request: web.Request, copy_id: int) -> Self:
         """Those of a copy, for who asks."""
-        return cls(request.app[COPY_JOBS], request[CALLER], copy_id)
+        keeping = await request.app[KEEPING].keeping(request[CALLER].org)
+        return cls(request.app[COPY_JOBS], keeping, request[CALLER], copy_id)
 
     def show_undeleted(self, job_ids: Iterable[int]) -> None:
         """Show these as they were before they were deleted from the copy."""
@@ -57,17 +62,40 @@ class JobDocuments:
         required_by = await self._jobs.required_by(caller.org, self._copy_id, ids, caller.domains)
         documents = []
         for number, row in enumerate(rows, 1):
-            documents.append(self._of_row(row, required_by.get(row["id"], "")))
+            document = self._of_row(row, required_by.get(row["id"], ""), takes)
+            if document is not None:
+                documents.append(document)
             if number % JOBS_A_TURN == 0:
                 await asyncio.sleep(0)
         return documents
 
-    def _of_row(self, row: asyncpg.Record, required_by: str) -> dict[str, Any]:
-        job = shown_job(row)
-        entry = next((it for it in job["copies"] or () if it["id"] == self._copy_id), None)
+    def _of_row(
+        self, row: asyncpg.Record, required_by: str, takes: Callable[[str, set[str]], bool]
+    ) -> dict[str, Any] | None:
+        shown, keeping = shown_job(row), self._keeping
+        entry = next((it for it in shown["copies"] or () if it["id"] == self._copy_id), None)
         if entry is None:
-            # It is on another copy of the policy, and is about nothing here.
-            entry = {"copied_at": None, "deleted_at": None, "state": None}
+            # It is on another copy of the policy, and of nothing here.
+            entry = {"copied_at": None, "deleted_at": None, "state": TO_BE_COPIED}
         elif row["id"] in self._undeleted:
             entry = {**entry, "deleted_at": None}
-        return job_info(job, entry, [], required_by=required_by, now=self._now)
+        reasons: list[Reason] = []
+        is_soft_aged = False
+        has_policy = keeping.policy is not NO_POLICY and shown["ended_at"] is not None
+        if has_policy or keeping.filter_holds or shown["retention"] or shown["holds"]:
+            job = job_from_row(row)
+            reasons = keeping.reasons(job, self._copy_id)
+            is_soft_aged = not reasons and is_held_on(entry) and was_kept(job, keeping, self._copy_id)
+        if not takes(entry["state"], {it.kind for it in reasons}):
+            return None
+        return job_info(
+            shown, entry, reasons, required_by=required_by, is_soft_aged=is_soft_aged, now=self._keeping.now
+        )
+
+
+def was_kept(job: Job, keeping: Keeping, copy_id: int) -> bool:
+    """Whether a user, or the org's policy, retained the job's data on the copy at any time, but for what was released."""
+    if any(retained_until(job, name) is not None for name in (WHOLE_JOB, str(copy_id))):
+        return True
+    begin = counted_from(job)
+    return begin is not None and any(it is not None and it > begin for it in policy_retention(job, keeping.policy))

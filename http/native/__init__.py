@@ -4,8 +4,20 @@ from jobledger.http.native.commands import command_routes
 from jobledger.http.native.copies import copy_routes
 from jobledger.http.native.dialect import NATIVE
 from jobledger.http.native.events import event_routes
+from jobledger.http.native.holds import hold_routes
 from jobledger.http.native.jobs import job_routes
+from jobledger.http.native.policy import policy_routes
 from jobledger.http.native.principals import principal_routes
 from jobledger.http.native.tokens import token_routes
 
-__all__ = ["NATIVE", "command_routes", "copy_routes", "event_routes", "job_routes", "principal_routes", "token_routes"]
+__all__ = [
+    "NATIVE",
+    "command_routes",
+    "copy_routes",
+    "event_routes",
+    "hold_routes",
+    "job_routes",
+    "policy_routes",
+    "principal_routes",
+    "token_routes",
+]

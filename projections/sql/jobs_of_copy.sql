@@ -3,7 +3,7 @@
 --   $6 domains text[]    $7/$8 begins_at from/to timestamptz    $9 states text[]    $10 is deleted boolean    $11 levels text[]
 --   $12 client ids integer[]
 -- Each from $4 on may be null. From is included, to is not.
--- Returns begins_at, id, version, registration, course, decisions, private, body_hash.
+-- Returns begins_at, id, version, registration, course, decisions, private, body_hash, final_at, imported.
 SELECT found.begins_at, job.*
   FROM (SELECT job_id, begins_at
           FROM job_copy
@@ -21,7 +21,7 @@ SELECT found.begins_at, job.*
          ORDER BY begins_at, job_id
          LIMIT $3::integer) AS found
  CROSS JOIN LATERAL (
-       SELECT id, version, registration, course, decisions, private, body_hash
+       SELECT id, version, registration, course, decisions, private, body_hash, final_at, imported
          FROM job
         WHERE org = (SELECT $1::text)
           AND gen = (SELECT (projections -> 'jobs' ->> 'gen')::integer FROM ledger_head WHERE org = (SELECT $1::text))

@@ -239,7 +239,7 @@ async def test_a_job_that_ends_long_ago_by_its_own_time_is_retained_from_its_rec
     [reason] = refusal.value.facts["reasons"]
     final_at = (await ledger.job(ORG, job_id)).final_at
     assert final_at is not None
-    assert reason["until"] == final_at + timedelta(days=30)
+    assert datetime.fromisoformat(reason["until"]) == final_at + timedelta(days=30)
     await ledger.execute(delete(imported))
 
 
