@@ -34,7 +34,14 @@ COPY_ID = "7"
 COPY_PATH = "/ledger/v1/{org}/copies/{copy_id}"
 PRINCIPAL_PATH = "/ledger/v1/{org}/principals/{principal_id}"
 # What stands for the variable parts of a path. A route with another variable needs its line here.
-VALUES = {"org": [ORG], "job_id": ["1"], "principal_id": ["2"], "token_id": [TOKEN_ID], "copy_id": [COPY_ID], "hold_id": ["1"]}
+VALUES = {
+    "org": [ORG],
+    "job_id": ["1"],
+    "principal_id": ["2"],
+    "token_id": [TOKEN_ID],
+    "copy_id": [COPY_ID],
+    "hold_id": ["1"],
+}
 VERBS_BELOW = {
     PRINCIPAL_PATH: list(VERBS),
     COPY_PATH: list(OPERATIONS),
