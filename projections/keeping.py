@@ -75,5 +75,4 @@ class Keeping:
             "reasons": [it.data for it in reasons],
             "may_be_deleted": is_free and job.state not in RUNNING_STATES,
             "may_be_erased": is_free and job.is_final,
-            "as_of": self.now,
         }

@@ -191,9 +191,10 @@ MANAGEMENT: dict[str, Reader] = {
 
 
 def read_management(body: Any, caller: Caller, idempotency: Idempotency | None) -> ManageJobs:
-    """One verb for many jobs, with the members that it takes for one. Raises InvalidCommandError."""
+    """One verb for many jobs, with the members that it takes for one. Raises InvalidCommandError, NotAllowedError."""
     members = read_members(body, MANAGEMENT, needed=("action", "job_ids"))
     transition = TRANSITIONS[members.pop("action")]
+    caller.must(cast("type[Command]", transition.command).capability)
     job_ids, all_or_none = members.pop("job_ids"), members.pop("all_or_none", False)
     # Those of other verbs are refused, as with one job.
     read_members(

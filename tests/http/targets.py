@@ -12,7 +12,9 @@ import orjson
 from jobledger.http.app import make_app
 from jobledger.http.native.copies import NEW_COPY, OPERATIONS
 from jobledger.http.native.dialect import PREFIX
-from jobledger.http.native.job_members import REGISTRATION, TRANSITIONS
+from jobledger.http.native.holds import NEW_HOLD, RELEASE
+from jobledger.http.native.job_members import MANAGEMENT, REGISTRATION, TRANSITIONS
+from jobledger.http.native.policy import POLICY
 from jobledger.http.native.principals import (
     CHANGE,
     NEW_PRINCIPAL,
@@ -56,6 +58,12 @@ BODIES: dict[str, Any] = {
     "2": {"roles": ["client"]},
     "password": {"password": "correct horse"},
     "tokens": {"principal_id": 2},
+    "holds": {"name": "case 7", "reason": "a lawsuit", "filter": {"type": "copy"}},
+    "manage": {"action": "retain", "job_ids": [1]},
+    "policy": {"rules": [], "reason": "law"},
+    "release": {"reason": "settled"},
+    "delete": {"reason": "asked for"},
+    "erase": {"reason": "asked for"},
 }
 NEW_COPY_BODY = {"name": "primary", "storage_policy_id": 3, "storage_policy_name": "nightly"}
 OWN_PASSWORD_PATH = "/ledger/v1/{org}/me/password"
@@ -69,6 +77,10 @@ MEMBERS: dict[str, Mapping[str, Any]] = {
     OWN_PASSWORD_PATH: OWN_PASSWORD,
     "/ledger/v1/{org}/tokens": NEW_TOKEN,
     "/ledger/v1/{org}/tokens/{token_id}/revoke": REASON,
+    "/ledger/v1/{org}/jobs/manage": MANAGEMENT,
+    "/ledger/v1/{org}/policy": POLICY,
+    "/ledger/v1/{org}/holds": NEW_HOLD,
+    "/ledger/v1/{org}/holds/{hold_id}/release": RELEASE,
 }
 # The methods that take a body.
 WRITING = ("POST", "PUT")

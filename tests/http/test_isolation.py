@@ -101,6 +101,7 @@ async def walk(server: Server, database_url: str, monkeypatch: pytest.MonkeyPatc
         await api.put("copies/7", NEW_COPY_BODY)
         await api.register_running()
         await api.register(domain="Sales", copies=[{"id": 7, "state": "to_be_copied"}])
+        await api.post("holds", {"name": "case 6", "reason": "a lawsuit", "filter": {"type": "none"}})
     # What is compared is not how often, nor how long.
     access: Access = server.app[ACCESS]
     monkeypatch.setattr(access, "_by_name", Throttle(10**6, 1.0))
@@ -117,7 +118,7 @@ def absent(target: Target) -> str:
         .replace("{principal_id}", "9")
         .replace("{copy_id}", "9")
     )
-    return path.replace("{token_id}", ABSENT_TOKEN_ID).replace("{verb}", target.last)
+    return path.replace("{token_id}", ABSENT_TOKEN_ID).replace("{verb}", target.last).replace("{hold_id}", "9")
 
 
 def in_org(target: Target, org: str) -> str:
