@@ -81,8 +81,6 @@ WRONG: dict[str, list[Any]] = {
     "is_snap": WRONG_BOOLEAN,
     "is_active": WRONG_BOOLEAN,
     "action": [*WRONG_TEXT, "start", "Close"],
-    "rules": [1, "x", True, {}, [1], [{"other": 1}], [{"basic_days": -1}], [{"basic_days": "x"}]],
-    "locked": WRONG_BOOLEAN,
     "all_or_none": [1, 0, "x", [], {}],
     "scope": [*WRONG_TEXT, "some"],
     "filter": [*WRONG_OBJECT, {"type": ""}, {"state": "RUNNING"}, {"ended_from": "now"}, {"q": "x"}],
