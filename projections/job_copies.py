@@ -55,6 +55,17 @@ def job_copy_rows(job: Job) -> Iterator[tuple[Any, ...]]:
         )
 
 
+def changed_rows(before: Aggregate | None, after: Job) -> list[tuple[Any, ...]]:
+    """The rows of *after* that are not those of *before*."""
+    if not isinstance(before, Job):
+        return list(job_copy_rows(after))
+    # Replaced, never changed: it is the same list where nothing was said of its copies.
+    if before.copies is after.copies and before.begins_at == after.begins_at:
+        return []
+    known = set(job_copy_rows(before))
+    return [it for it in job_copy_rows(after) if it not in known]
+
+
 def requirement_rows(job: Job) -> Iterator[tuple[int, int]]:
     """The ids that the job requires, each with its own."""
     for required_id in dict.fromkeys(job.required_job_ids or ()):
@@ -79,8 +90,7 @@ class JobCopiesProjection:
             before, after = change.before, change.after
             if isinstance(after, Job):
                 if after.copies:
-                    known = set(job_copy_rows(before)) if isinstance(before, Job) else ()
-                    copies += [it for it in job_copy_rows(after) if it not in known]
+                    copies += changed_rows(before, after)
                 elif isinstance(before, Job) and before.copies:
                     dropped += [(it["id"], after.job_id) for it in before.copies]
                 if before is None and after.required_job_ids:

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any, Self
 
 import asyncpg
+import orjson
 from aiohttp import web
 
 from jobledger.http.context import CALLER, COPY_JOBS, KEEPING
 from jobledger.http.copies.job_info import job_info
 from jobledger.ledger.domain.command import Caller
-from jobledger.ledger.domain.job import Job
+from jobledger.ledger.domain.job import Job, State
 from jobledger.ledger.domain.job_copies import TO_BE_COPIED, is_held_on
 from jobledger.ledger.domain.policy import NO_POLICY
 from jobledger.ledger.domain.retention import WHOLE_JOB, Reason, counted_from, policy_retention, retained_until
 from jobledger.projections.copy_query import CopyQuery
-from jobledger.projections.jobs import job_from_row, shown_job
+from jobledger.projections.jobs import job_from_row
 from jobledger.projections.keeping import Keeping
 
 # So many are made before others of this process have a turn.
@@ -72,8 +74,8 @@ class JobDocuments:
     def _of_row(
         self, row: asyncpg.Record, required_by: str, takes: Callable[[str, set[str]], bool]
     ) -> dict[str, Any] | None:
-        shown, keeping = shown_job(row), self._keeping
-        entry = next((it for it in shown["copies"] or () if it["id"] == self._copy_id), None)
+        members, keeping = members_of(row), self._keeping
+        entry = next((it for it in members.get("copies") or () if it["id"] == self._copy_id), None)
         if entry is None:
             # It is on another copy of the policy, and of nothing here.
             entry = {"copied_at": None, "deleted_at": None, "state": TO_BE_COPIED}
@@ -81,16 +83,38 @@ class JobDocuments:
             entry = {**entry, "deleted_at": None}
         reasons: list[Reason] = []
         is_soft_aged = False
-        has_policy = keeping.policy is not NO_POLICY and shown["ended_at"] is not None
-        if has_policy or keeping.filter_holds or shown["retention"] or shown["holds"]:
-            job = job_from_row(row)
+        has_policy = keeping.policy is not NO_POLICY and "ended_at" in members
+        if has_policy or keeping.filter_holds or "retention" in members or "holds" in members:
+            job = job_from_row(row) if keeping.filter_holds else kept_job(row, members)
             reasons = keeping.reasons(job, self._copy_id)
             is_soft_aged = not reasons and is_held_on(entry) and was_kept(job, keeping, self._copy_id)
         if not takes(entry["state"], {it.kind for it in reasons}):
             return None
         return job_info(
-            shown, entry, reasons, required_by=required_by, is_soft_aged=is_soft_aged, now=self._keeping.now
+            members, entry, reasons, required_by=required_by, is_soft_aged=is_soft_aged, now=self._keeping.now
         )
+
+
+def members_of(row: asyncpg.Record) -> dict[str, Any]:
+    """The job's members as they stand in its row, those left out that are as in any other."""
+    members: dict[str, Any] = orjson.loads(row["registration"]) | orjson.loads(row["course"])
+    return members if row["decisions"] is None else members | orjson.loads(row["decisions"])
+
+
+def kept_job(row: asyncpg.Record, members: Mapping[str, Any]) -> Job:
+    """The job with no more than what tells why it is kept, but by a hold over a filter: of 10,000, that is felt."""
+    ended_at = members.get("ended_at")
+    job = Job.__new__(Job)
+    job.__dict__.update(
+        type=members["type"],
+        state=State(members["state"]),
+        ended_at=None if ended_at is None else datetime.fromisoformat(ended_at),
+        final_at=row["final_at"],
+        imported=row["imported"],
+        holds=members.get("holds") or {},
+        retentions=members.get("retention") or {},
+    )
+    return job
 
 
 def was_kept(job: Job, keeping: Keeping, copy_id: int) -> bool:

@@ -44,13 +44,13 @@ def job_info(
     is_soft_aged: bool = False,
     now: datetime,
 ) -> dict[str, Any]:
-    """The document of *job*, which is as the native API shows it; *entry* is what is known of it on the copy.
+    """The document of *job*, its members as the native API calls them; *entry* is what is known of it on the copy.
 
     *reasons* are those why its data there is kept at *now*, see ``reasons_to_keep``.
     """
-    backup = job["backup"] or {}
+    backup = job.get("backup") or {}
     status, status_id = STATUSES[job["state"]]
-    started, ended = _seconds(job["started_at"]), _seconds(job["ended_at"])
+    started, ended = _seconds(job.get("started_at")), _seconds(job.get("ended_at"))
     verification = _integer(backup, "dataVerificationStatus")
     is_known = 0 <= verification < len(VERIFICATIONS)
     job_type = backup.get("jobType")
