@@ -78,7 +78,7 @@ class Histories(RuleBasedStateMachine):
         self.run(self.ledger.create_org(self.org))
         self.jobs: list[Modelled] = []
         self.holds: list[ModelledHold] = []
-        self.rules: dict[tuple[str | None, str | None], int] = {}
+        self.policy: dict[tuple[str | None, str | None], int] = {}
         self.is_locked = False
 
     def run(self, asked: Coroutine[Any, Any, Any]) -> Any:
@@ -96,7 +96,7 @@ class Histories(RuleBasedStateMachine):
     def days_for(self, job: Modelled) -> int:
         matching = [
             days
-            for (kind, state), days in self.rules.items()
+            for (kind, state), days in self.policy.items()
             if kind in (None, job.type) and state in (None, job.state)
         ]
         return max(matching, default=0)
@@ -223,7 +223,7 @@ class Histories(RuleBasedStateMachine):
     )
     def change_policy(self, rules: dict[tuple[str | None, str | None], int], is_locking: bool) -> None:
         before = {(it, state): self.days_for(Modelled(it, state)) for it in (*TYPES, "other") for state in FINAL}
-        kept, self.rules = self.rules, rules
+        kept, self.policy = self.policy, rules
         shortens = any(self.days_for(Modelled(it, state)) < days for (it, state), days in before.items())
         told = [
             {name: it for name, it in (("type", kind), ("state", state)) if it is not None} | {"basic_days": days}
@@ -232,7 +232,7 @@ class Histories(RuleBasedStateMachine):
         locked = True if is_locking and not shortens else None
         command = ChangePolicy(caller=self.caller, rules=told, locked=locked, reason="law")
         if self.tell(command, is_refused=self.is_locked and shortens) is None:
-            self.rules = kept
+            self.policy = kept
             return
         self.is_locked |= bool(locked)
         for job in self.jobs:

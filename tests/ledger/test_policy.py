@@ -44,7 +44,8 @@ def test_a_job_gets_the_most_of_all_that_was_in_force_since_it_ended(
     final_at = BEGIN + ended * HOUR + HOUR / 2
     basic, extended = after_all(history).until(job_type, state, final_at, final_at)
 
-    counted = [it for it in history[max(0, min(ended, len(history) - 1)) :] for it in it if it.matches(job_type, state)]
+    since = history[max(0, min(ended, len(history) - 1)) :]
+    counted = [it for version in since for it in version if it.matches(job_type, state)]
     for until, days in (
         (basic, max((it.basic_days for it in counted), default=0)),
         (extended, max((it.extended_days for it in counted), default=0)),

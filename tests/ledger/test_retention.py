@@ -28,6 +28,12 @@ DAYS = [datetime(2020, 1, 1, tzinfo=UTC) + number * DAY for number in range(4)]
 # Beyond today: what lasts so long from then on is over, or not, by then.
 LATER = [datetime(2040, 1, 1, tzinfo=UTC) + number * DAY for number in range(3)]
 
+
+def _in_order(job: dict[str, Any]) -> dict[str, Any]:
+    """No job ends before it starts."""
+    return {**job, "ended_at": max(job["started_at"], job["ended_at"])}
+
+
 types, days = st.sampled_from(["a", "b"]), st.sampled_from(DAYS)
 maybe_days = st.none() | days
 past_jobs = st.fixed_dictionaries(
@@ -38,7 +44,7 @@ past_jobs = st.fixed_dictionaries(
         "datastream": st.sampled_from([{"id": 5}, {"id": "5"}, {"id": "six"}]),
         "domain": st.sampled_from(["Global", "Sales"]),
     },
-).map(lambda job: {**job, "ended_at": max(job["started_at"], job["ended_at"])})
+).map(lambda job: _in_order(dict(job)))
 new_jobs = st.fixed_dictionaries(
     {"type": types}, optional={"scheduled_at": days, "runs": st.just(True), "ends": maybe_days}
 )
