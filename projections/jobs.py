@@ -99,7 +99,8 @@ def render_decided(job: Job, members: Mapping[str, str]) -> str | None:
     """As ``render``, of members that only some jobs have: those that are as in any other job are left out, None for none."""
     if not job.is_decided:
         return None
-    shown = {name: value for key, name in members.items() if (value := getattr(job, key)) != UNDECIDED[name]}
+    values = job.__dict__
+    shown = {name: values[key] for key, name in members.items() if key in values and values[key] != UNDECIDED[name]}
     return orjson.dumps(shown, option=orjson.OPT_UTC_Z).decode() if shown else None
 
 

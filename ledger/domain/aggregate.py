@@ -7,7 +7,7 @@ more briefly, at six times the cost, which the append path would pay for each ev
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, dataclass, fields
 from datetime import datetime
 from functools import cache
@@ -31,6 +31,25 @@ class DomainEvent(metaclass=MetaDomainEvent):
     originator_id: str
     originator_version: int
     timestamp: datetime
+
+
+class Nothing(Mapping[str, Any]):
+    """The mapping without members: what a class may have as a member's default, as nobody can add to it."""
+
+    def __getitem__(self, name: str) -> Any:
+        raise KeyError(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0
+
+    def __hash__(self) -> int:
+        return 0
+
+
+NOTHING = Nothing()
 
 
 class Aggregate(BaseAggregate[str]):

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, ClassVar
 
 import orjson
 
-from jobledger.ledger.domain.aggregate import ENVELOPE, Aggregate
+from jobledger.ledger.domain.aggregate import ENVELOPE, NOTHING, Aggregate
 from jobledger.ledger.errors import (
-    GoneError,
     JobCannotBeStoppedError,
     JobIsClosedError,
     JobIsFinalError,
@@ -24,25 +23,6 @@ DEFAULT_DOMAIN = "Global"
 # The stage in which a running job can be stopped by hand, and the reason that its events then give.
 STOPPABLE_STAGE = "fetch"
 STOPPED = "cancelled manually"
-
-
-class Nothing(Mapping[str, Any]):
-    """The mapping without members: what a class may have as a member's default, as nobody can add to it."""
-
-    def __getitem__(self, name: str) -> Any:
-        raise KeyError(name)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(())
-
-    def __len__(self) -> int:
-        return 0
-
-    def __hash__(self) -> int:
-        return 0
-
-
-NOTHING = Nothing()
 
 
 class State(StrEnum):
@@ -409,11 +389,6 @@ class Job(Aggregate):
                 state=str(self.state),
                 reason=self.reason,
             )
-
-    def must_be_here(self) -> None:
-        """Raise GoneError if it was deleted or erased."""
-        if self.gone is not None:
-            raise GoneError(f"Job {self.job_id} was {self.gone}.", job_id=self.job_id, gone=self.gone)
 
     def must_be_open(self) -> None:
         """Raise JobIsClosedError if it is closed."""

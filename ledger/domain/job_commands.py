@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from jobledger.ledger.domain.command import Caller, Command, Effect, Find, UnitOfWork
 from jobledger.ledger.domain.job import BROKEN_STATES, Job, State, job_stream
-from jobledger.ledger.errors import NotFoundError
+from jobledger.ledger.errors import GoneError, NotFoundError
 
 FOLLOW_UPS = "follow_ups"
 LAST_HEARTBEAT = "last_heartbeat"
@@ -20,9 +20,14 @@ def visible_job(unit: UnitOfWork, caller: Caller, job_id: int) -> Job:
     job = unit.get(Job, job_stream(job_id))
     if job is None or not caller.sees(job.domain):
         raise NotFoundError(f"There is no job {job_id}.", job_id=job_id)
-    if job.gone is not None:
-        job.must_be_here()
+    must_be_here(job)
     return job
+
+
+def must_be_here(job: Job) -> None:
+    """Raise GoneError if it was deleted or erased."""
+    if job.gone is not None:
+        raise GoneError(f"Job {job.job_id} was {job.gone}.", job_id=job.job_id, gone=job.gone)
 
 
 @dataclass(slots=True, kw_only=True, eq=False)

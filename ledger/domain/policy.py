@@ -13,7 +13,8 @@ from datetime import UTC, datetime, timedelta
 from itertools import product
 from typing import Any
 
-from jobledger.ledger.domain.job import FINAL_STATES, NOTHING
+from jobledger.ledger.domain.aggregate import NOTHING
+from jobledger.ledger.domain.job import FINAL_STATES
 from jobledger.ledger.errors import InvalidCommandError
 
 MOST_DAYS = 36_500

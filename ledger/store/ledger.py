@@ -12,6 +12,7 @@ from jobledger.ledger.domain.access import CreateOrg, must_be_org_name
 from jobledger.ledger.domain.aggregate import Aggregate
 from jobledger.ledger.domain.command import Caller, Command, Outcome
 from jobledger.ledger.domain.job import Job, job_stream
+from jobledger.ledger.domain.job_commands import must_be_here
 from jobledger.ledger.errors import NotFoundError, UnavailableError
 from jobledger.ledger.store.announcement import Announcer
 from jobledger.ledger.store.appender import Appender
@@ -93,7 +94,7 @@ class Ledger:
         aggregate = await self.aggregate(org, job_stream(job_id))
         if not isinstance(aggregate, Job):
             raise NotFoundError(f"There is no job {job_id}.", job_id=job_id)
-        aggregate.must_be_here()
+        must_be_here(aggregate)
         return aggregate
 
     async def aggregate(self, org: str, stream: str) -> Aggregate | None:

@@ -126,11 +126,14 @@ async def test_a_credential_is_looked_up_by_its_index(
     assert max(float(it) for it in re.findall(r"actual rows=([\d.]+) loops=\d+", plan)) <= 1, plan
 
 
-NONE = (None,) * 15
+NONE = (None,) * 19
 NOON_TO_NOON = Span(NOW + timedelta(hours=12), NOW + timedelta(days=9, hours=12))
 READ: dict[str, tuple[str, list[Any]]] = {
     "load_jobs": STATEMENTS["load_jobs"],
     "get_job": ("jobledger.projections", [ORG, 1, None]),
+    "get_residue": ("jobledger.projections", [ORG, 1, None]),
+    "keeping": ("jobledger.projections", [ORG]),
+    "list_holds": ("jobledger.projections", [ORG, 0, 20, None, True]),
     "numbered_jobs": ("jobledger.projections", [ORG, "RUNNING", None, None, None, None, None, False, 1, 0, 20]),
     "jobs_in_time": ("jobledger.projections", [ORG, *NOON_TO_NOON, *parts_of(NOON_TO_NOON), None, 1, 0, 20, 0]),
     "last_job_of_datastream": ("jobledger.projections", [ORG, "7", None]),
