@@ -52,7 +52,7 @@ VERBS_BELOW = {
 BODIES: dict[str, Any] = {
     "jobs": {"type": "copy", "name": "n"},
     "stage": {"stage": "b"},
-    "copied": {"copy_id": 7},
+    "copied": {"copy_id": 8},
     "principals": {"name": "carol", "roles": ["client"]},
     "2": {"roles": ["client"]},
     "password": {"password": "correct horse"},

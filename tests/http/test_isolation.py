@@ -99,6 +99,7 @@ async def walk(server: Server, database_url: str, monkeypatch: pytest.MonkeyPatc
         await add_principal(ledger, ["client"], org=org, name="bob", password="secret", credential=UUID(TOKEN_ID))
         api = server.api(owners[org], org=org)
         await api.put("copies/7", NEW_COPY_BODY)
+        await api.put("copies/8", {**NEW_COPY_BODY, "name": "second"})
         await api.register_running(copies=[{"id": 7, "state": "to_be_copied"}])
         await api.register(domain="Sales")
         await api.post("holds", {"name": "case 6", "reason": "a lawsuit", "filter": {"type": "none"}})
