@@ -122,6 +122,27 @@ class LogIn(OwnCommand):
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
+class LogOut(PrincipalCommand):
+    """A principal ends the token that it shows, by its credential's id; one that has ended stays so."""
+
+    capability: ClassVar[str] = LOGGED_IN
+    credential: str
+
+    def found_principal(self, unit: UnitOfWork) -> Principal:
+        """Itself. Raises NotAllowedError."""
+        principal = unit.get(Principal, self.caller.principal)
+        if principal is None:
+            raise NotAllowedError("Only a principal has tokens.")
+        return principal
+
+    def change(self, unit: UnitOfWork, principal: Principal) -> dict[str, Any]:
+        """See the class."""
+        if self.credential in principal.tokens:
+            revoke_token(unit, principal, self.credential, "logged out")
+        return {}
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
 class RevokeToken(PrincipalCommand):
     """End a token, at once and everywhere, by its credential's id."""
 

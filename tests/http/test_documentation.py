@@ -62,7 +62,7 @@ def test_every_route_is_described() -> None:
     for route in an_app().router.routes():
         if route.method != "HEAD" and route.resource is not None:
             path = route.resource.canonical.replace("{slash}", "/")
-            like = re.compile(re.escape(path).replace(r"\{verb\}", "[a-z_]+"))
+            like = re.compile(re.sub(r"\\{(verb|console)\\}", "[a-z_]+", re.escape(path)))
             assert any(route.method == method and like.fullmatch(known) for method, known in described), path
 
 
