@@ -5,7 +5,7 @@
 --   $6/$7 the time before the whole days timestamptz    $8/$9 the time after them    $10 domains text[] or null for all
 --   $11 direction integer, 1 or -1    $12 offset bigint    $13 limit integer    $14 states text[]
 -- From is included, to is not; of no whole days, or no time before or after them, from equals to.
--- Returns count, id, registration, course; one row with no id where the page is empty.
+-- Returns count, id, registration, course, decisions, private; one row with no id where the page is empty.
 WITH live AS MATERIALIZED (
   SELECT (projections -> 'jobs' ->> 'gen')::integer AS gen FROM ledger_head WHERE org = (SELECT $1::text)
 ), counted AS MATERIALIZED (
@@ -41,10 +41,10 @@ WITH live AS MATERIALIZED (
             FROM counted) AS placed
    WHERE jobs_before <= $12::bigint AND jobs_before + jobs > $12::bigint
 )
-SELECT total.count, page.id, page.registration, page.course
+SELECT total.count, page.id, page.registration, page.course, page.decisions, page.private
   FROM (SELECT coalesce(sum(jobs), 0)::bigint AS count FROM counted) AS total
   LEFT JOIN LATERAL (
-       SELECT wanted.begins_at, job.id, job.registration, job.course
+       SELECT wanted.begins_at, job.id, job.registration, job.course, job.decisions, job.private
          FROM ((SELECT id, begins_at
                  FROM job
                 WHERE $11::integer > 0
@@ -67,7 +67,7 @@ SELECT total.count, page.id, page.registration, page.course
                OFFSET (SELECT jobs_left FROM first)
                 LIMIT $13::integer)) AS wanted
         CROSS JOIN LATERAL (
-              SELECT id, registration, course
+              SELECT id, registration, course, decisions, private
                 FROM job
                WHERE org = (SELECT $1::text) AND gen = (SELECT gen FROM live) AND id = wanted.id
               OFFSET 0) AS job) AS page

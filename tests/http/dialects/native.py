@@ -197,7 +197,11 @@ class NativeManners(Manners):
     }
 
     def words(self, pattern: str) -> Mapping[str, Sequence[str]]:
-        verbs = {JOB_VERBS: TRANSITIONS, PRINCIPAL_VERBS: VERBS, COPY_VERBS: COPY_OPERATIONS}
+        verbs: dict[str, Mapping[str, Any]] = {
+            JOB_VERBS: TRANSITIONS,
+            PRINCIPAL_VERBS: VERBS,
+            COPY_VERBS: COPY_OPERATIONS,
+        }
         return {"verb": list(verbs[pattern])} if pattern in verbs else {}
 
     def body(self, target: Target) -> Body | None:
