@@ -31,10 +31,11 @@ from jobledger.ledger.domain.credential_commands import LogOut
 from jobledger.ledger.errors import ConflictError
 
 LARGEST_LOGIN_BYTES = 64 * 1024
+BASE64 = "^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$"
 encoded = text(4 * LONGEST_PASSWORD_BYTES)
 
 
-@reads({**encoded.schema, "format": "password", "contentEncoding": "base64"})
+@reads({**encoded.schema, "format": "password", "contentEncoding": "base64", "pattern": BASE64})
 def decoded_password(value: Any) -> str:
     """The password in base64."""
     given = encoded(value)

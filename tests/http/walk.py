@@ -27,13 +27,17 @@ NOWHERE = "none"
 
 DATE = re.compile(rb"(?<=\r\nDate: )[^\r]+")
 REQUEST_ID = re.compile(rb"(?<=\r\nX-Request-Id: )[0-9a-f-]{36}")
+CONTENT_LENGTH = re.compile(rb"(?<=\r\nContent-Length: )\d+")
 INSTANCE = re.compile(rb"(?<=urn:uuid:)[0-9a-f-]{36}")
 
 QUERIES = [replace(it, query=query) for it in GUARDED if it.method == "GET" for query in it.manners.queries(it)]
 READS = [it for it in GUARDED if it.method == "GET"] + QUERIES
 OPEN = [it for it in TARGETS if it.is_open]
-# After these others are refused: the job has ended, the token is none, not even one's own.
-LAST = ("stop", "cancel", "fail", "succeed", "revoke", "revoke_tokens", "Logout")
+# After these others are refused: the job has ended, or is gone, the token is none, not even one's own.
+LAST = (
+    *("stop", "cancel", "fail", "succeed", "close", "reopen", "delete", "erase"),
+    *("revoke", "revoke_tokens", "Logout"),
+)
 IN_ORDER = sorted(GUARDED, key=lambda it: LAST.index(it.last) if it.last in LAST else -1)
 
 
@@ -57,7 +61,10 @@ NOTHING = Shown()
 def masked(answer: bytes, volatile: Iterable[bytes] = ()) -> bytes:
     """The answer without its date, its request's id, and what else is another each time."""
     for pattern in volatile:
-        answer = re.sub(pattern, b"VOLATILE", answer)
+        answer, count = re.subn(pattern, b"VOLATILE", answer)
+        if count:
+            # What is another may be longer.
+            answer = CONTENT_LENGTH.sub(b"LENGTH", answer)
     return INSTANCE.sub(b"ID", REQUEST_ID.sub(b"ID", DATE.sub(b"DATE", answer)))
 
 

@@ -193,7 +193,8 @@ async def test_all_or_none(copies: Copies) -> None:
 BAD_MEMBERS: list[tuple[int, dict[str, Any]]] = [
     (400, {"opType": "RECOPY"}), (400, {"opType": "delete"}), (400, {"opType": None}), (400, {"jobIds": []}),
     (400, {"jobIds": ""}), (400, {"jobIds": "1,x"}), (400, {"jobIds": [1.5]}), (400, {"jobIds": [True]}), (400, {"jobIds": 1}),
-    (400, {"jobIds": [1] * 10_001}), (400, {"jobIds": list(range(1, 900_001))}), (413, {"jobIds": list(range(1, 1_000_001))}), (400, {"jobIds": ",".join(["1"] * 10_001)}),
+    (400, {"jobIds": [1] * 10_001}), (400, {"jobIds": list(range(1, 900_001))}),
+    (413, {"jobIds": list(range(1, 1_000_001))}), (400, {"jobIds": ",".join(["1"] * 10_001)}),
     (400, {"jobIds": [2**31]}), (400, {"storagePolicyId": None}), (400, {"copyId": "nine"}), (400, {"copyId": 2**31}),
     (400, {"loadDependentJobs": 1}), (400, {"loadArchiverJobs": "yes"}), (400, {"other": 1}), (400, {"retainUntilTime": "soon"}),
     (404, {"storagePolicyId": 8}), (404, {"copyId": 99}), (404, {"copyId": 0}), (404, {"copyId": 20}), (404, {"commcellId": 3}),
