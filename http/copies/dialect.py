@@ -79,7 +79,7 @@ COPIES = Dialect(
     challenge="QSDK",
     further_schemes=MappingProxyType(
         {
-            "authtoken": {
+            "copies-authtoken": {
                 "type": "apiKey",
                 "in": "header",
                 "name": "Authtoken",

@@ -70,7 +70,10 @@ def bit_sum(*bits: int) -> Reader[int]:
     return Reader(read, {**within.schema, "description": f"A sum of some of {', '.join(map(str, bits))}."})
 
 
-@reads({**STRING, "description": "Ids with commas between them, perhaps in quotes; none: all."})
+A_LIST_OF_IDS = r"\s*([0-9]{1,10}\s*(,\s*[0-9]{1,10}\s*)*)?"
+
+
+@reads({**STRING, "pattern": f'^({A_LIST_OF_IDS}|"{A_LIST_OF_IDS}")$', "description": "Ids with commas between them, perhaps in quotes; none: all."})
 def client_ids(value: str) -> tuple[int, ...]:
     """Ids with commas between them, perhaps in quotes; none for all."""
     within = value[1:-1] if len(value) >= 2 and value[0] == value[-1] == '"' else value
@@ -86,7 +89,7 @@ def client_ids(value: str) -> tuple[int, ...]:
 
 def last(reader: Reader[Any]) -> Reader[Any]:
     """The last of the values of a parameter, which may be given more than once."""
-    return Reader(lambda values: reader.read(values[-1]), array_of(reader.schema, least=1)).about(
+    return Reader(lambda values: [reader.read(it) for it in values][-1], array_of(reader.schema, least=1)).about(
         "The last one counts."
     )
 

@@ -57,7 +57,7 @@ listed = list_of(int32, MOST_JOBS)
             {**listed.schema, "minItems": 1},
             {
                 **STRING,
-                "pattern": r"^\s*-?[0-9]{1,10}\s*(,\s*-?[0-9]{1,10}\s*)*$",
+                "pattern": r"^\s*-?[0-9]{1,20}\s*(,\s*-?[0-9]{1,20}\s*)*$",
                 "description": "Ids with commas between them.",
             },
         ]
