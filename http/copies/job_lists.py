@@ -73,7 +73,13 @@ def bit_sum(*bits: int) -> Reader[int]:
 A_LIST_OF_IDS = r"\s*([0-9]{1,10}\s*(,\s*[0-9]{1,10}\s*)*)?"
 
 
-@reads({**STRING, "pattern": f'^({A_LIST_OF_IDS}|"{A_LIST_OF_IDS}")$', "description": "Ids with commas between them, perhaps in quotes; none: all."})
+@reads(
+    {
+        **STRING,
+        "pattern": f'^({A_LIST_OF_IDS}|"{A_LIST_OF_IDS}")$',
+        "description": "Ids with commas between them, perhaps in quotes; none: all.",
+    }
+)
 def client_ids(value: str) -> tuple[int, ...]:
     """Ids with commas between them, perhaps in quotes; none for all."""
     within = value[1:-1] if len(value) >= 2 and value[0] == value[-1] == '"' else value
