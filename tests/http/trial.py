@@ -1,12 +1,13 @@
 """Requests that must be refused: in their dialect's form, with nothing changed, and never by the server's fault."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from yarl import URL
 
+from jobledger.ledger.errors import LedgerError
 from tests.http.dialects.manners import Manners, Target
 from tests.http.serving import NDJSON, OWNER_PASSWORD, Api, Reply, Server
 from tests.http.targets import manners_of
@@ -28,6 +29,17 @@ def share(targets: Sequence[Target], bodies: Sequence[bytes]) -> Iterator[tuple[
         for other, body in enumerate(bodies):
             if seen[target.manners] <= 2 or target.is_commands or (number + other) % 3 == 0:
                 yield target, body
+
+
+def is_taken(target: Target, body: bytes, read: Callable[[bytes], object]) -> bool:
+    """Whether the body is a document, by *read*, and the target takes any that is."""
+    if target.body is None or not target.body.is_passed_over or len(body) > target.body.limit_bytes:
+        return False
+    try:
+        read(body)
+    except LedgerError:
+        return False
+    return True
 
 
 @dataclass
