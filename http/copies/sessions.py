@@ -63,7 +63,7 @@ async def find_service(request: web.Request) -> web.Response:
 
 
 @session_routes.post(PREFIX + "/Login")
-@operation(LOGIN_ANSWER, body=LOGIN_BODY, may=(ConflictError,))
+@operation(LOGIN_ANSWER, body=LOGIN_BODY, may=(ConflictError,), marks_replays=False)
 async def log_in(request: web.Request) -> web.Response:
     """A token for whoever knows a password; it lasts 12 hours. Under the same Idempotency-Key no second one is issued."""
     read_parameters(request)
@@ -91,7 +91,7 @@ async def log_in(request: web.Request) -> web.Response:
 
 
 @session_routes.post(PREFIX + "/RenewLoginToken")
-@operation(NO_RENEWAL_ANSWER, body=ANY_BODY)
+@operation(NO_RENEWAL_ANSWER, body=ANY_BODY, marks_replays=False)
 async def renew_token(request: web.Request) -> web.Response:
     """Refuse, as the SDK understands it: it asks this after a 401."""
     await _pass_over_body(request)
@@ -99,7 +99,7 @@ async def renew_token(request: web.Request) -> web.Response:
 
 
 @session_routes.post(PREFIX + "/WhoAmI")
-@operation(USER, body=ANY_BODY)
+@operation(USER, body=ANY_BODY, marks_replays=False)
 async def who_am_i(request: web.Request) -> web.Response:
     """The caller's name."""
     await _pass_over_body(request)
@@ -109,7 +109,7 @@ async def who_am_i(request: web.Request) -> web.Response:
 
 
 @session_routes.post(PREFIX + "/Logout")
-@operation(NOTHING, body=ANY_BODY)
+@operation(NOTHING, body=ANY_BODY, marks_replays=False)
 async def log_out(request: web.Request) -> web.Response:
     """End the token that is shown, at once and everywhere; a login by Basic has none."""
     body = await _pass_over_body(request)
