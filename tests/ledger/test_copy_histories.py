@@ -43,8 +43,8 @@ from tests.world import ALICE, registration, serving
 NUMBERS = count(1)
 # The copies, and the storage policy of each.
 POLICIES = {9: 7, 10: 7, 20: 8}
-# Most often the one on which most jobs are.
-COPIES = st.sampled_from([9, 9, 9, 10, 20])
+# Most often those on which most jobs are.
+COPIES = st.sampled_from([9, 9, 10, 10, 20])
 MOST_JOBS = 5
 AVAILABLE, TO_BE_COPIED, NOT_TO_BE_COPIED = STATES = ("available", "to_be_copied", "not_to_be_copied")
 RUNNING = "RUNNING"
@@ -93,7 +93,9 @@ class Histories(RuleBasedStateMachine):
         self.days = 0
         # A chain on one copy: without it most of what is asked would be refused for one reason.
         for requires in ([], [1], [2]):
-            self.add({9: AVAILABLE, 10: TO_BE_COPIED}, requires)
+            self.add({9: AVAILABLE, 10: TO_BE_COPIED if requires else AVAILABLE}, requires)
+        self.tell(StartJob(caller=self.caller, job_id=3), is_refused=False)
+        self.jobs[3].state = RUNNING
 
     def run(self, asked: Coroutine[Any, Any, Any]) -> Any:
         return self.runner.run(asked)
@@ -210,6 +212,11 @@ class Histories(RuleBasedStateMachine):
     @rule(data=st.data(), copy_id=COPIES)
     def delete_from_copy(self, data: st.DataObject, copy_id: int) -> None:
         numbers = self.choose_some(data)
+        if data.draw(st.booleans()):
+            # With all that require them: nothing but what keeps them stands in the way.
+            numbers += sorted(
+                {it for number in numbers for it in self.requiring(number) if copy_id in self.jobs[it].on}
+            )
 
         def allows(number: int) -> bool:
             return copy_id in self.jobs[number].on and self.may_be_deleted_from(number, copy_id, set(numbers))
