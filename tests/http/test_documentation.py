@@ -103,7 +103,12 @@ def test_a_job_is_described_member_by_member() -> None:
 
 
 def test_only_answers_that_mark_replays_are_said_to() -> None:
-    """Lines are answered as they were, and a login's token is shown once."""
+    """Lines are answered as they were, a login's token is shown once, and what is done to a session is no operation."""
+    sessions = {
+        f"/{console}/api/{path}"
+        for console in ("webconsole", "commandcenter")
+        for path in ("Login", "Logout", "RenewLoginToken", "WhoAmI")
+    }
     unmarked = {
         path
         for path, methods in document()["paths"].items()
@@ -111,7 +116,7 @@ def test_only_answers_that_mark_replays_are_said_to() -> None:
         if status.startswith("2") and "Idempotent-Replayed" not in answer["headers"]
     }
 
-    assert unmarked == {"/ledger/v1/{org}/commands", "/api/auth/token/"}
+    assert unmarked == {"/ledger/v1/{org}/commands", "/api/auth/token/"} | sessions
 
 
 def body_of(path: str) -> Any:
