@@ -14,6 +14,7 @@ from jobledger.http.admission import admit
 from jobledger.http.context import (
     ACCESS,
     BEGUN,
+    COPY_JOBS,
     CURSOR_KEY,
     DIALECT,
     DIALECTS,
@@ -27,6 +28,7 @@ from jobledger.http.context import (
     READING_XML,
     REQUEST_ID,
 )
+from jobledger.http.copies import COPIES, COPIES_ROUTES
 from jobledger.http.cursor import CursorKey
 from jobledger.http.deadlines import TooSlowError
 from jobledger.http.dialect import Dialects
@@ -39,6 +41,7 @@ from jobledger.http.metrics import Metrics
 from jobledger.http.native import (
     NATIVE,
     command_routes,
+    copy_routes,
     event_routes,
     hold_routes,
     job_routes,
@@ -56,6 +59,7 @@ from jobledger.ledger.domain.job_registration import FETCH_START_TIMEOUT_S as DE
 from jobledger.ledger.errors import CorruptLedgerError, LedgerError, UnavailableError
 from jobledger.ledger.store.ledger import Ledger
 from jobledger.ledger.store.survey import Surveyor
+from jobledger.projections.copy_query import CopyQuery
 from jobledger.projections.job_query import JobQuery
 from jobledger.projections.keeping_query import KeepingQuery
 from jobledger.projections.numbered_jobs import NumberedJobs
@@ -64,7 +68,7 @@ from jobledger.projections.principal_query import PrincipalQuery
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 # The first one answers on paths of nobody.
-SPOKEN = (NATIVE, FETCHES)
+SPOKEN = (NATIVE, FETCHES, COPIES)
 
 log = logging.getLogger(__name__)
 
@@ -90,6 +94,7 @@ def make_app(
     app[DIALECTS] = Dialects(SPOKEN)
     app[LEDGER] = ledger
     app[JOBS] = JobQuery(ledger.database)
+    app[COPY_JOBS] = CopyQuery(ledger.database)
     app[KEEPING] = KeepingQuery(ledger.database)
     app[NUMBERED_JOBS] = NumberedJobs(ledger.database)
     app[PRINCIPALS] = PrincipalQuery(ledger.database)
@@ -105,9 +110,9 @@ def make_app(
     app[HEALTH] = Health(Surveyor(ledger.database.url, ledger.projections), data)
     native = (
         *(job_routes, command_routes, event_routes, principal_routes, token_routes),
-        *(hold_routes, policy_routes),
+        *(hold_routes, policy_routes, copy_routes),
     )
-    for routes in (health_routes, documentation_routes, *native, *FETCH_ROUTES):
+    for routes in (health_routes, documentation_routes, *native, *FETCH_ROUTES, *COPIES_ROUTES):
         app.add_routes(routes)
     app[DOCUMENTATION] = Documentation(app.router, app[DIALECTS], edge.public_url)
     app.on_response_prepare.append(add_headers)

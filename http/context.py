@@ -12,6 +12,7 @@ from jobledger.http.dialect import Dialect, Dialects
 from jobledger.http.negotiation import Form
 from jobledger.ledger.domain.command import Caller
 from jobledger.ledger.store.ledger import Ledger
+from jobledger.projections.copy_query import CopyQuery
 from jobledger.projections.job_query import JobQuery
 from jobledger.projections.keeping_query import KeepingQuery
 from jobledger.projections.numbered_jobs import NumberedJobs
@@ -20,6 +21,7 @@ from jobledger.projections.principal_query import PrincipalQuery
 LEDGER = web.AppKey("ledger", Ledger)
 JOBS = web.AppKey("jobs", JobQuery)
 PRINCIPALS = web.AppKey("principals", PrincipalQuery)
+COPY_JOBS = web.AppKey("copy_jobs", CopyQuery)
 KEEPING = web.AppKey("keeping", KeepingQuery)
 NUMBERED_JOBS = web.AppKey("numbered_jobs", NumberedJobs)
 ACCESS = web.AppKey("access", Access)

@@ -81,7 +81,8 @@ class Place(NamedTuple):
         """The group that it is shown in: its dialect and the resource."""
         if self.dialect is None:
             return OPERATIONS
-        words = self.path.removeprefix(self.dialect.prefixes[0]).split("/")
+        prefix = next((it for it in self.dialect.prefixes if self.path.startswith(it)), "")
+        words = self.path.removeprefix(prefix).split("/")
         return f"{self.dialect.name}: {next(it for it in words if it and not it.startswith('{'))}"
 
     @property
@@ -98,14 +99,13 @@ def places_of(router: web.UrlDispatcher, dialects: Dialects) -> list[Place]:
             continue
         path = route.resource.canonical.replace(OPTIONAL_SLASH, "/")
         said = declared(route.handler)
-        dialect = dialects.owner(path)
         match said:
             case Operation():
-                places.append(Place(route.method, path, route.handler, said, dialect))
+                places.append(Place(route.method, path, route.handler, said, dialects.owner(path)))
             case ByWord(variable, operations):
                 for word, operation in operations.items():
                     below = path.replace(f"{{{variable}}}", word)
-                    places.append(Place(route.method, below, route.handler, operation, dialect, word))
+                    places.append(Place(route.method, below, route.handler, operation, dialects.owner(below), word))
             case _:
                 raise TypeError(f"{route.method} {path}: {route.handler.__name__} has no @operation")
     return places

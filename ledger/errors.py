@@ -5,6 +5,7 @@ LedgerError                    the caller can act on it
 │   ├── ContentTooLargeError
 │   └── IdempotencyKeyReusedError
 ├── NotFoundError
+│   ├── JobsNotFoundError
 │   └── GoneError              it was deleted or erased
 ├── ConflictError              the state forbids it
 │   ├── JobIsFinalError
@@ -14,6 +15,11 @@ LedgerError                    the caller can act on it
 │   ├── JobIsClosedError
 │   ├── JobIsOpenError
 │   ├── JobIsRunningError
+│   ├── JobIsCopiedError
+│   ├── JobCopyIsDisallowedError
+│   ├── JobCopyIsDeletedError
+│   ├── JobIsRequiredError
+│   ├── CopyStaysError
 │   ├── JobIsNotFinalError
 │   ├── JobIsRetainedError
 │   │   └── JobIsHeldError
@@ -92,6 +98,21 @@ class NotFoundError(LedgerError):
     code = "not_found"
 
 
+class JobsNotFoundError(NotFoundError):
+    """Some of the jobs are not there; none was changed.
+
+    ``refused`` holds the refusal of each by its id, those among them that were refused for another reason.
+    """
+
+    code = "jobs_not_found"
+
+    def __init__(self, detail: str, *, refused: Mapping[int, LedgerError] | None = None, **facts: Any) -> None:
+        if refused is not None:
+            facts["refused"] = [told_refusal(job_id, it) for job_id, it in refused.items()]
+        super().__init__(detail, **facts)
+        self.refused = refused or {}
+
+
 class GoneError(NotFoundError):
     """It was deleted."""
 
@@ -146,6 +167,30 @@ class JobIsRunningError(ConflictError):
     code = "job_is_running"
 
 
+class JobIsCopiedError(ConflictError):
+    """The job has been copied there."""
+
+    code = "job_is_copied"
+
+
+class JobCopyIsDisallowedError(ConflictError):
+    """The job is not to be copied there."""
+
+    code = "job_copy_is_disallowed"
+
+
+class JobCopyIsDeletedError(ConflictError):
+    """The job's data on the copy was deleted."""
+
+    code = "job_copy_is_deleted"
+
+
+class JobIsRequiredError(ConflictError):
+    """Other jobs require the job."""
+
+    code = "job_is_required"
+
+
 class JobIsNotFinalError(ConflictError):
     """The job has not ended."""
 
@@ -183,6 +228,12 @@ class TooManyRetentionsError(ConflictError):
     """As many copies of the job are retained as may be."""
 
     code = "too_many_retentions"
+
+
+class CopyStaysError(ConflictError):
+    """A copy stays in its storage policy and commcell."""
+
+    code = "copy_stays"
 
 
 class TooManyHoldsError(ConflictError):

@@ -59,6 +59,7 @@ SHOWN = {
     "backup": "backup",
     "attributes": "attributes",
     "is_closed": "closed",
+    "copies": "copies",
     "holds": "holds",
     "retentions": "retention",
     "location": "location",
@@ -74,7 +75,7 @@ COURSE = {
 }
 # Those that are decided about it, and of these those that can be erased alone: absent from most jobs.
 PRIVATE = {name: SHOWN[name] for name in Job.PRIVATE_MEMBERS}
-DECISIONS = {name: SHOWN[name] for name in ("is_closed", "holds", "retentions")}
+DECISIONS = {name: SHOWN[name] for name in ("is_closed", "copies", "holds", "retentions")}
 REGISTRATION = {name: shown for name, shown in SHOWN.items() if name not in COURSE | DECISIONS | PRIVATE}
 # What the API shows where nothing was decided.
 UNDECIDED = {

@@ -11,7 +11,9 @@ from jobledger.ledger.store.database import Database
 from jobledger.ledger.store.ledger import Ledger
 from jobledger.ledger.store.observer import UNOBSERVED, AppendObserver
 from jobledger.projections.access import AccessProjection
+from jobledger.projections.copies import CopiesProjection
 from jobledger.projections.holds import HoldsProjection
+from jobledger.projections.job_copies import JobCopiesProjection
 from jobledger.projections.jobs import JobsProjection
 from jobledger.projections.policy import PolicyProjection
 from jobledger.scripts.installation import open_installation
@@ -34,7 +36,16 @@ async def ledger_at(
     await database.open()
     try:
         ledger = Ledger(
-            database, [JobsProjection(), AccessProjection(), PolicyProjection(), HoldsProjection()], observer
+            database,
+            [
+                JobsProjection(),
+                JobCopiesProjection(),
+                CopiesProjection(),
+                AccessProjection(),
+                PolicyProjection(),
+                HoldsProjection(),
+            ],
+            observer,
         )
         try:
             yield ledger

@@ -21,11 +21,15 @@ import orjson
 
 from jobledger.ledger.domain.access import Org, Principal
 from jobledger.ledger.domain.aggregate import Aggregate
+from jobledger.ledger.domain.copy import Copy
 from jobledger.ledger.domain.event_types import read_event
 from jobledger.ledger.domain.hold import Hold
 from jobledger.ledger.domain.job import Job
 from jobledger.projections.access import rendered_row
+from jobledger.projections.copies import MEMBERS as COPY_MEMBERS
+from jobledger.projections.copies import copy_row
 from jobledger.projections.holds import hold_row
+from jobledger.projections.job_copies import job_copy_rows, requirement_rows
 from jobledger.projections.jobs import registered_row, residue_row
 from jobledger.projections.policy import policy_row
 from tests.cluster import session
@@ -43,6 +47,8 @@ PRINCIPAL_COLUMNS = (
     "id, version, name, roles, capabilities, home_domain, domains, is_disabled, is_administrator, password,"
     " tokens, added_at"
 )
+COPY_COLUMNS = ", ".join(("id", "version", *COPY_MEMBERS, "registered_at", "updated_at"))
+JOB_COPY_COLUMNS = "copy_id, job_id, state, is_deleted, domain, begins_at, level, client_id, subclient_id"
 RESIDUE_COLUMNS = "id, version, domain, gone, gone_at, residue"
 HOLD_COLUMNS = "id, version, name, reason, placed_at, released_at, release_reason, job_ids, filter"
 CRITERIA = (
@@ -52,7 +58,10 @@ CRITERIA = (
 JSON_COLUMNS = (20, 21, 23, 24)  # of a job's: decisions, private, registration and course
 
 
-PROJECTED = ("job", "job_count", "job_residue", "principal", "org_policy", "hold")
+PROJECTED = (
+    *("job", "job_count", "job_residue", "principal", "org_policy", "hold"),
+    *("storage_copy", "job_copy", "job_requirement"),
+)
 
 
 @dataclass
@@ -242,6 +251,7 @@ async def _audit_rows(connection: asyncpg.Connection[asyncpg.Record], head: asyn
     jobs = [registered_row(it) for it in every_job if it.gone is None]
     await _compare(connection, "job", JOB_COLUMNS, head["org"], live["jobs"]["gen"], jobs, JSON_COLUMNS)
     await _audit_counts(connection, head["org"], live["jobs"]["gen"], audited)
+    await _audit_copies(connection, head["org"], live, audited)
     residues = [residue_row(it) for it in every_job if it.gone is not None]
     await _compare(connection, "job_residue", RESIDUE_COLUMNS, head["org"], live["jobs"]["gen"], residues)
     if head["size"]:
@@ -264,6 +274,21 @@ async def _audit_rows(connection: asyncpg.Connection[asyncpg.Record], head: asyn
     ]
     generation = live["access"]["gen"]
     await _compare(connection, "principal", PRINCIPAL_COLUMNS, head["org"], generation, principals, keyed_columns=(10,))
+
+
+async def _audit_copies(
+    connection: asyncpg.Connection[asyncpg.Record], org: str, live: dict[str, Any], audited: Audited
+) -> None:
+    """The copies, which jobs are on them, and who requires whom."""
+    copies = [copy_row(it) for it in audited.aggregates.values() if isinstance(it, Copy)]
+    await _compare(connection, "storage_copy", COPY_COLUMNS, org, live["copies"]["gen"], copies)
+    jobs = [it for it in audited.aggregates.values() if isinstance(it, Job)]
+    for table, columns, rows_of in (
+        ("job_copy", JOB_COPY_COLUMNS, job_copy_rows),
+        ("job_requirement", "required_id, job_id", requirement_rows),
+    ):
+        folded = [row for job in jobs for row in rows_of(job)]
+        await _compare(connection, table, columns, org, live["job_copies"]["gen"], folded)
 
 
 async def _audit_counts(
@@ -319,7 +344,7 @@ def _canonical(rows: Iterable[Sequence[Any]], json_columns: Sequence[int], keyed
 
     return [
         json.dumps([told(number, it) for number, it in enumerate(row)], default=_plain)
-        for row in sorted(rows, key=lambda row: row[0])
+        for row in sorted(rows, key=lambda row: (row[0], row[1]))
     ]
 
 

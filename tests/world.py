@@ -15,7 +15,9 @@ from jobledger.ledger.domain.job_registration import JobSpec, RegisterJobs
 from jobledger.ledger.store.database import Database
 from jobledger.ledger.store.ledger import Ledger
 from jobledger.projections.access import AccessProjection
+from jobledger.projections.copies import CopiesProjection
 from jobledger.projections.holds import HoldsProjection
+from jobledger.projections.job_copies import JobCopiesProjection
 from jobledger.projections.jobs import JobsProjection
 from jobledger.projections.policy import PolicyProjection
 from tests.cluster import session
@@ -38,7 +40,14 @@ SALES = replace(ALICE, principal="principal-5", home_domain="Sales", domains=fro
 
 def projections() -> list[Any]:
     """The inline projections that every server has."""
-    return [JobsProjection(), AccessProjection(), PolicyProjection(), HoldsProjection()]
+    return [
+        JobsProjection(),
+        JobCopiesProjection(),
+        CopiesProjection(),
+        AccessProjection(),
+        PolicyProjection(),
+        HoldsProjection(),
+    ]
 
 
 @asynccontextmanager

@@ -1,6 +1,7 @@
 """The native API: ``/ledger/v1/{org}/…``."""
 
 from jobledger.http.native.commands import command_routes
+from jobledger.http.native.copies import copy_routes
 from jobledger.http.native.dialect import NATIVE
 from jobledger.http.native.events import event_routes
 from jobledger.http.native.holds import hold_routes
@@ -12,6 +13,7 @@ from jobledger.http.native.tokens import token_routes
 __all__ = [
     "NATIVE",
     "command_routes",
+    "copy_routes",
     "event_routes",
     "hold_routes",
     "job_routes",

@@ -17,9 +17,11 @@ from jobledger.http.schema import (
 )
 from jobledger.ledger.domain.event_types import CLASS_BY_TYPE
 from jobledger.ledger.domain.job import State
+from jobledger.ledger.domain.job_copies import COPY_STATES
 
 STRINGS = array_of(STRING)
 A_STATE = Named("State", {**STRING, "enum": [it.value for it in State]})
+A_COPY_STATE: Schema = {**STRING, "enum": list(COPY_STATES)}
 HASH: Schema = {**STRING, "pattern": "^[0-9a-f]{64}$"}
 FRACTION: Schema = {"type": "number", "minimum": 0, "maximum": 1}
 
@@ -63,6 +65,11 @@ KEPT_BY = Named(
     },
 )
 
+JOB_COPY = Named(
+    "JobCopy",
+    object_of({"id": INTEGER, "state": A_COPY_STATE, "copied_at": nullable(TIME), "deleted_at": nullable(TIME)}),
+)
+
 JOB = Named(
     "Job",
     object_of(
@@ -98,6 +105,7 @@ JOB = Named(
             "backup": nullable(OBJECT),
             "attributes": nullable(OBJECT),
             "closed": BOOLEAN,
+            "copies": nullable(array_of(JOB_COPY)),
             "holds": array_of(object_of({"id": INTEGER, "name": STRING})),
             "retention": array_of(KEPT_BY),
             "location": nullable(OBJECT),
@@ -331,4 +339,31 @@ POLICY_EFFECTS = Named(
             "fewer_days": array_of(OBJECT),
         }
     ),
+)
+
+COPY = Named(
+    "Copy",
+    object_of(
+        {
+            "id": INTEGER,
+            "name": STRING,
+            "storage_policy_id": INTEGER,
+            "storage_policy_name": STRING,
+            "commcell_id": INTEGER,
+            "copy_type": INTEGER,
+            "precedence": INTEGER,
+            "is_default": BOOLEAN,
+            "is_snap": BOOLEAN,
+            "is_active": BOOLEAN,
+            "version": INTEGER,
+            "registered_at": TIME,
+            "updated_at": TIME,
+        }
+    ),
+)
+COPY_PAGE = Named("CopyPage", object_of({"copies": array_of(COPY), "next": NEXT}))
+CHANGED_COPY = Named("ChangedCopy", object_of({"id": INTEGER, "version": INTEGER, **RECORDED}))
+CHANGED_ON_COPY = Named(
+    "ChangedOnCopy",
+    object_of({"copy_id": INTEGER, "jobs": array_of(INTEGER), "changed": array_of(INTEGER), **RECORDED}),
 )

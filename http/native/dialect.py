@@ -13,12 +13,14 @@ from jobledger.http.native.answers import PROBLEM
 from jobledger.http.negotiation import Form
 from jobledger.http.problem import MEDIA_TYPE, problem_of
 from jobledger.ledger.domain.access import ORG_NAME
+from jobledger.ledger.domain.copy import LARGEST_COPY_ID
 
 PREFIX = "/ledger/v1/"
 LARGEST_NUMBER = 2**31 - 1
 
 principal_id = integer(1, LARGEST_NUMBER)
 hold_id = integer(1, LARGEST_NUMBER)
+copy_id = integer(1, LARGEST_COPY_ID)
 
 
 def read_org(value: str) -> str:
@@ -50,7 +52,14 @@ NATIVE = Dialect(
     challenge='Bearer realm="job ledger", Basic realm="job ledger"',
     org=org_of,
     variables=MappingProxyType(
-        {"org": org_name, "job_id": job_id, "principal_id": principal_id, "token_id": uuid, "hold_id": hold_id}
+        {
+            "org": org_name,
+            "job_id": job_id,
+            "principal_id": principal_id,
+            "token_id": uuid,
+            "hold_id": hold_id,
+            "copy_id": copy_id,
+        }
     ),
     # Source: RFC 9457, sections 6.1 and 6.2, appendix B.
     error_forms=(

@@ -14,9 +14,11 @@ from jobledger.http.members import (
     figures,
     fraction,
     instant,
+    integer,
     job_id,
     list_of,
     one_of,
+    reads,
     text,
     timeout,
 )
@@ -26,6 +28,7 @@ from jobledger.http.operation import Body, Operation
 from jobledger.http.schema import Named, Schema, array_of, object_of
 from jobledger.http.xml_document import XmlObject
 from jobledger.ledger.domain.command import Caller, Idempotency, Outcome
+from jobledger.ledger.domain.copy import LARGEST_COPY_ID
 from jobledger.ledger.domain.job import FINAL_STATES, State
 from jobledger.ledger.domain.job_commands import (
     CancelJob,
@@ -37,6 +40,7 @@ from jobledger.ledger.domain.job_commands import (
     StartJob,
     SucceedJob,
 )
+from jobledger.ledger.domain.job_copies import COPY_STATES, MOST_COPIES, NoteCopied
 from jobledger.ledger.domain.job_decisions import CloseJob, ReopenJob
 from jobledger.ledger.domain.job_keeping import ReleaseJob, RetainJob
 from jobledger.ledger.domain.job_registration import JobSpec
@@ -46,6 +50,7 @@ from jobledger.ledger.domain.manage_jobs import ManageJobs
 from jobledger.ledger.errors import (
     GoneError,
     InvalidCommandError,
+    JobCopyIsDisallowedError,
     JobIsClosedError,
     JobIsFinalError,
     JobIsNotFinalError,
@@ -62,6 +67,27 @@ MOST_JOBS = 10_000
 READ_TOGETHER = 100
 # Both stand in one index, whose rows Postgres limits to about 2,700 bytes.
 SOURCE_BYTES, EXTERNAL_ID_BYTES = 600, 1500
+
+JOB_COPY = Members(
+    {
+        "id": integer(1, LARGEST_COPY_ID),
+        "state": one_of(*COPY_STATES),
+        "copied_at": instant,
+    },
+    needed=("id",),
+)
+
+
+@reads(JOB_COPY.schema)
+def job_copy(value: Any) -> dict[str, Any]:
+    """A copy that a job is on: its ``id``, and perhaps a ``state`` and ``copied_at``."""
+    if not isinstance(value, dict):
+        raise ValueError("holds what is not an object")
+    try:
+        return JOB_COPY.read(value)
+    except InvalidCommandError as error:
+        raise ValueError(f"holds one of which {error.detail.removesuffix('.')}") from None
+
 
 REGISTRATION = Members(
     {
@@ -85,6 +111,7 @@ REGISTRATION = Members(
         "heartbeat_timeout": timeout.about("Seconds of silence after which it goes stale."),
         "start_timeout": timeout.about("Seconds after which it is discarded if it has not started."),
         "backup": an_object,
+        "copies": list_of(job_copy, MOST_COPIES).about("The copies of storage policies that it is on."),
         "attributes": an_object,
         "id": job_id.about("Of an import, as all that follow: needs the capability `jobs.import`."),
         "state": one_of(*sorted(FINAL_STATES)),
@@ -136,6 +163,11 @@ TRANSITIONS: dict[str, Transition] = {
     "cancel": Transition(CancelJob, Members({"reason": text(10_000)}), (JobIsFinalError,)),
     "close": Transition(CloseJob, Members({"reason": text(10_000)}), (JobIsRunningError,), CLOSED_JOB),
     "reopen": Transition(ReopenJob, Members({"reason": text(10_000)}), (JobIsOpenError,), CLOSED_JOB),
+    "copied": Transition(
+        NoteCopied,
+        Members({"copy_id": integer(1, LARGEST_COPY_ID), "copied_at": instant}, needed=("copy_id",)),
+        (JobCopyIsDisallowedError,),
+    ),
     "retain": Transition(
         RetainJob,
         Members({"until": instant, "copy_id": job_id, "reason": text(10_000)}),

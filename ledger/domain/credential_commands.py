@@ -126,6 +126,31 @@ class LogIn(OwnCommand):
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
+class LogOut(PrincipalCommand):
+    """A principal ends the token that it shows; one that has ended stays so, and a password is none."""
+
+    capability: ClassVar[str] = LOGGED_IN
+
+    def caller_now(self, unit: UnitOfWork) -> Caller:
+        """Who asks, as of a moment ago: it takes nothing but what itself has shown."""
+        return self.caller
+
+    def found_principal(self, unit: UnitOfWork) -> Principal:
+        """Itself. Raises NotAllowedError."""
+        principal = unit.get(Principal, self.caller.principal)
+        if principal is None:
+            raise NotAllowedError("Only a principal has tokens.")
+        return principal
+
+    def change(self, unit: UnitOfWork, principal: Principal, caller: Caller) -> dict[str, Any]:
+        """See the class."""
+        shown = caller.credential
+        if shown is not None and shown in principal.tokens:
+            revoke_token(unit, principal, shown, "logged out")
+        return {}
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
 class RevokeToken(PrincipalCommand):
     """End a token, at once and everywhere, by its credential's id."""
 

@@ -8,8 +8,10 @@ from typing import Any
 
 from jobledger.ledger.domain.access import Org, Principal
 from jobledger.ledger.domain.aggregate import Aggregate, event_from_data
+from jobledger.ledger.domain.copy import Copy
 from jobledger.ledger.domain.hold import Hold
 from jobledger.ledger.domain.job import Job
+from jobledger.ledger.domain.job_copies import Copied, CopyAllowed, CopyDeleted, CopyDisallowed
 from jobledger.ledger.domain.job_decisions import Closed, Reopened
 from jobledger.ledger.domain.job_keeping import HoldPlaced, HoldReleased, Retained, RetentionReleased
 from jobledger.ledger.domain.job_removal import Deleted, Erased
@@ -29,6 +31,12 @@ EVENT_CLASSES: tuple[type[Aggregate.Event], ...] = (
     Job.Resumed,
     Closed,
     Reopened,
+    Copied,
+    CopyDisallowed,
+    CopyAllowed,
+    CopyDeleted,
+    Copy.Registered,
+    Copy.Changed,
     Retained,
     RetentionReleased,
     HoldPlaced,

@@ -20,9 +20,8 @@ from jobledger.ledger.errors import (
 # Job ids lie within int32: clients of every dialect hold them so.
 LARGEST_JOB_ID = 2**31 - 1
 DEFAULT_DOMAIN = "Global"
-# The stage in which a running job can be stopped by hand, and the reason that its events then give.
-STOPPABLE_STAGE = "fetch"
-STOPPED = "cancelled manually"
+STOPPABLE_STAGE = "fetch"  # the one in which a running job can be stopped by hand
+STOPPED = "cancelled manually"  # the reason that its events then give
 
 
 class State(StrEnum):
@@ -94,13 +93,13 @@ class Job(Aggregate):
     # What was decided about it apart from its course. On jobs of which nothing was these stay as they are in the class.
     is_decided: bool = False
     is_closed: bool = False
+    copies: list[dict[str, Any]] | None = None  # by copy id; see job_copies
     # What users retain, by the copy's id, "" for the whole job: {"until"?, "reason"?}. The names of the holds that list it, by id.
     retentions: Mapping[str, Mapping[str, str]] = NOTHING
     holds: Mapping[str, str] = NOTHING
     # Whether it is "deleted" or "erased": then only what its residue carries is known of it.
     gone: str | None = None
-    # Of private contents: what can be erased alone.
-    location: dict[str, Any] | None = None
+    location: dict[str, Any] | None = None  # of private contents, as what follows: what can be erased alone
     extended_properties: list[dict[str, Any]] | None = None
     PRIVATE_MEMBERS: ClassVar[tuple[str, ...]] = ("location", "extended_properties")
 
@@ -140,6 +139,7 @@ class Job(Aggregate):
         start_timeout: int | None = None
         backup: dict[str, Any] | None = None
         attributes: dict[str, Any] | None = None
+        copies: list[dict[str, Any]] | None = None
         imported: bool | None = None
 
         def apply(self, aggregate: Job) -> None:
@@ -154,6 +154,7 @@ class Job(Aggregate):
             aggregate.progress = 0.0
             aggregate.figures = aggregate.message = aggregate.reason = None
             aggregate.started_at = aggregate.ended_at = aggregate.last_report_at = None
+            aggregate.is_decided = self.copies is not None
 
     class Started(Event):
         """The job began to run. Without a time of its own it started when this was recorded."""
@@ -269,10 +270,8 @@ class Job(Aggregate):
     @property
     def weight_bytes(self) -> int:
         """See ``Aggregate``: more for a job with large attributes."""
-        large = self.attributes is not None or self.backup is not None or bool(self.retentions)
-        return super().weight_bytes + (
-            4 * len(orjson.dumps((self.attributes, self.backup, dict(self.retentions)), default=str)) if large else 0
-        )
+        large = (self.attributes, self.backup, self.copies, dict(self.retentions))
+        return super().weight_bytes + (4 * len(orjson.dumps(large, default=str)) if any(large) else 0)
 
     @property
     def is_final(self) -> bool:

@@ -11,8 +11,10 @@ from typing import Any, ClassVar, TypeAlias
 import orjson
 
 from jobledger.ledger.domain.command import Command, Find, UnitOfWork
+from jobledger.ledger.domain.copy import copy_stream
 from jobledger.ledger.domain.job import BROKEN_STATES, LARGEST_JOB_ID, Job, State, job_stream
 from jobledger.ledger.domain.job_commands import FOLLOW_UPS, visible_job
+from jobledger.ledger.domain.job_copies import DEPENDENTS, registered_copies
 from jobledger.ledger.errors import InvalidCommandError, JobExistsError, NotAllowedError, NotFoundError
 
 # A fetch (a job with a datastream) that has not started so long after its scheduled start is discarded.
@@ -46,6 +48,7 @@ class JobSpec:
     start_timeout: int | None = None
     backup: dict[str, Any] | None = None
     attributes: dict[str, Any] | None = None
+    copies: list[dict[str, Any]] | None = None
     job_id: int | None = None
     state: State | None = None
     started_at: datetime | None = None
@@ -113,6 +116,8 @@ class RegisterJobs(Command):
             for job_id in (job.preceding_job_id, job.retry_of_job_id, job.job_id, *(job.required_job_ids or ())):
                 if job_id is not None:
                     yield job_stream(job_id)
+            for copy in job.copies or ():
+                yield copy_stream(copy["id"])
 
     def finds(self) -> Iterable[Find]:
         """Which of the external ids are known."""
@@ -184,6 +189,7 @@ class RegisterJobs(Command):
             start_timeout=start_timeout,
             backup=spec.backup,
             attributes=spec.attributes,
+            copies=registered_copies(unit, spec.copies) if spec.copies else None,
             imported=True if spec.state is not None else None,
         )
         assert isinstance(job, Job)
@@ -192,6 +198,8 @@ class RegisterJobs(Command):
             unit.outdate(JOBS_BY_EXTERNAL_ID, (source, spec.external_id))
         if preceding is not None:
             unit.outdate(FOLLOW_UPS)
+        if spec.required_job_ids:
+            unit.outdate(DEPENDENTS)
         self._tell_past(unit, spec, job)
         if preceding is not None and preceding.state in BROKEN_STATES and job.state is State.SCHEDULED:
             job.discard_after(unit.now, preceding)

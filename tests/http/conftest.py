@@ -15,7 +15,7 @@ from tests.http.dialects.native import TOKEN_ID
 from tests.http.peer import Peers
 from tests.http.serving import OWNER_PASSWORD, WEAK_HASHER, Api, Server, add_principal, served
 from tests.http.trial import Spread, Trial
-from tests.http.walk import Walk, walked
+from tests.http.walk import Walk, register_copies, walked
 from tests.world import ORG
 
 
@@ -35,13 +35,14 @@ async def api(server: Server) -> Api:
 
 @pytest.fixture
 async def trial(server: Server) -> AsyncIterator[Trial]:
-    """A running job, 1, which fetches the datastream 3, in the domain Global, a hold, 1, and a principal, 2, with a token; asked
-    by one who may do everything.
+    """A running job, 1, which fetches the datastream 3, in the domain Global, to be copied to copy 7, a hold, 1, and a principal,
+    2, with a token; asked by one who may do everything.
     """
     token = await add_principal(server.ledger, CAPABILITIES_BY_ROLE, name="owner", password=OWNER_PASSWORD)
     await add_principal(server.ledger, ["client"], name="bob", password="secret", credential=UUID(TOKEN_ID))
     api = server.api(token)
-    await api.register_running(stage="fetch", datastream={"id": 3})
+    await register_copies(api)
+    await api.register_running(stage="fetch", datastream={"id": 3}, copies=[{"id": 7, "state": "to_be_copied"}])
     await api.post("holds", {"name": "case 6", "reason": "a lawsuit", "filter": {"type": "none"}})
     trial = Trial(server, api, token, (await server.ledger.recorder.head(ORG)).size)
     yield trial

@@ -16,6 +16,7 @@ from tests.world import ORG
 # Of most requests the org and the job are there, so that what is generated comes further than to a 404.
 JOBS = 6
 MOST_ITEMS = 20
+NUMBERED = ("job_id", "principal_id", "copy_id", "storage_policy_id")
 
 TIMES = st.datetimes(datetime(1901, 1, 1), datetime(9899, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001  # bounds are naive
 schemathesis.openapi.format("date-time", TIMES.map(lambda it: it.isoformat().replace("+00:00", "Z")))
@@ -27,7 +28,7 @@ def map_path_parameters(_context: Any, given: dict[str, Any] | None) -> dict[str
     for name, value in (given or {}).items():
         if name == "org" and isinstance(value, str) and ORG_NAME.fullmatch(value):
             given = {**(given or {}), "org": ORG}
-        elif name in ("job_id", "principal_id") and isinstance(value, int) and 0 < value <= LARGEST_JOB_ID:
+        elif name in NUMBERED and isinstance(value, int) and 0 < value <= LARGEST_JOB_ID:
             given = {**(given or {}), name: value % JOBS + 1}
     return given
 

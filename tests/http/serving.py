@@ -112,6 +112,11 @@ class Api:
             options["headers"] = {"Content-Type": "application/json", **options.get("headers", {})}
         return await self.send("POST", self.path(path), **options)
 
+    async def put(self, path: str, body: Any, **options: Any) -> Reply:
+        """PUT *body* as JSON to a path below the org."""
+        headers = {"Content-Type": "application/json", **options.pop("headers", {})}
+        return await self.send("PUT", self.path(path), data=orjson.dumps(body), headers=headers, **options)
+
     async def post_xml(self, path: str, body: Any, *, root: str = "any", **options: Any) -> Reply:
         """POST *body*, a document or XML as it is, and ask for XML."""
         data = body if isinstance(body, bytes) else write_xml(body, root)

@@ -7,8 +7,10 @@ from itertools import product
 
 from jobledger.http.app import SPOKEN, make_app
 from jobledger.http.dialect import Dialects
+from jobledger.http.operation import ByWord, declared
 from jobledger.ledger.store.database import Database
 from jobledger.ledger.store.ledger import Ledger
+from tests.http.dialects.copies import CopiesManners
 from tests.http.dialects.fetches import FetchesManners
 from tests.http.dialects.manners import Manners, Target
 from tests.http.dialects.native import NativeManners
@@ -16,7 +18,7 @@ from tests.http.serving import CURSOR_KEY
 from tests.world import ORG, projections
 
 # What is known of each dialect. One that is not here fails every test that walks the routes.
-MANNERS: dict[str, Manners] = {it.dialect.name: it for it in (NativeManners(), FetchesManners())}
+MANNERS: dict[str, Manners] = {it.dialect.name: it for it in (NativeManners(), FetchesManners(), CopiesManners())}
 NATIVE = MANNERS["native"]
 # Paths of no dialect, about the server and no org: anybody may ask, and is told the same.
 OF_NO_ORG = {"/healthz", "/readyz", "/metrics", "/docs", "/openapi.json"}
@@ -31,7 +33,11 @@ def all_targets() -> Iterator[Target]:
         assert route.resource is not None
         pattern = route.resource.canonical
         if pattern not in OF_NO_ORG:
-            yield from _targets(route.method, pattern, manners_of(pattern))
+            said, path = declared(route.handler), pattern
+            if isinstance(said, ByWord):
+                path = pattern.replace(f"{{{said.variable}}}", next(iter(said.operations)))
+            assert Dialects(SPOKEN).owner(path) is not None, f"{pattern} is of no dialect: say so in OF_NO_ORG"
+            yield from _targets(route.method, pattern, manners_of(path))
 
 
 def manners_of(path: str) -> Manners:
@@ -43,7 +49,6 @@ def manners_of(path: str) -> Manners:
 
 
 def _targets(method: str, pattern: str, manners: Manners) -> Iterator[Target]:
-    assert Dialects(SPOKEN).owner(pattern) is not None, f"{pattern} is of no dialect: say so in OF_NO_ORG"
     choices = {name: [it.there] for name, it in manners.samples.items()} | dict(manners.words(pattern))
     if manners.org_variable is not None:
         choices[manners.org_variable] = [ORG]

@@ -9,11 +9,12 @@ from typing import Any
 import orjson
 from yarl import URL
 
+from jobledger.http.document import parse_json
 from tests.cluster import session
 from tests.http.dialects.manners import Target
 from tests.http.serving import Server, add_principal, new_token
 from tests.http.targets import DOCUMENT_POSTS, GUARDED, MANNERS, NATIVE, POSTS, ROUTES, TARGETS
-from tests.http.trial import Spread, Trial
+from tests.http.trial import Spread, Trial, is_taken
 from tests.world import ORG
 
 MEBIBYTE = 1024 * 1024
@@ -22,7 +23,7 @@ MEBIBYTE = 1024 * 1024
 # After these the others would be refused, or these themselves are.
 ENDINGS = {
     *("fail", "cancel", "stop", "succeed", "close", "reopen", "delete", "erase"),
-    *("revoke", "revoke_tokens"),
+    *("revoke", "revoke_tokens", "Logout"),
 }
 
 
@@ -58,7 +59,7 @@ async def test_without_valid_credentials(trial: Trial, database_url: str) -> Non
             for shown in odd:
                 await trial.expect(target, 401, headers={manners.credentials_in: shown})
     for target in ROUTES:
-        nothing = {target.manners.credentials_in: ""}
+        nothing = dict.fromkeys((target.manners.credentials_in, GUARDED[0].manners.credentials_in), "")
         if not target.is_open:
             await trial.expect(target, 401, headers=nothing)
         await trial.expect(GUARDED[0], 401, headers=nothing, url=f"{trial.server.url}{target.in_org('nowhere')}/no")
@@ -108,6 +109,8 @@ BODIES = [
 
 async def test_bodies_that_are_not_what_is_due(trial: Trial, spread: Spread) -> None:
     for target, body in spread(POSTS, BODIES):
+        if is_taken(target, body, parse_json):
+            continue
         is_too_large = target.body is not None and len(body) > target.body.limit_bytes
         await trial.expect(target, 413 if is_too_large else 400, data=body)
 

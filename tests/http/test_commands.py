@@ -72,7 +72,7 @@ async def test_each_outcome_stands_on_its_line(api: Api) -> None:
         '{"line":4,"type":"urn:jobledger:not-found","title":"There is no such thing here","status":404,'
         '"detail":"There is no job 99.","code":"not_found","instance":"urn:uuid:UUID","job_id":99}',
         f'{{"line":5,{invalid},"detail":"A line\'s command is one of register, start, stage, progress, heartbeat, succeed,'
-        ' fail, cancel, close, reopen, retain, release, delete, erase.",'
+        ' fail, cancel, close, reopen, copied, retain, release, delete, erase.",'
         '"code":"invalid","instance":"urn:uuid:UUID","parameter":"command"}',
         f'{{"line":6,{invalid},"detail":"Progress is not between 0 and 1.","code":"invalid","instance":"urn:uuid:UUID",'
         '"errors":[{"member":"progress","problem":"is not between 0 and 1"}]}',

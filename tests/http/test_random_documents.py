@@ -33,7 +33,9 @@ def bodies(target: Target) -> st.SearchStrategy[Any]:
     return st.one_of(VALUES, members, near, st.lists(near, max_size=3))
 
 
-REQUESTS = st.sampled_from(DOCUMENT_POSTS).flatmap(lambda target: st.tuples(st.just(target), bodies(target)))
+# After a logout nobody is let in.
+ASKED = [it for it in DOCUMENT_POSTS if it.last != "Logout"]
+REQUESTS = st.sampled_from(ASKED).flatmap(lambda target: st.tuples(st.just(target), bodies(target)))
 LINES = st.lists(
     st.one_of(
         VALUES,

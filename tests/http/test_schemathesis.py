@@ -21,17 +21,6 @@ LARGER = os.environ.get("JOBLEDGER_SCHEMATHESIS_EXAMPLES")
 EXAMPLES = int(LARGER or 4)
 PHASES = "coverage,fuzzing" if LARGER else "fuzzing"
 SEED = os.environ.get("JOBLEDGER_SCHEMATHESIS_SEED", "1")
-CHECKS = (
-    "not_a_server_error",
-    "status_code_conformance",
-    "content_type_conformance",
-    "response_headers_conformance",
-    "response_schema_conformance",
-    "negative_data_rejection",
-    "unsupported_method",
-    "allow_header_conformance",
-    "ignored_auth",
-)
 
 
 async def run_schemathesis(server: Server, token: str, folder: Path, examples: int) -> tuple[int, str]:
@@ -43,10 +32,11 @@ async def run_schemathesis(server: Server, token: str, folder: Path, examples: i
         "run",
         f"{server.url}/openapi.json",
         f"--header=Authorization: Bearer {token}",
-        f"--checks={','.join(CHECKS)}",
         f"--phases={PHASES}",
         f"--max-examples={examples}",
         f"--seed={SEED}",
+        # After a logout nobody is let in.
+        "--exclude-path-regex=/Logout$",
         "--generation-deterministic",
         "--generation-allow-x00=false",
         "--suppress-health-check=all",
@@ -81,8 +71,11 @@ async def test_the_description_holds_whatever_is_sent(
     monkeypatch.setattr(access, "PasswordHasher", lambda: WEAK_HASHER)
     async with served(ledger) as server:
         api = await server.client(*CAPABILITIES_BY_ROLE)
-        for _ in range(3):
-            await api.register_running(datastream={"id": 1, "name": "a"}, stage="fetch")
+        for number in range(1, 7):
+            policy = {"storage_policy_id": number, "storage_policy_name": f"policy {number}"}
+            await api.put(f"copies/{number}", {"name": "primary", **policy})
+        for number in range(1, 4):
+            await api.register_running(datastream={"id": 1, "name": "a"}, stage="fetch", copies=[{"id": number}])
             await api.register()
         token = await add_principal(ledger, roles)
 

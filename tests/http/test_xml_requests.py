@@ -26,7 +26,7 @@ from tests.http.serving import Api
 from tests.http.targets import DOCUMENT_POSTS, ROUTES
 from tests.http.test_random_documents import REQUESTS
 from tests.http.test_xml_document import BOMB, kept
-from tests.http.trial import Spread, Trial
+from tests.http.trial import Spread, Trial, is_taken
 from tests.world import ORG
 
 XML = {"Content-Type": "application/xml"}
@@ -49,6 +49,8 @@ def in_xml(target: Target) -> bytes:
 
 async def test_bodies_that_are_not_what_is_due(trial: Trial, spread: Spread) -> None:
     for target, body in spread(DOCUMENT_POSTS, SPOILT):
+        if is_taken(target, body, read_xml):
+            continue
         is_too_large = target.body is not None and len(body) > target.body.limit_bytes
         await trial.expect(target, 413 if is_too_large else 400, data=body, headers=XML)
 
@@ -62,7 +64,7 @@ async def test_members_of_another_kind(trial: Trial, spread: Spread) -> None:
             body = write_xml({**target.due, member: value})
             written = read_xml(body)[1]
             meant = written.get(member) if isinstance(written, dict) else None
-            if meant is not None and not is_taken(target.members[member], meant):
+            if meant is not None and not is_read(target.members[member], meant):
                 bodies.append(body)
         return bodies
 
@@ -72,7 +74,7 @@ async def test_members_of_another_kind(trial: Trial, spread: Spread) -> None:
         assert target.manners.named(reply.document) == [member], (member, body[:300], reply.body)
 
 
-def is_taken(reader: Any, value: Any) -> bool:
+def is_read(reader: Any, value: Any) -> bool:
     """Whether the reader takes it."""
     try:
         reader(value)
@@ -169,7 +171,7 @@ def test_json_has_types_of_its_own() -> None:
         (list_of(integer(0, 9), 2), 7),
         (figures, {"a": "1"}),
     ):
-        assert not is_taken(reader, value)
+        assert not is_read(reader, value)
     assert datastream({"id": "7"}) == {"id": "7"}
 
 

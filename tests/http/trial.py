@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from yarl import URL
 
+from jobledger.ledger.errors import LedgerError
 from tests.http.dialects.manners import Manners, Target
 from tests.http.serving import NDJSON, OWNER_PASSWORD, Api, Reply, Server
 from tests.http.targets import manners_of
@@ -56,6 +57,17 @@ class Spread:
             for fault in self.some(faults(target, name), number, is_first=key not in seen):
                 yield target, name, fault
             seen.add(key)
+
+
+def is_taken(target: Target, body: bytes, read: Callable[[bytes], object]) -> bool:
+    """Whether the body is a document, by *read*, and the target takes any that is."""
+    if target.body is None or not target.body.is_passed_over or len(body) > target.body.limit_bytes:
+        return False
+    try:
+        read(body)
+    except LedgerError:
+        return False
+    return True
 
 
 @dataclass

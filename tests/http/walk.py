@@ -16,7 +16,7 @@ from uuid import UUID
 
 from jobledger.ledger.domain.access import CAPABILITIES_BY_ROLE
 from tests.http.dialects.manners import Body, Target, basic
-from tests.http.dialects.native import TOKEN_ID
+from tests.http.dialects.native import NEW_COPY_BODY, TOKEN_ID
 from tests.http.serving import OWNER_PASSWORD, Api, Server, add_principal
 from tests.http.targets import GUARDED, TARGETS
 from tests.world import ORG
@@ -27,15 +27,16 @@ NOWHERE = "none"
 
 DATE = re.compile(rb"(?<=\r\nDate: )[^\r]+")
 REQUEST_ID = re.compile(rb"(?<=\r\nX-Request-Id: )[0-9a-f-]{36}")
+CONTENT_LENGTH = re.compile(rb"(?<=\r\nContent-Length: )\d+")
 INSTANCE = re.compile(rb"(?<=urn:uuid:)[0-9a-f-]{36}")
 
 QUERIES = [replace(it, query=query) for it in GUARDED if it.method == "GET" for query in it.manners.queries(it)]
 READS = [it for it in GUARDED if it.method == "GET"] + QUERIES
 OPEN = [it for it in TARGETS if it.is_open]
-# After these others are refused: the job has ended, or is gone; the token is none.
+# After these others are refused: the job has ended, or is gone; the token is none, not even one's own.
 LAST = (
     *("stop", "cancel", "fail", "succeed", "close", "reopen", "retain", "release", "delete", "erase", "manage"),
-    *("revoke", "revoke_tokens"),
+    *("revoke", "revoke_tokens", "Logout"),
 )
 IN_ORDER = sorted(GUARDED, key=lambda it: LAST.index(it.last) if it.last in LAST else -1)
 
@@ -60,7 +61,10 @@ NOTHING = Shown()
 def masked(answer: bytes, volatile: Iterable[bytes] = ()) -> bytes:
     """The answer without its date, its request's id, and what else is another each time."""
     for pattern in volatile:
-        answer = re.sub(pattern, b"VOLATILE", answer)
+        answer, count = re.subn(pattern, b"VOLATILE", answer)
+        if count:
+            # What is another may be longer.
+            answer = CONTENT_LENGTH.sub(b"LENGTH", answer)
     return INSTANCE.sub(b"ID", REQUEST_ID.sub(b"ID", DATE.sub(b"DATE", answer)))
 
 
@@ -118,13 +122,23 @@ class Walk:
         return Shown(await add_principal(self.server.ledger, roles, org=org, **members))  # type: ignore[arg-type]
 
     async def add_what_only_one_has(self) -> None:
-        """What the samples call so: a job with its datastream, a hold, and a principal with a token."""
+        """What the samples call so: a copy, a job with its datastream, a hold, and a principal with a token."""
+        await self.add_copy_of_one()
         only = {name: it.only_here for target in TARGETS for name, it in target.samples.items()}
         await self.somebody("client", name=f"{ORG}-only", credential=UUID(only["token_id"]))
-        job_id = await self.api(ORG).register_running(**marked(ORG, "Global", datastream=only["datastream_id"]))
+        job = marked(ORG, "Global", datastream=only["datastream_id"])
+        job_id = await self.api(ORG).register_running(**job, copies=[{"id": int(only["copy_id"])}])
         assert str(job_id) == only["job_id"]
         hold = await self.api(ORG).post("holds", case(f"{ORG} only"))
         assert str(hold.document["id"]) == only["hold_id"]
+
+    async def add_copy_of_one(self) -> None:
+        """The copy that the samples call so, and its storage policy."""
+        only = {name: it.only_here for target in TARGETS for name, it in target.samples.items()}
+        mark = f"of {ORG} only"
+        body = {"name": mark, "storage_policy_id": int(only["storage_policy_id"]), "storage_policy_name": mark}
+        reply = await self.api(ORG).put(f"copies/{only['copy_id']}", body)
+        assert reply.status in (200, 201), reply.body
 
 
 def status_of(answer: bytes) -> int:
@@ -152,17 +166,28 @@ def with_id(answer: bytes, told: str) -> bytes:
 
 
 async def settled(server: Server, org: str) -> Shown:
-    """Put into an org jobs of two domains, and two principals; both orgs have the same by number, name and password. Its owner."""
+    """Put into an org copies, jobs of two domains, and two principals; both orgs have the same by number, name and password.
+
+    Its owner.
+    """
     token = await add_principal(
         server.ledger, list(CAPABILITIES_BY_ROLE), org=org, name="owner", password=OWNER_PASSWORD
     )
     await add_principal(server.ledger, ["client"], org=org, name="bob", password="secret", credential=UUID(TOKEN_ID))
     api = server.api(token, org=org)
-    await api.register_running(**marked(org, "Global", datastream="3"))
+    await register_copies(api)
+    await api.register_running(**marked(org, "Global", datastream="3"), copies=[{"id": 7, "state": "to_be_copied"}])
     await api.register(**marked(org, "Sales", datastream="5"))
     await api.register(**marked(org, "Global", datastream="6"))
     await api.post("holds", case(f"of {org}"))
     return Shown(token)
+
+
+async def register_copies(api: Api) -> None:
+    """Two copies of one storage policy, the second of them without jobs."""
+    for copy_id, name in ((7, "primary"), (8, "second")):
+        reply = await api.put(f"copies/{copy_id}", {**NEW_COPY_BODY, "name": name})
+        assert reply.status == 201, reply.body
 
 
 def case(name: str) -> dict[str, object]:

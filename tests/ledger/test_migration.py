@@ -321,3 +321,28 @@ async def test_first_statistics_leave_what_is_recorded_alone(ledger: Ledger, dat
         assert before == await connection.fetchrow(count)
         assert before is not None
         assert before[0] > 0
+
+
+WITHOUT_COPIES = """
+DROP TABLE storage_copy, job_copy, job_requirement;
+UPDATE ledger_head SET projections = projections - 'copies' - 'job_copies';
+DELETE FROM schema_migration WHERE name LIKE '%_copies';
+"""
+
+
+async def test_of_jobs_of_an_earlier_release_it_is_known_what_they_require(empty_url: str) -> None:
+    """As a fold of all events has it."""
+    await migrate(empty_url)
+    async with serving(empty_url) as ledger:
+        await ledger.create_org(ORG)
+        full = await register(ledger)
+        await register(ledger, required_job_ids=[full, full])
+    async with session(empty_url) as owner:
+        await owner.execute(WITHOUT_COPIES)
+
+    [applied] = await migrate(empty_url)
+
+    assert applied.endswith("_copies")
+    async with serving(empty_url) as ledger:
+        await register(ledger, required_job_ids=[full])
+    await audit(empty_url)

@@ -94,7 +94,7 @@ class FetchesManners(Manners):
         """Whoever logs in in vain has sent a bad request, and so has who asks for what the state forbids."""
         return 400 if meant == 409 or (meant == 401 and target.is_open) else meant
 
-    def outside_domains(self, target: Target) -> int:
+    def outside_domains(self, target: Target) -> int | None:
         """The list of a datastream that is not there is empty."""
         return 200 if target.last == "jobs" else 404
 

@@ -42,6 +42,7 @@ class Body(NamedTuple):
     is_due:      whether it cannot be left out, nor be without members
     also:        further media types that are taken there
     limit_bytes: what it may come to
+    is_passed_over: whether any other document would do as well
     """
 
     content: bytes
@@ -49,6 +50,7 @@ class Body(NamedTuple):
     is_due: bool = False
     also: frozenset[str] = frozenset()
     limit_bytes: int = 8 * MEBIBYTE
+    is_passed_over: bool = False
 
 
 def json_body(document: Any, **members: Any) -> Body:
@@ -225,8 +227,10 @@ class Manners(ABC):
         """The status of a refusal that HTTP itself has *meant* for."""
         return meant
 
-    def outside_domains(self, target: Target) -> int:
-        """The status for those who may see other domains only, of something that is in none of these."""
+    def outside_domains(self, target: Target) -> int | None:
+        """The status for those who may see other domains only, of something that is in none of these; None for what is of no
+        domain, and theirs to see.
+        """
         return self.status(target, 404)
 
     def is_commands(self, target: Target) -> bool:

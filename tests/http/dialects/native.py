@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
+from jobledger.http.native.copies import FILTERS as COPY_FILTERS
+from jobledger.http.native.copies import NEW_COPY
+from jobledger.http.native.copies import VERBS as COPY_OPERATIONS
 from jobledger.http.native.dialect import NATIVE
 from jobledger.http.native.events import FILTERS as EVENT_FILTERS
 from jobledger.http.native.events import PARAMETERS as EVENT_PARAMETERS
@@ -21,8 +24,11 @@ from jobledger.http.native.tokens import NEW_TOKEN
 from tests.http.dialects.manners import MEBIBYTE, Body, Manners, Sample, Target, json_body
 from tests.http.dialects.wrong import (
     NO_NUMBERS,
+    WRONG_BOOLEAN,
     WRONG_ID,
     WRONG_INSTANT,
+    WRONG_JOB_IDS,
+    WRONG_NUMBER,
     WRONG_OBJECT,
     WRONG_TEXT,
     WRONG_TIME,
@@ -36,8 +42,11 @@ BELOW = "/ledger/v1/{org}/"
 # A token of principal 2.
 TOKEN_ID = "7c9e6679-7425-40de-944b-e07fc1f90ae7"
 ABSENT_TOKEN_ID = TOKEN_ID[:-1] + "0"
+# Of the copies 7 and 8; job 1 is to be copied to 7.
+NEW_COPY_BODY = {"name": "primary", "storage_policy_id": 3, "storage_policy_name": "nightly"}
 COMMAND = {"command": "heartbeat", "id": 1}
 JOB_VERBS, PRINCIPAL_VERBS = f"{BELOW}jobs/{{job_id}}/{{verb}}", f"{BELOW}principals/{{principal_id}}/{{verb}}"
+COPY_VERBS = f"{BELOW}copies/{{copy_id}}/{{verb}}"
 # By the path below the org: the document that is accepted, and the readers of its members.
 BODIES: dict[str, tuple[Any, Mapping[str, Any]]] = {
     "jobs": ({"type": "copy", "name": "n"}, REGISTRATION),
@@ -51,9 +60,11 @@ BODIES: dict[str, tuple[Any, Mapping[str, Any]]] = {
     "holds": ({"name": "case 7", "reason": "a lawsuit", "filter": {"type": "copy"}}, NEW_HOLD),
     "holds/{hold_id}/release": ({"reason": "settled"}, RELEASE),
     "policy": ({"rules": [{"type": "other", "basic_days": 1}], "reason": "law"}, POLICY),
+    "copies/{copy_id}": (NEW_COPY_BODY, NEW_COPY),
 }
 # Of verbs on a job that take one not empty.
 DUE: dict[str, Any] = {
+    "copied": {"copy_id": 8},
     "stage": {"stage": "b"},
     "release": {"reason": "settled"},
     "delete": {"reason": "asked for"},
@@ -61,6 +72,7 @@ DUE: dict[str, Any] = {
 }
 READ = {
     "jobs": "jobs.read",
+    "copies": "jobs.read",
     "holds": "jobs.read",
     "policy": "jobs.read",
     "events": "events.read",
@@ -70,6 +82,7 @@ READ = {
 }
 DONE = {
     "jobs": "jobs.register",
+    "copies": "jobs.copy",
     "holds": "holds.manage",
     "policy": "policy.manage",
     "principals": "principals.manage",
@@ -87,6 +100,7 @@ class NativeManners(Manners):
         "job_id": Sample("1", "4", "9", ["2", "3", *NO_NUMBERS]),
         "principal_id": Sample("2", "3", "9", NO_NUMBERS),
         "hold_id": Sample("1", "2", "9", NO_NUMBERS),
+        "copy_id": Sample("7", "6", "9", NO_NUMBERS),
         "token_id": Sample(
             TOKEN_ID,
             TOKEN_ID[:-1] + "1",
@@ -108,7 +122,7 @@ class NativeManners(Manners):
         "stage": [*WRONG_TEXT, "x" * 201],
         "preceding_job_id": WRONG_ID,
         "preceding_external_id": [*WRONG_TEXT, "x" * 501],
-        "required_job_ids": [1, "x", True, {}, [0], ["x"], [None], [[1]], [1] * 10_001],
+        "required_job_ids": WRONG_JOB_IDS,
         "retry_of_job_id": WRONG_ID,
         "source": [*WRONG_TEXT, "x" * 201],
         "external_id": [*WRONG_TEXT, "x" * 501],
@@ -132,7 +146,7 @@ class NativeManners(Manners):
         "capabilities": [*WRONG_WORDS, ["x" * 201]],
         "home_domain": [*WRONG_TEXT, "x" * 201],
         "domains": [*WRONG_WORDS, ["x" * 201]],
-        "all_domains": [1, 0, "x", [], {}],
+        "all_domains": WRONG_BOOLEAN,
         "password": [*WRONG_TEXT, "x" * 1025, "é" * 513, "a\tb", "a\nb"],
         "current": [*WRONG_TEXT, "x" * 1025],
         "principal": [*WRONG_TEXT, "x" * 65],
@@ -141,14 +155,27 @@ class NativeManners(Manners):
         "expires_at": WRONG_TIME,
         "label": [*WRONG_TEXT, "x" * 201],
         "action": [*WRONG_TEXT, "start", "Close"],
-        "job_ids": [1, "x", True, {}, [0], ["x"], [None], [[1]], [1] * 10_001],
-        "all_or_none": [1, 0, "x", [], {}],
+        "job_ids": WRONG_JOB_IDS,
+        "all_or_none": WRONG_BOOLEAN,
         "until": WRONG_TIME,
         "copy_id": WRONG_ID,
         "scope": [*WRONG_TEXT, "some"],
         "filter": [*WRONG_OBJECT, {"type": ""}, {"state": "RUNNING"}, {"ended_from": "now"}, {"q": "x"}],
         "rules": [1, "x", True, {}, [1], [None], [{"q": 1}], [{"basic_days": -1}], [{"state": "RUNNING"}]],
-        "locked": [1, 0, "x", [], {}],
+        "locked": WRONG_BOOLEAN,
+        "copies": [
+            *(1, "x", True, {}, [0], ["x"], [None], [[1]], [{}], [{"id": 0}], [{"id": 2**31}], [{"id": 1, "state": "x"}]),
+            *([{"id": 1, "copied_at": "now"}], [{"id": 1, "other": 1}], [{"id": 1}] * 101),
+        ],
+        "copied_at": WRONG_TIME,
+        "storage_policy_id": WRONG_ID,
+        "storage_policy_name": [*WRONG_TEXT, "x" * 201],
+        "commcell_id": WRONG_ID,
+        "copy_type": WRONG_NUMBER,
+        "precedence": WRONG_NUMBER,
+        "is_default": WRONG_BOOLEAN,
+        "is_snap": WRONG_BOOLEAN,
+        "is_active": WRONG_BOOLEAN,
     }  # fmt: skip
     wrong_parameters: ClassVar = {
         "state": ["", "running", "EXPLODED", "SUCCESS&state=EXPLODED", "%00"],
@@ -165,12 +192,17 @@ class NativeManners(Manners):
         "stream": ["", "x" * 101, "%00"],
         "follow": ["", "yes", "1", "TRUE", "true"],
         "name": ["", "x" * 65, "%00"],
-        "principal_id": ["", "0", "x", "2147483648", "9" * 30, "%00"],
+        **{it: ["", "0", "x", "2147483648", "9" * 30, "%00"] for it in ("principal_id", "storage_policy_id")},
         **{name: ["", "yes", "1", "TRUE"] for name in ("closed", "held", "retained", "active", "dry_run")},
     }
 
     def words(self, pattern: str) -> Mapping[str, Sequence[str]]:
-        return {JOB_VERBS: {"verb": list(TRANSITIONS)}, PRINCIPAL_VERBS: {"verb": list(VERBS)}}.get(pattern, {})
+        verbs: dict[str, Mapping[str, Any]] = {
+            JOB_VERBS: TRANSITIONS,
+            PRINCIPAL_VERBS: VERBS,
+            COPY_VERBS: COPY_OPERATIONS,
+        }
+        return {"verb": list(verbs[pattern])} if pattern in verbs else {}
 
     def body(self, target: Target) -> Body | None:
         if target.method not in ("POST", "PUT"):
@@ -181,12 +213,17 @@ class NativeManners(Manners):
         if below in BODIES:
             document, _ = BODIES[below]
             return json_body(document, is_due=bool(document), limit_bytes=(64 if below == "jobs" else 8) * MEBIBYTE)
+        if target.pattern == COPY_VERBS:
+            needed = COPY_OPERATIONS[target.last].readers.needed
+            return json_body({name: {"job_ids": [1], "reason": "asked for"}[name] for name in needed}, is_due=True)
         return json_body(DUE[target.last], is_due=True) if target.last in DUE else json_body({})
 
     def members(self, target: Target) -> Mapping[str, Any]:
         below = target.pattern.removeprefix(BELOW)
         if below in BODIES:
             return BODIES[below][1]
+        if target.pattern == COPY_VERBS:
+            return COPY_OPERATIONS[target.last].readers
         return TRANSITIONS[target.last].readers if target.pattern == JOB_VERBS else VERBS[target.last].readers
 
     def parameters(self, target: Target) -> Sequence[str]:
@@ -197,6 +234,7 @@ class NativeManners(Manners):
             "principals": [*PRINCIPAL_FILTERS],
             "tokens": [*TOKEN_FILTERS],
             "holds": [*HOLD_FILTERS],
+            "copies": [*COPY_FILTERS],
             "policy": [] if target.method == "GET" else [*POLICY_PARAMETERS],
         }.get(target.pattern.removeprefix(BELOW), [])
 
@@ -212,6 +250,7 @@ class NativeManners(Manners):
             "principals": ["name=bob"],
             "tokens": ["principal_id=2"],
             "holds": ["active=true"],
+            "copies": ["storage_policy_id=3"],
         }.get(target.pattern.removeprefix(BELOW), [])
 
     def capability(self, target: Target) -> str | None:
@@ -220,6 +259,8 @@ class NativeManners(Manners):
             return READ[resource]
         if target.pattern == JOB_VERBS:
             return TRANSITIONS[target.last].command.capability
+        if target.pattern == COPY_VERBS:
+            return COPY_OPERATIONS[target.last].command.capability
         if target.pattern == f"{BELOW}jobs/manage":
             return "jobs.retain"
         if self.is_commands(target):
@@ -228,8 +269,10 @@ class NativeManners(Manners):
             return "tokens.manage"
         return DONE[resource]
 
-    def outside_domains(self, target: Target) -> int:
-        """Principals and tokens are of all domains: those who may see some only are told nothing of any."""
+    def outside_domains(self, target: Target) -> int | None:
+        """Principals and tokens are of all domains: those who may see some only are told nothing of any. Copies are of none."""
+        if "{copy_id}" in target.pattern:
+            return None
         return 404 if "{job_id}" in target.pattern else 403
 
     def is_commands(self, target: Target) -> bool:

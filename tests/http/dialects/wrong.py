@@ -14,6 +14,9 @@ WRONG_TIME: list[Any] = [
     "2026-11-21T22:34:05.1234567890Z",
 ]  # fmt: skip
 WRONG_TIMEOUT: list[Any] = [0, -1, 10**10, 1.5, "x", "", True, [], {}]
+WRONG_NUMBER: list[Any] = [-1, 2**31, 1.5, "x", "", True, [], {}]
+WRONG_BOOLEAN: list[Any] = [1, 0, "x", [], {}]
+WRONG_JOB_IDS: list[Any] = [1, "x", True, {}, [0], ["x"], [None], [[1]], [1] * 10_001]
 WRONG_OBJECT: list[Any] = [1, "x", True, [], 1.5]
 WRONG_WORDS: list[Any] = ["x", 1, True, {}, [1], [None], [[]], [""], ["x"] * 1001]
 
