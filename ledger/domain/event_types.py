@@ -8,8 +8,21 @@ from typing import Any
 
 from jobledger.ledger.domain.access import Org, Principal
 from jobledger.ledger.domain.aggregate import Aggregate, event_from_data
+from jobledger.ledger.domain.diagram import Diagram
 from jobledger.ledger.domain.job import Job
 from jobledger.ledger.domain.job_decisions import Closed, Reopened
+from jobledger.ledger.domain.job_workflow import (
+    AttachmentAdded,
+    AttachmentRemoved,
+    CurrentStepsSet,
+    DiagramAssigned,
+    StepFinished,
+    StepStarted,
+    StepStopped,
+    Updated,
+    Upgraded,
+)
+from jobledger.ledger.domain.template import Template
 from jobledger.ledger.errors import CorruptLedgerError
 
 EVENT_CLASSES: tuple[type[Aggregate.Event], ...] = (
@@ -25,6 +38,24 @@ EVENT_CLASSES: tuple[type[Aggregate.Event], ...] = (
     Job.Resumed,
     Closed,
     Reopened,
+    Updated,
+    DiagramAssigned,
+    Upgraded,
+    StepStarted,
+    StepStopped,
+    StepFinished,
+    CurrentStepsSet,
+    AttachmentAdded,
+    AttachmentRemoved,
+    Diagram.Created,
+    Diagram.DraftSaved,
+    Diagram.VersionSaved,
+    Diagram.Activated,
+    Diagram.VersionDeleted,
+    Diagram.Deleted,
+    Template.Created,
+    Template.Changed,
+    Template.Deleted,
     Org.Created,
     Principal.Added,
     Principal.Granted,
