@@ -11,6 +11,7 @@ from jobledger.ledger.store.database import Database
 from jobledger.ledger.store.ledger import Ledger
 from jobledger.ledger.store.observer import UNOBSERVED, AppendObserver
 from jobledger.projections.access import AccessProjection
+from jobledger.projections.diagrams import DiagramsProjection, TemplatesProjection
 from jobledger.projections.jobs import JobsProjection
 from jobledger.scripts.installation import open_installation
 from jobledger.scripts.settings import Settings
@@ -31,7 +32,7 @@ async def ledger_at(
     database = Database(url, readers=readers, writers=writers)
     await database.open()
     try:
-        ledger = Ledger(database, [JobsProjection(), AccessProjection()], observer)
+        ledger = Ledger(database, [JobsProjection(), AccessProjection(), DiagramsProjection(), TemplatesProjection()], observer)
         try:
             yield ledger
         finally:

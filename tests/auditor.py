@@ -21,9 +21,12 @@ import orjson
 
 from jobledger.ledger.domain.access import Org, Principal
 from jobledger.ledger.domain.aggregate import Aggregate
+from jobledger.ledger.domain.diagram import Diagram
 from jobledger.ledger.domain.event_types import read_event
 from jobledger.ledger.domain.job import Job
+from jobledger.ledger.domain.template import Template
 from jobledger.projections.access import rendered_row
+from jobledger.projections.diagrams import diagram_row, template_row, version_rows
 from jobledger.projections.jobs import registered_row
 from tests.cluster import session
 
@@ -39,6 +42,9 @@ PRINCIPAL_COLUMNS = (
     "id, version, name, roles, capabilities, home_domain, domains, is_disabled, is_administrator, password,"
     " tokens, added_at"
 )
+DIAGRAM_COLUMNS = "id, version, name, description, active, is_deleted, created_at, updated_at"
+VERSION_COLUMNS = "id, number, content, saved_at, is_deleted"
+TEMPLATE_COLUMNS = "id, version, name, diagram_id, defaults, is_deleted, created_at, updated_at"
 JSON_COLUMNS = (15, 16, 18, 19)  # of a job's: decisions, private, registration and course
 
 
@@ -61,7 +67,11 @@ async def audit(url: str, *only: str) -> dict[str, Audited]:
         orgs = {it["org"]: await _audit_org(connection, it) for it in heads if not only or it["org"] in only}
         if only:
             return orgs
-        for table in ("event", "content", "idempotency", "credential", "heartbeat", "job", "job_count", "principal"):
+        tables = (
+            *("event", "content", "idempotency", "credential", "heartbeat", "job", "job_count", "principal"),
+            *("diagram", "diagram_version", "template", "attachment", "attachment_chunk"),
+        )
+        for table in tables:
             known = {it["org"] for it in await connection.fetch(f"SELECT DISTINCT org FROM {table}")}
             assert known <= orgs.keys(), f"{table} has rows of orgs that have no head"
         return orgs
@@ -92,6 +102,7 @@ async def _audit_org(connection: asyncpg.Connection[asyncpg.Record], head: async
     await _audit_rows(connection, head, audited)
     await _audit_answers(connection, org, audited)
     await _audit_credentials(connection, org, audited)
+    await _audit_attachments(connection, org, audited)
     return audited
 
 
@@ -164,8 +175,18 @@ def _audit_head(head: asyncpg.Record, records: Sequence[asyncpg.Record], audited
         "principal": max(
             (it.principal_id for it in audited.aggregates.values() if isinstance(it, Principal)), default=None
         ),
+        "diagram": max(
+            (number for it in audited.aggregates.values() if (number := _diagram_number(it)) is not None), default=None
+        ),
     }
     assert json.loads(head["numbers"]) == {name: number for name, number in numbers.items() if number is not None}
+
+
+def _diagram_number(aggregate: Aggregate) -> int | None:
+    """The number that a diagram or a template has: both are of one counter."""
+    if isinstance(aggregate, Diagram):
+        return aggregate.diagram_id
+    return aggregate.template_id if isinstance(aggregate, Template) else None
 
 
 async def _audit_rows(connection: asyncpg.Connection[asyncpg.Record], head: asyncpg.Record, audited: Audited) -> None:
@@ -184,6 +205,18 @@ async def _audit_rows(connection: asyncpg.Connection[asyncpg.Record], head: asyn
     ]
     generation = live["access"]["gen"]
     await _compare(connection, "principal", PRINCIPAL_COLUMNS, head["org"], generation, principals, keyed_columns=(10,))
+    diagrams = [it for it in audited.aggregates.values() if isinstance(it, Diagram)]
+    folded: dict[str, tuple[str, str, list[Any]]] = {
+        "diagram": ("diagrams", DIAGRAM_COLUMNS, [diagram_row(it) for it in diagrams]),
+        "diagram_version": ("diagrams", VERSION_COLUMNS, [row for it in diagrams for row in version_rows(it)]),
+        "template": (
+            "templates",
+            TEMPLATE_COLUMNS,
+            [template_row(it) for it in audited.aggregates.values() if isinstance(it, Template)],
+        ),
+    }
+    for table, (name, columns, rows) in folded.items():
+        await _compare(connection, table, columns, head["org"], live[name]["gen"], rows)
 
 
 async def _audit_counts(
@@ -231,7 +264,7 @@ def _canonical(rows: Iterable[Sequence[Any]], json_columns: Sequence[int], keyed
 
     return [
         json.dumps([told(number, it) for number, it in enumerate(row)], default=_plain)
-        for row in sorted(rows, key=lambda row: row[0])
+        for row in sorted(rows, key=lambda row: row[:2])
     ]
 
 
@@ -268,3 +301,24 @@ async def _audit_credentials(connection: asyncpg.Connection[asyncpg.Record], org
     }
     records = await connection.fetch("SELECT id, principal_id FROM credential WHERE org = $1", org)
     assert {(str(record["id"]), record["principal_id"]) for record in records} == counting
+
+
+async def _audit_attachments(connection: asyncpg.Connection[asyncpg.Record], org: str, audited: Audited) -> None:
+    """What the events say is attached is there, byte for byte, and nothing else is recorded."""
+    attached = {
+        attachment_id: (it.job_id, said)
+        for it in audited.aggregates.values()
+        if isinstance(it, Job)
+        for attachment_id, said in (it.attachments or {}).items()
+    }
+    records = await connection.fetch("SELECT id, job_id, size_bytes, chunk_count FROM attachment WHERE org = $1", org)
+    assert {str(it["id"]): it["job_id"] for it in records} == {name: job for name, (job, _) in attached.items()}
+    for it in records:
+        chunks = await connection.fetch(
+            "SELECT number, body FROM attachment_chunk WHERE org = $1 AND id = $2 ORDER BY number", org, it["id"]
+        )
+        assert [chunk["number"] for chunk in chunks] == list(range(1, it["chunk_count"] + 1))
+        body = b"".join(chunk["body"] for chunk in chunks)
+        said = attached[str(it["id"])][1]
+        assert (len(body), sha256(body).hexdigest()) == (said["size_bytes"], said["sha256"])
+        assert it["size_bytes"] == said["size_bytes"]

@@ -15,6 +15,7 @@ from jobledger.ledger.domain.job_registration import JobSpec, RegisterJobs
 from jobledger.ledger.store.database import Database
 from jobledger.ledger.store.ledger import Ledger
 from jobledger.projections.access import AccessProjection
+from jobledger.projections.diagrams import DiagramsProjection, TemplatesProjection
 from jobledger.projections.jobs import JobsProjection
 from tests.cluster import session
 
@@ -36,7 +37,7 @@ SALES = replace(ALICE, principal="principal-5", home_domain="Sales", domains=fro
 
 def projections() -> list[Any]:
     """The inline projections that every server has."""
-    return [JobsProjection(), AccessProjection()]
+    return [JobsProjection(), AccessProjection(), DiagramsProjection(), TemplatesProjection()]
 
 
 @asynccontextmanager

@@ -25,7 +25,7 @@ MOST_EVENTS_A_PART = 1_000
 HEAD_HAS_MOVED = "JL001"
 STORE_PARTS = (
     *("write_head", "move_head", "insert_headers", "insert_contents"),
-    *("remember_answers", "replace_answers", "credential", "heartbeat", "drop_credentials"),
+    *("remember_answers", "replace_answers", "credential", "heartbeat", "drop_credentials", "attachment"),
 )
 
 # SQL with its arguments; and a part of such: its name instead of the SQL.
