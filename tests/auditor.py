@@ -264,7 +264,7 @@ def _canonical(rows: Iterable[Sequence[Any]], json_columns: Sequence[int], keyed
 
     return [
         json.dumps([told(number, it) for number, it in enumerate(row)], default=_plain)
-        for row in sorted(rows, key=lambda row: row[:2])
+        for row in sorted(rows, key=lambda row: (row[0], row[1]))
     ]
 
 
