@@ -55,7 +55,6 @@ CREATE TABLE attachment_chunk (
   org text COLLATE "C" NOT NULL,
   id uuid NOT NULL,
   number integer NOT NULL,
-  written_at timestamptz NOT NULL DEFAULT clock_timestamp(),
   body bytea NOT NULL,
   CONSTRAINT attachment_chunk_pkey PRIMARY KEY (org, id, number),
   CONSTRAINT attachment_chunk_number_is_positive CHECK (number > 0)
@@ -66,11 +65,22 @@ ALTER TABLE attachment_chunk ALTER COLUMN body SET STORAGE EXTERNAL;
 GRANT SELECT, INSERT, UPDATE, DELETE ON diagram, diagram_version, template TO jobledger_app;
 GRANT SELECT, INSERT ON attachment, attachment_chunk TO jobledger_app;
 
+-- Uploads that nothing has recorded yet, and when their last chunk was written: by which those cut off are known.
+CREATE TABLE upload (
+  org text COLLATE "C" NOT NULL,
+  id uuid NOT NULL,
+  touched_at timestamptz NOT NULL,
+  CONSTRAINT upload_pkey PRIMARY KEY (org, id)
+) WITH (fillfactor = 50);
+GRANT SELECT, INSERT, UPDATE, DELETE ON upload TO jobledger_app;
+
 -- The serving role removes bytes by functions alone: here those of an upload that nothing recorded.
 --   org, the upload's id    Returns how many chunks went.
 CREATE FUNCTION discard_upload(of_org text, upload uuid) RETURNS bigint
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-  WITH gone AS (
+  WITH forgotten AS (
+    DELETE FROM public.upload AS u WHERE u.org = of_org AND u.id = upload
+  ), gone AS (
     DELETE FROM public.attachment_chunk AS c
      WHERE c.org = of_org AND c.id = upload
        AND NOT EXISTS (SELECT FROM public.attachment AS a WHERE a.org = of_org AND a.id = upload)
@@ -83,3 +93,6 @@ GRANT EXECUTE ON FUNCTION discard_upload(text, uuid) TO jobledger_app;
 
 UPDATE ledger_head
    SET projections = '{"diagrams": {"gen": 1, "fold": 1}, "templates": {"gen": 1, "fold": 1}}'::jsonb || projections;
+
+-- By which the domains of an org are hopped through. What is counted is no part of it: counting stays in place.
+CREATE INDEX job_count_domain ON job_count (org, gen, domain);
