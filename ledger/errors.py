@@ -5,6 +5,7 @@ LedgerError                    the caller can act on it
 │   ├── ContentTooLargeError
 │   └── IdempotencyKeyReusedError
 ├── NotFoundError
+│   └── GoneError              it was deleted or erased
 ├── ConflictError              the state forbids it
 │   ├── JobIsFinalError
 │   ├── JobIsNotRunningError
@@ -17,6 +18,12 @@ LedgerError                    the caller can act on it
 │   ├── StepIsNotThereError
 │   ├── DiagramIsNotActiveError
 │   ├── DiagramVersionIsActiveError
+│   ├── JobIsNotFinalError
+│   ├── JobIsRetainedError
+│   │   └── JobIsHeldError
+│   ├── JobsRefusedError
+│   ├── TooManyHoldsError
+│   ├── PolicyIsLockedError
 │   ├── NameIsTakenError
 │   ├── LastAdministratorError
 │   └── TooManyTokensError
@@ -34,6 +41,7 @@ CorruptLedgerError             not a LedgerError: an operator must act; the org'
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 
@@ -55,6 +63,11 @@ class LedgerError(Exception):
     def title(cls) -> str:
         """The first line of the docstring, without its full stop."""
         return (cls.__doc__ or "").splitlines()[0].rstrip(".")
+
+
+def told_refusal(job_id: int, refusal: LedgerError) -> dict[str, Any]:
+    """One job's refusal among those of several: its id, the error's code and detail, and its facts."""
+    return {"id": job_id, "code": refusal.code, "detail": refusal.detail, **refusal.facts}
 
 
 class InvalidCommandError(LedgerError):
@@ -79,6 +92,12 @@ class NotFoundError(LedgerError):
     """There is no such thing here."""
 
     code = "not_found"
+
+
+class GoneError(NotFoundError):
+    """It was deleted."""
+
+    code = "gone"
 
 
 class ConflictError(LedgerError):
@@ -151,6 +170,49 @@ class DiagramVersionIsActiveError(ConflictError):
     """The version is the active one."""
 
     code = "diagram_version_is_active"
+
+
+class JobIsNotFinalError(ConflictError):
+    """The job has not ended."""
+
+    code = "job_is_not_final"
+
+
+class JobIsRetainedError(ConflictError):
+    """The job is retained."""
+
+    code = "job_is_retained"
+
+
+class JobIsHeldError(JobIsRetainedError):
+    """The job is on legal hold."""
+
+    code = "job_is_held"
+
+
+class JobsRefusedError(ConflictError):
+    """Some of the jobs may not be changed so; none was.
+
+    ``refused`` holds the refusal of each by its id.
+    """
+
+    code = "jobs_refused"
+
+    def __init__(self, detail: str, *, refused: Mapping[int, LedgerError], **facts: Any) -> None:
+        super().__init__(detail, refused=[told_refusal(job_id, it) for job_id, it in refused.items()], **facts)
+        self.refused = refused
+
+
+class TooManyHoldsError(ConflictError):
+    """As many holds over filters are placed as may be."""
+
+    code = "too_many_holds"
+
+
+class PolicyIsLockedError(ConflictError):
+    """The policy is locked: it only grows."""
+
+    code = "policy_is_locked"
 
 
 class NameIsTakenError(ConflictError):

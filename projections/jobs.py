@@ -16,14 +16,16 @@ from jobledger.ledger.domain.command import Find
 from jobledger.ledger.domain.job import Job, State, job_id_of, job_stream
 from jobledger.ledger.domain.job_commands import FOLLOW_UPS, LAST_HEARTBEAT
 from jobledger.ledger.domain.job_registration import JOBS_BY_EXTERNAL_ID
+from jobledger.ledger.domain.job_removal import become_residue, residue_of
 from jobledger.ledger.domain.job_workflow_commands import DIAGRAMS_OF_JOBS
+from jobledger.ledger.domain.retention import retained_until
 from jobledger.ledger.store.columns import packed, plain_array, sparse_array
 from jobledger.ledger.store.database import Connection
 from jobledger.ledger.store.projection import Changed
 from jobledger.ledger.store.statement import statement
 
 PACKAGE = "jobledger.projections"
-WRITES = ("register_jobs", "update_jobs", "rewrite_jobs", "count_jobs")
+WRITES = ("register_jobs", "update_jobs", "rewrite_jobs", "remove_jobs", "write_residues", "count_jobs")
 # Jobs are counted by blocks of so many bits' worth of ids, so that no page of a list is looked for job by job.
 BLOCK_BITS = 12
 
@@ -61,6 +63,8 @@ SHOWN = {
     "details": "details",
     "workflow": "workflow",
     "attachments": "attachments",
+    "holds": "holds",
+    "retentions": "retention",
     "location": "location",
     "extended_properties": "extended_properties",
     "attachment_names": "attachment_names",
@@ -75,11 +79,19 @@ COURSE = {
 }
 # Those that are decided about it, and of these those that can be erased alone: absent from most jobs.
 PRIVATE = {name: SHOWN[name] for name in ("location", "extended_properties", "attachment_names")}
-DECISIONS = {name: SHOWN[name] for name in ("is_closed", "details", "workflow", "attachments")}
+DECISIONS = {
+    name: SHOWN[name] for name in ("is_closed", "details", "workflow", "attachments", "holds", "retentions")
+}
 REGISTRATION = {name: shown for name, shown in SHOWN.items() if name not in COURSE | DECISIONS | PRIVATE}
 # What the API shows where nothing was decided.
-UNDECIDED = {shown: getattr(Job, name) for name, shown in (DECISIONS | PRIVATE).items()}
+UNDECIDED = {
+    shown: dict(value) if isinstance(value := getattr(Job, name), Mapping) else value
+    for name, shown in (DECISIONS | PRIVATE).items()
+}
 TIMES = ("registered_at", "scheduled_at", "started_at", "ended_at", "last_report_at", "updated_at")
+
+
+NOTHING_DECIDED = (None, None, None)
 
 
 def render(job: Job, members: Mapping[str, str]) -> bytes:
@@ -126,7 +138,32 @@ def job_from_row(row: asyncpg.Record) -> Job:
     if row["decisions"] is not None or row["private"] is not None:
         job.is_decided = True
     job.body_hash = row["body_hash"]
+    if row["final_at"] is not None:
+        job.final_at = row["final_at"]
+    job.imported = row["imported"]
     return job
+
+
+def residue_row(job: Job) -> tuple[Any, ...]:
+    """The row of a job that is gone, in the order of ``write_residues``."""
+    residue = orjson.dumps(residue_of(job)).decode()
+    return job.job_id, job.version, job.domain, job.gone, job.modified_on, residue
+
+
+def job_from_residue(row: asyncpg.Record) -> Job:
+    """The aggregate that the row was rendered from."""
+    job = Job.__new__(Job)
+    job.__base_init__(job_stream(row["id"]), row["version"], row["gone_at"])
+    become_residue(job, row["gone"], orjson.loads(row["residue"]))
+    return job
+
+
+def decided_columns(job: Job) -> tuple[bool | None, bool | None, datetime | None]:
+    """What is decided about a job and filtered by: whether it is closed, held by name, and until when users retain it."""
+    if not job.is_decided:
+        return NOTHING_DECIDED
+    untils = [it for name in job.retentions if (it := retained_until(job, name)) is not None]
+    return job.is_closed or None, bool(job.holds) or None, max(untils, default=None)
 
 
 def registered_row(job: Job) -> tuple[Any, ...]:
@@ -147,6 +184,9 @@ def registered_row(job: Job) -> tuple[Any, ...]:
         job.ended_at,
         job.due_at,
         job.begins_at,
+        job.final_at,
+        job.imported,
+        *decided_columns(job),
         render_decided(job, DECISIONS),
         render_decided(job, PRIVATE),
         search_text(job).encode(),
@@ -165,6 +205,8 @@ def updated_row(job: Job) -> tuple[Any, ...]:
         job.ended_at,
         job.due_at,
         job.begins_at,
+        job.final_at,
+        *decided_columns(job),
         render_decided(job, DECISIONS),
         render_decided(job, PRIVATE),
         render(job, COURSE),
@@ -188,7 +230,10 @@ def moved_jobs(changes: Iterable[Changed]) -> Counter[tuple[date, str, int]]:
         assert isinstance(after, Job)
         day = after.begins_at.date()
         block = after.job_id >> BLOCK_BITS
-        if before is None:
+        if after.gone is not None:
+            if isinstance(before, Job) and before.gone is None:
+                moves[before.begins_at.date(), before.domain, block] -= 1
+        elif before is None:
             moves[day, after.domain, block] += 1
         elif isinstance(before, Job) and (day_before := before.begins_at.date()) != day:
             moves[day_before, after.domain, block] -= 1
@@ -200,22 +245,30 @@ class JobsProjection:
     """See ``InlineProjection``."""
 
     name = "jobs"
-    fold_version = 2
+    fold_version = 3
     aggregate_class: type[Aggregate] = Job
     write_statements = MappingProxyType({name: statement(PACKAGE, name) for name in WRITES})
     finds = frozenset({JOBS_BY_EXTERNAL_ID, FOLLOW_UPS, LAST_HEARTBEAT, DIAGRAMS_OF_JOBS})
 
     def writes(self, changes: Sequence[Changed]) -> Sequence[tuple[str, Sequence[Any]]]:
         """See ``InlineProjection``."""
-        registered = [registered_row(it.after) for it in changes if it.before is None and isinstance(it.after, Job)]
+        registered: list[tuple[Any, ...]] = []
         updated: list[tuple[Any, ...]] = []
         rewritten: list[tuple[Any, ...]] = []
-        for it in changes:
-            if it.before is not None and isinstance(it.after, Job):
-                if is_registered_otherwise(it.before, it.after):
-                    rewritten.append(rewritten_row(it.after))
-                else:
-                    updated.append(updated_row(it.after))
+        gone: list[tuple[Any, ...]] = []
+        removed: list[int] = []
+        for before, job in ((it.before, it.after) for it in changes):
+            assert isinstance(job, Job)
+            if job.gone is not None:
+                gone.append(residue_row(job))
+                if isinstance(before, Job) and before.gone is None:
+                    removed.append(job.job_id)
+            elif before is None:
+                registered.append(registered_row(job))
+            elif is_registered_otherwise(before, job):
+                rewritten.append(rewritten_row(job))
+            else:
+                updated.append(updated_row(job))
         writes: list[tuple[str, Sequence[Any]]] = []
         for name, rows, texts in (
             ("register_jobs", registered, 3),
@@ -227,6 +280,11 @@ class JobsProjection:
                 plain, values, encoded = columns[:3], columns[3:-texts], columns[-texts:]
                 parameters = [*map(plain_array, plain), *map(sparse_array, values)]
                 writes.append((name, [*parameters, *(it for column in encoded for it in packed(column))]))
+        if removed:
+            writes.append(("remove_jobs", [plain_array(removed)]))
+        if gone:
+            ids, versions, *rest = zip(*gone, strict=True)
+            writes.append(("write_residues", [plain_array(ids), plain_array(versions), *rest]))
         moves = [(*key, number) for key, number in sorted(moved_jobs(changes).items()) if number]
         if moves:
             days, domains, blocks, numbers = zip(*moves, strict=True)
@@ -275,5 +333,9 @@ class JobsProjection:
         if not ids:
             return {}
         records = await connection.fetch(statement(PACKAGE, "load_jobs"), org, generation, ids)
-        jobs = map(job_from_row, records)
-        return {job.id: job for job in jobs}
+        jobs = {job.id: job for job in map(job_from_row, records)}
+        missing = [job_id for job_id in ids if job_stream(job_id) not in jobs]
+        if missing:
+            residues = await connection.fetch(statement(PACKAGE, "load_residues"), org, generation, missing)
+            jobs |= {job.id: job for job in map(job_from_residue, residues)}
+        return jobs

@@ -12,7 +12,9 @@ from jobledger.ledger.store.ledger import Ledger
 from jobledger.ledger.store.observer import UNOBSERVED, AppendObserver
 from jobledger.projections.access import AccessProjection
 from jobledger.projections.diagrams import DiagramsProjection, TemplatesProjection
+from jobledger.projections.holds import HoldsProjection
 from jobledger.projections.jobs import JobsProjection
+from jobledger.projections.policy import PolicyProjection
 from jobledger.scripts.installation import open_installation
 from jobledger.scripts.settings import Settings
 
@@ -32,7 +34,8 @@ async def ledger_at(
     database = Database(url, readers=readers, writers=writers)
     await database.open()
     try:
-        ledger = Ledger(database, [JobsProjection(), AccessProjection(), DiagramsProjection(), TemplatesProjection()], observer)
+        folds = [JobsProjection(), AccessProjection(), PolicyProjection(), HoldsProjection()]
+        ledger = Ledger(database, [*folds, DiagramsProjection(), TemplatesProjection()], observer)
         try:
             yield ledger
         finally:

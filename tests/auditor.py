@@ -23,11 +23,14 @@ from jobledger.ledger.domain.access import Org, Principal
 from jobledger.ledger.domain.aggregate import Aggregate
 from jobledger.ledger.domain.diagram import Diagram
 from jobledger.ledger.domain.event_types import read_event
+from jobledger.ledger.domain.hold import Hold
 from jobledger.ledger.domain.job import Job
 from jobledger.ledger.domain.template import Template
 from jobledger.projections.access import rendered_row
 from jobledger.projections.diagrams import diagram_row, template_row, version_rows
-from jobledger.projections.jobs import registered_row
+from jobledger.projections.holds import hold_row
+from jobledger.projections.jobs import registered_row, residue_row
+from jobledger.projections.policy import policy_row
 from tests.cluster import session
 
 HEADER_KEYS = ["org", "position", "recorded_at", "stream", "version", "type", "schema", "by", "content"]
@@ -36,7 +39,8 @@ CONTENT_KEYS = ["data", "via", "from", "request", "salt"]
 RECORDED_AT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 JOB_COLUMNS = (
     "id, version, state, type, domain, datastream_id, source, external_id, body_hash, preceding_job_id, scheduled_at,"
-    " started_at, ended_at, due_at, begins_at, decisions, private, q, registration, course"
+    " started_at, ended_at, due_at, begins_at, final_at, imported, is_closed, is_held, retained_until, decisions, private, q,"
+    " registration, course"
 )
 PRINCIPAL_COLUMNS = (
     "id, version, name, roles, capabilities, home_domain, domains, is_disabled, is_administrator, password,"
@@ -45,7 +49,19 @@ PRINCIPAL_COLUMNS = (
 DIAGRAM_COLUMNS = "id, version, name, description, active, is_deleted, created_at, updated_at"
 VERSION_COLUMNS = "id, number, content, saved_at, is_deleted"
 TEMPLATE_COLUMNS = "id, version, name, diagram_id, defaults, is_deleted, created_at, updated_at"
-JSON_COLUMNS = (15, 16, 18, 19)  # of a job's: decisions, private, registration and course
+RESIDUE_COLUMNS = "id, version, domain, gone, gone_at, residue"
+HOLD_COLUMNS = "id, version, name, reason, placed_at, released_at, release_reason, job_ids, filter"
+CRITERIA = (
+    *("type", "domain", "datastream_id", "source", "external_id", "state"),
+    *(f"{name}_{end}" for name in ("registered", "scheduled", "started", "ended") for end in ("from", "to")),
+)
+JSON_COLUMNS = (20, 21, 23, 24)  # of a job's: decisions, private, registration and course
+
+
+PROJECTED = (
+    *("job", "job_count", "job_residue", "principal", "org_policy", "hold"),
+    *("diagram", "diagram_version", "template", "attachment", "attachment_chunk"),
+)
 
 
 @dataclass
@@ -57,6 +73,12 @@ class Audited:
     types: list[str] = field(default_factory=list)
     streams: list[str] = field(default_factory=list)
     data: list[dict[str, Any]] = field(default_factory=list)
+    # Of streams of which contents are gone: the positions, and those whose private contents alone are.
+    lost: defaultdict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
+    lost_private: defaultdict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
+    # Of each stream the versions of events that cover what is gone before them, wholly and privately.
+    covers: defaultdict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
+    covers_private: defaultdict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
 
 
 async def audit(url: str, *only: str) -> dict[str, Audited]:
@@ -67,11 +89,7 @@ async def audit(url: str, *only: str) -> dict[str, Audited]:
         orgs = {it["org"]: await _audit_org(connection, it) for it in heads if not only or it["org"] in only}
         if only:
             return orgs
-        tables = (
-            *("event", "content", "idempotency", "credential", "heartbeat", "job", "job_count", "principal"),
-            *("diagram", "diagram_version", "template", "attachment", "attachment_chunk"),
-        )
-        for table in tables:
+        for table in ("event", "content", "idempotency", "credential", "heartbeat", *PROJECTED):
             known = {it["org"] for it in await connection.fetch(f"SELECT DISTINCT org FROM {table}")}
             assert known <= orgs.keys(), f"{table} has rows of orgs that have no head"
         return orgs
@@ -94,9 +112,15 @@ async def _audit_org(connection: asyncpg.Connection[asyncpg.Record], head: async
         assert record["recorded_at"] >= recorded_at, f"recorded_at falls at {position}"
         recorded_at = record["recorded_at"]
         header = _audit_header(record)
-        body, private = contents.pop(position)
+        body, private = contents.pop(position, (None, None))
+        _audit_cover(audited, header, body, private)
+        if body is None:
+            audited.aggregates.pop(header["stream"], None)
+            _note(audited, header, {})
+            continue
         content = _audit_content(body, header)
         _fold(audited, header, content["data"] | _audit_private(private, header), recorded_at)
+    _audit_gone(audited, records)
     assert not contents, f"{org} has contents of no event: {sorted(contents)}"
     _audit_head(head, records, audited)
     await _audit_rows(connection, head, audited)
@@ -147,6 +171,40 @@ def _audit_private(raw: bytes | None, header: dict[str, Any]) -> dict[str, Any]:
     return data
 
 
+def _audit_cover(audited: Audited, header: dict[str, Any], body: bytes | None, private: bytes | None) -> None:
+    """Note what is gone, and what covers what is."""
+    stream, version = header["stream"], header["version"]
+    if body is None:
+        audited.lost[stream].append(version)
+    elif private is None and "private" in header:
+        audited.lost_private[stream].append(version)
+    if body is not None and header["type"] in ("job.deleted", "job.erased"):
+        data = json.loads(body)["data"]
+        is_whole = header["type"] == "job.erased" and data["scope"] == "all"
+        assert ("residue" in data) == (is_whole or header["type"] == "job.deleted")
+        (audited.covers if is_whole else audited.covers_private)[stream].append(version)
+
+
+def _audit_gone(audited: Audited, records: Sequence[asyncpg.Record]) -> None:
+    """What is gone an event covers, and what an event covers is gone: invariant 4."""
+    private = {
+        (it["stream"], it["version"]) for it in records if b'"private":' in it["header"] and it["stream"] != "org"
+    }
+    for stream in {it["stream"] for it in records}:
+        whole = max(audited.covers[stream], default=0)
+        assert audited.lost[stream] == list(range(1, whole)), (
+            f"contents of {stream} are gone that nothing covers, or not"
+        )
+        covered = [it for it in range(whole, max(audited.covers_private[stream], default=0)) if (stream, it) in private]
+        assert audited.lost_private[stream] == covered, f"private contents of {stream} are gone, or not"
+
+
+def _note(audited: Audited, header: dict[str, Any], data: dict[str, Any]) -> None:
+    audited.types.append(header["type"])
+    audited.streams.append(header["stream"])
+    audited.data.append(data)
+
+
 def _fold(audited: Audited, header: dict[str, Any], data: dict[str, Any], recorded_at: datetime) -> None:
     stream = header["stream"]
     event = read_event(header["type"], header["schema"], stream, header["version"], recorded_at, data)
@@ -154,9 +212,7 @@ def _fold(audited: Audited, header: dict[str, Any], data: dict[str, Any], record
     assert after.id == stream
     assert after.version == header["version"]
     audited.aggregates[stream] = after
-    audited.types.append(header["type"])
-    audited.streams.append(stream)
-    audited.data.append(data)
+    _note(audited, header, data)
 
 
 def _audit_head(head: asyncpg.Record, records: Sequence[asyncpg.Record], audited: Audited) -> None:
@@ -178,6 +234,7 @@ def _audit_head(head: asyncpg.Record, records: Sequence[asyncpg.Record], audited
         "diagram": max(
             (number for it in audited.aggregates.values() if (number := _diagram_number(it)) is not None), default=None
         ),
+        "hold": max((it.hold_id for it in audited.aggregates.values() if isinstance(it, Hold)), default=None),
     }
     assert json.loads(head["numbers"]) == {name: number for name, number in numbers.items() if number is not None}
 
@@ -192,9 +249,22 @@ def _diagram_number(aggregate: Aggregate) -> int | None:
 async def _audit_rows(connection: asyncpg.Connection[asyncpg.Record], head: asyncpg.Record, audited: Audited) -> None:
     """The live rows of each projection are those of a fold from the first event: invariant 5."""
     live = json.loads(head["projections"])
-    jobs = [registered_row(it) for it in audited.aggregates.values() if isinstance(it, Job)]
+    every_job = [it for it in audited.aggregates.values() if isinstance(it, Job)]
+    jobs = [registered_row(it) for it in every_job if it.gone is None]
     await _compare(connection, "job", JOB_COLUMNS, head["org"], live["jobs"]["gen"], jobs, JSON_COLUMNS)
     await _audit_counts(connection, head["org"], live["jobs"]["gen"], audited)
+    residues = [residue_row(it) for it in every_job if it.gone is not None]
+    await _compare(connection, "job_residue", RESIDUE_COLUMNS, head["org"], live["jobs"]["gen"], residues)
+    if head["size"]:
+        policy = [(1, *policy_row(org)) for org in audited.aggregates.values() if isinstance(org, Org)]
+        columns = "1, version, begun_at, policy"
+        await _compare(connection, "org_policy", columns, head["org"], live["policy"]["gen"], policy)
+    holds = [it for it in audited.aggregates.values() if isinstance(it, Hold)]
+    rows = [(*hold_row(it)[:7], None if it.job_ids is None else list(it.job_ids), hold_row(it)[8]) for it in holds]
+    await _compare(connection, "hold", HOLD_COLUMNS, head["org"], live["holds"]["gen"], rows)
+    criteria = [(it.hold_id, *(it.filter and getattr(it.filter, name) for name in CRITERIA)) for it in holds]
+    columns = f"id, {', '.join(CRITERIA)}"
+    await _compare(connection, "hold", columns, head["org"], live["holds"]["gen"], criteria)
     principals = [
         (
             *(it.principal_id, it.version, it.name, it.roles, it.capabilities, it.home_domain, it.domains),
@@ -223,7 +293,7 @@ async def _audit_counts(
     connection: asyncpg.Connection[asyncpg.Record], org: str, generation: int, audited: Audited
 ) -> None:
     """Of each day, domain and block of 4096 ids it is known how many jobs begin on it."""
-    jobs = [it for it in audited.aggregates.values() if isinstance(it, Job)]
+    jobs = [it for it in audited.aggregates.values() if isinstance(it, Job) and it.gone is None]
     counted = Counter(
         ((it.started_at or it.scheduled_at or it.registered_at).astimezone(UTC).date(), it.domain, it.job_id // 4096)
         for it in jobs

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 from jobledger.ledger.domain.aggregate import USUAL_WEIGHT_BYTES, Aggregate
 from jobledger.ledger.domain.command import Command, UnitOfWork
+from jobledger.ledger.domain.policy import NO_POLICY, Policy
 from jobledger.ledger.errors import InvalidCommandError, NameIsTakenError
 
 # First segments of the paths that the server itself or a dialect answers; an org of that name could not be told from them.
@@ -93,6 +94,7 @@ class Org(Aggregate):
     """A tenant, from its first event on."""
 
     name: str
+    policy: Policy = NO_POLICY
 
     class Event(Aggregate.Event):
         """Base of an org's events."""

@@ -40,9 +40,9 @@ LEDGER_ITSELF = "ledger"
 
 
 def must_see_all(caller: Caller) -> None:
-    """Raise NotAllowedError for a caller of some domains: principals are of the whole org."""
+    """Raise NotAllowedError for a caller of some domains: what is of the whole org, as principals are, is not for it."""
     if caller.domains is not None:
-        raise NotAllowedError("Principals and tokens are of the whole org, and you may see only some of its domains.")
+        raise NotAllowedError("This is of the whole org, and you may see only some of its domains.")
 
 
 def must_have(caller: Caller, capabilities: frozenset[str]) -> None:

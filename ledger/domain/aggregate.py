@@ -57,6 +57,11 @@ class Aggregate(BaseAggregate[str]):
             """The members that can be erased alone; None where there are none."""
             return None
 
+        @property
+        def begins_anew(self) -> bool:
+            """Whether the stream can be folded from this event on: those before it may have lost their contents."""
+            return False
+
     class Created(Event):
         """Base of the events that begin a stream."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Iterable
+from collections.abc import Callable, Generator, Hashable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, ClassVar, NamedTuple, Protocol, TypeVar
@@ -12,6 +12,7 @@ from jobledger.ledger.domain.aggregate import Aggregate
 from jobledger.ledger.errors import NotAllowedError
 
 AnyAggregate = TypeVar("AnyAggregate", bound=Aggregate)
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +92,9 @@ class UnitOfWork(Protocol):
     def use_number(self, counter: str, number: int) -> None:
         """Take *number* as used: the next one lies beyond it."""
 
+    def attempt(self, decide: Callable[[UnitOfWork], Result]) -> Result:
+        """Decide on a unit within this one, which joins it as a whole, or, where *decide* raises, not at all."""
+
     def affect(self, effect: Effect) -> None:
         """Write a row beside the ledger with this unit's events."""
 
@@ -110,11 +114,17 @@ class Command(ABC):
     # Whether its events are counted against the most of a request. What follows by the ledger's own rules is not: a job must
     # be able to end however many wait for it.
     is_counted: ClassVar[bool] = True
+    # Whether its effects must come after its events, in statements of their own: so it cannot be decided ahead of the lock.
+    needs_lock: ClassVar[bool] = False
 
     @property
     def least_events(self) -> int:
         """How many events it makes at least, if it is accepted."""
         return 1
+
+    def must_be_allowed(self) -> None:
+        """Raise NotAllowedError for a caller that may not ask it at all."""
+        self.caller.must(self.capability)
 
     def streams(self) -> Iterable[str]:
         """The streams it decides on, as far as they are known before its finds are answered."""
@@ -131,6 +141,11 @@ class Command(ABC):
     @abstractmethod
     def decide(self, unit: UnitOfWork) -> dict[str, Any]:
         """Decide on the newest state; the result is what the caller is told, as plain values. Raises LedgerError."""
+
+    def deciding(self, unit: UnitOfWork) -> Generator[None, None, dict[str, Any]]:
+        """As ``decide``; one that takes long yields now and then, so that others have a turn."""
+        yield from ()
+        return self.decide(unit)
 
 
 class Outcome(NamedTuple):

@@ -9,8 +9,11 @@ from typing import Any
 from jobledger.ledger.domain.access import Org, Principal
 from jobledger.ledger.domain.aggregate import Aggregate, event_from_data
 from jobledger.ledger.domain.diagram import Diagram
+from jobledger.ledger.domain.hold import Hold
 from jobledger.ledger.domain.job import Job
 from jobledger.ledger.domain.job_decisions import Closed, Reopened
+from jobledger.ledger.domain.job_keeping import HoldPlaced, HoldReleased, Retained, RetentionReleased
+from jobledger.ledger.domain.job_removal import Deleted, Erased
 from jobledger.ledger.domain.job_workflow import (
     AttachmentAdded,
     AttachmentRemoved,
@@ -22,6 +25,7 @@ from jobledger.ledger.domain.job_workflow import (
     Updated,
     Upgraded,
 )
+from jobledger.ledger.domain.policy_commands import PolicyChanged
 from jobledger.ledger.domain.template import Template
 from jobledger.ledger.errors import CorruptLedgerError
 
@@ -56,7 +60,16 @@ EVENT_CLASSES: tuple[type[Aggregate.Event], ...] = (
     Template.Created,
     Template.Changed,
     Template.Deleted,
+    Retained,
+    RetentionReleased,
+    HoldPlaced,
+    HoldReleased,
+    Deleted,
+    Erased,
+    Hold.Placed,
+    Hold.Released,
     Org.Created,
+    PolicyChanged,
     Principal.Added,
     Principal.Granted,
     Principal.Disabled,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, ClassVar
@@ -9,7 +10,13 @@ from typing import Any, ClassVar
 import orjson
 
 from jobledger.ledger.domain.aggregate import ENVELOPE, Aggregate
-from jobledger.ledger.errors import JobCannotBeStoppedError, JobIsClosedError, JobIsFinalError, JobIsNotRunningError
+from jobledger.ledger.errors import (
+    GoneError,
+    JobCannotBeStoppedError,
+    JobIsClosedError,
+    JobIsFinalError,
+    JobIsNotRunningError,
+)
 
 # Job ids lie within int32: clients of every dialect hold them so.
 LARGEST_JOB_ID = 2**31 - 1
@@ -17,6 +24,25 @@ DEFAULT_DOMAIN = "Global"
 # The stage in which a running job can be stopped by hand, and the reason that its events then give.
 STOPPABLE_STAGE = "fetch"
 STOPPED = "cancelled manually"
+
+
+class Nothing(Mapping[str, Any]):
+    """The mapping without members: what a class may have as a member's default, as nobody can add to it."""
+
+    def __getitem__(self, name: str) -> Any:
+        raise KeyError(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0
+
+    def __hash__(self) -> int:
+        return 0
+
+
+NOTHING = Nothing()
 
 
 class State(StrEnum):
@@ -82,6 +108,9 @@ class Job(Aggregate):
     ended_at: datetime | None
     reason: str | None
     last_report_at: datetime | None
+    # When its final event was recorded. Whether its end was told with its registration: the past of another system.
+    final_at: datetime | None = None
+    imported: bool | None = None
     # What was decided about it apart from its course. On jobs of which nothing was these stay as they are in the class.
     is_decided: bool = False
     is_closed: bool = False
@@ -89,10 +118,16 @@ class Job(Aggregate):
     details: dict[str, Any] | None = None
     workflow: dict[str, Any] | None = None
     attachments: dict[str, dict[str, Any]] | None = None
+    # What users retain, by the copy's id, "" for the whole job: {"until"?, "reason"?}. The names of the holds that list it, by id.
+    retentions: Mapping[str, Mapping[str, str]] = NOTHING
+    holds: Mapping[str, str] = NOTHING
+    # Whether it is "deleted" or "erased": then only what its residue carries is known of it.
+    gone: str | None = None
     # Of private contents: what can be erased alone.
     location: dict[str, Any] | None = None
     extended_properties: list[dict[str, Any]] | None = None
     attachment_names: dict[str, str] | None = None
+    PRIVATE_MEMBERS: ClassVar[tuple[str, ...]] = ("location", "extended_properties", "attachment_names")
 
     class Event(Aggregate.Event):
         """Base of a job's events."""
@@ -130,6 +165,7 @@ class Job(Aggregate):
         start_timeout: int | None = None
         backup: dict[str, Any] | None = None
         attributes: dict[str, Any] | None = None
+        imported: bool | None = None
 
         def apply(self, aggregate: Job) -> None:
             """Begin in SCHEDULED."""
@@ -199,6 +235,7 @@ class Job(Aggregate):
             """Be final."""
             aggregate.state = self.state
             aggregate.ended_at = self.ended_at or self.timestamp
+            aggregate.final_at = self.timestamp
             aggregate.reason = self.reason
 
     class Succeeded(Ended):
@@ -360,8 +397,8 @@ class Job(Aggregate):
             self.trigger_event(Job.WentStale, timestamp=at, last_seen_at=last_seen_at)
 
     def discard_after(self, at: datetime, preceding: Job) -> None:
-        """Be discarded with *preceding*, which has broken."""
-        why = BROKEN_STATES[preceding.state]
+        """Be discarded with *preceding*, which has broken, or is gone."""
+        why = BROKEN_STATES[preceding.state] if preceding.gone is None else f"was {preceding.gone}"
         self.discard(at, f"preceding job {preceding.job_id} {why}", because_of_job_id=preceding.job_id)
 
     def must_not_be_final(self) -> None:
@@ -373,6 +410,11 @@ class Job(Aggregate):
                 state=str(self.state),
                 reason=self.reason,
             )
+
+    def must_be_here(self) -> None:
+        """Raise GoneError if it was deleted or erased."""
+        if self.gone is not None:
+            raise GoneError(f"Job {self.job_id} was {self.gone}.", job_id=self.job_id, gone=self.gone)
 
     def must_be_open(self) -> None:
         """Raise JobIsClosedError if it is closed."""

@@ -16,10 +16,12 @@ LAST_HEARTBEAT = "last_heartbeat"
 
 
 def visible_job(unit: UnitOfWork, caller: Caller, job_id: int) -> Job:
-    """The job, if there is one that *caller* may see. Raises NotFoundError."""
+    """The job, if there is one that *caller* may see. Raises NotFoundError, GoneError."""
     job = unit.get(Job, job_stream(job_id))
     if job is None or not caller.sees(job.domain):
         raise NotFoundError(f"There is no job {job_id}.", job_id=job_id)
+    if job.gone is not None:
+        job.must_be_here()
     return job
 
 
@@ -136,12 +138,13 @@ class BreakJob(JobTransition):
 
 
 def discard_follow_ups(unit: UnitOfWork, broken: Job) -> list[Job]:
-    """Discard the scheduled jobs behind *broken*, nearest first; those jobs."""
+    """Discard the scheduled jobs behind *broken*, nearest first; those jobs. A job that is gone breaks them whatever its state."""
     broken_by_id = {broken.job_id: broken}
     for job_id, preceding_id in unit.found(Find(FOLLOW_UPS, (broken.job_id,))):
         follow_up = unit.get(Job, job_stream(job_id))
         preceding = broken_by_id.get(preceding_id)
-        if preceding is not None and follow_up is not None and follow_up.state is State.SCHEDULED:
+        is_waiting = follow_up is not None and follow_up.state is State.SCHEDULED and follow_up.gone is None
+        if preceding is not None and follow_up is not None and is_waiting:
             follow_up.discard_after(unit.now, preceding)
             broken_by_id[job_id] = follow_up
     return list(broken_by_id.values())[1:]

@@ -184,6 +184,7 @@ class RegisterJobs(Command):
             start_timeout=start_timeout,
             backup=spec.backup,
             attributes=spec.attributes,
+            imported=True if spec.state is not None else None,
         )
         assert isinstance(job, Job)
         if spec.external_id is not None:

@@ -9,9 +9,12 @@ from typing import Any, ClassVar
 from jobledger.ledger.domain.command import Command, Effect, Find, UnitOfWork
 from jobledger.ledger.domain.diagram import Diagram, Version, diagram_stream
 from jobledger.ledger.domain.diagram_commands import known_diagram
+from jobledger.ledger.domain.hold import hold_stream
+from jobledger.ledger.domain.hold_commands import FILTER_HOLDS, active_holds
 from jobledger.ledger.domain.job import Job, job_stream
 from jobledger.ledger.domain.job_commands import JobTransition, visible_job
 from jobledger.ledger.domain.job_registration import JobSpec, RegisterJobs
+from jobledger.ledger.domain.job_removal import RemoveJob
 from jobledger.ledger.domain.job_workflow import (
     MOST_ATTACHMENTS,
     AttachmentAdded,
@@ -27,12 +30,14 @@ from jobledger.ledger.domain.job_workflow import (
     upgrade,
 )
 from jobledger.ledger.domain.template import Template, template_stream
-from jobledger.ledger.errors import InvalidCommandError, LedgerError, NotFoundError
+from jobledger.ledger.errors import InvalidCommandError, JobIsHeldError, LedgerError, NotFoundError
 
 # A question: the diagrams that some jobs go through.
 DIAGRAMS_OF_JOBS = "diagrams_of_jobs"
 # Each is two events: that it was registered, and where it stands.
 MOST_JOBS_CREATED = 5_000
+# The effect by which an attachment is removed; its row is (stream, version) of the event that says so.
+REMOVE_ATTACHMENTS = "remove_attachments"
 RUN, FINISH, STOP, SET_CURRENT = "run", "finish", "stop", "set_current"
 STEP_ACTIONS = (RUN, FINISH, STOP, SET_CURRENT)
 
@@ -188,10 +193,22 @@ class TakeSteps(WorkflowCommand):
     step_ids: Sequence[str] | None = None
     following: Sequence[str] | None = None
 
+    def finds(self) -> Iterable[Find]:
+        """Its diagram, and the holds over filters."""
+        return (Find(DIAGRAMS_OF_JOBS, (self.job_id,)), Find(FILTER_HOLDS, ()))
+
+    def found_streams(self, answers: Iterable[Any]) -> Iterable[str]:
+        """Those of all of them."""
+        diagram_ids, holds = answers
+        return [*map(diagram_stream, diagram_ids), *map(hold_stream, holds)]
+
     def decide(self, unit: UnitOfWork) -> dict[str, Any]:
-        """Raises NotFoundError, JobHasNoDiagramError, JobIsClosedError, JobIsFinalError, InvalidCommandError."""
+        """Raises NotFoundError, JobHasNoDiagramError, JobIsClosedError, JobIsFinalError, JobIsHeldError, InvalidCommandError."""
         job = visible_job(unit, self.caller, self.job_id)
         must_be_in_progress(job)
+        holding = [*job.holds.values(), *(it.name for it in active_holds(unit) if it.covers(job))]
+        if holding:
+            raise JobIsHeldError(f"Job {self.job_id} is on legal hold: {holding[0]}.", job_id=self.job_id)
         assert job.workflow is not None
         step_ids = self.step_ids
         if step_ids is None and self.action != SET_CURRENT:
@@ -255,6 +272,7 @@ class AddAttachment(JobTransition):
         )
         row = (self.attachment_id, self.job_id, self.size_bytes, self.chunk_count)
         unit.affect(Effect("attachment", row))
+        unit.affect(Effect("drop_uploads", (self.attachment_id,)))
 
     def decide(self, unit: UnitOfWork) -> dict[str, Any]:
         """The result is that of a transition, and ``attachment_id``. Raises NotFoundError, and as ``change``."""
@@ -262,17 +280,19 @@ class AddAttachment(JobTransition):
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
-class RemoveAttachment(JobTransition):
-    """Remove an attachment: its bytes, and the private content that named it."""
+class RemoveAttachment(RemoveJob):
+    """Remove an attachment: its bytes, and the private content that named it. What keeps the job keeps its attachments."""
 
     capability: ClassVar[str] = "jobs.update"
     attachment_id: str
 
     def change(self, unit: UnitOfWork, job: Job) -> None:
-        """Raises NotFoundError, JobIsClosedError."""
+        """Raises NotFoundError, JobIsClosedError, JobIsHeldError, JobIsRetainedError."""
         if self.attachment_id not in (job.attachments or {}):
             raise NotFoundError(
                 f"Job {self.job_id} has no attachment {self.attachment_id}.", attachment_id=self.attachment_id
             )
         job.must_be_open()
+        self.must_be_free(unit, job)
         job.trigger_event(AttachmentRemoved, timestamp=unit.now, attachment_id=self.attachment_id)
+        unit.affect(Effect(REMOVE_ATTACHMENTS, (job.id, job.version)))

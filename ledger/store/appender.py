@@ -25,8 +25,10 @@ MOST_EVENTS_A_PART = 1_000
 HEAD_HAS_MOVED = "JL001"
 STORE_PARTS = (
     *("write_head", "move_head", "insert_headers", "insert_contents"),
-    *("remember_answers", "replace_answers", "credential", "heartbeat", "drop_credentials", "attachment"),
+    *("remember_answers", "replace_answers", "credential", "heartbeat", "drop_credentials", "attachment", "remove_attachments"),
 )
+# What must find this batch's events written: statements of their own, which the one statement of a batch decided ahead is not.
+AFTER_EVENTS = ("remove_contents", "remove_attachments")
 
 # SQL with its arguments; and a part of such: its name instead of the SQL.
 Statement: TypeAlias = tuple[str, list[Any]]
@@ -63,8 +65,11 @@ class Appender:
         """The one statement that writes all the batch has decided if the head is still the one it was decided on.
 
         It returns the database's clock, or fails with HEAD_HAS_MOVED. The batch goes on as if nothing had been prepared.
+        RuntimeError for a batch that one statement cannot write.
         """
         rows, before, after = batch.rows, batch.first_head, batch.head()
+        if not rows.effects.keys().isdisjoint(AFTER_EVENTS):
+            raise RuntimeError("This is to be written under the lock.")
         move = [batch.org, after.size, after.last_leaf, after.recorded_at, _json(after.numbers)]
         move += [before.size, before.last_leaf, _json(before.projections), before.fence, batch.now]
         parts = [("move_head", move), *self._events(batch, rows), *self._answers(batch, rows)]
@@ -99,7 +104,7 @@ class Appender:
 
     def _effects(self, batch: Batch, rows: Rows) -> list[Part]:
         # In the order of STORE_PARTS: a credential that the batch writes and drops is not there at its end.
-        kinds = sorted(rows.effects, key=STORE_PARTS.index)
+        kinds = sorted(rows.effects, key=(*STORE_PARTS, *AFTER_EVENTS).index)
         return [(kind, [batch.org, *map(list, zip(*rows.effects[kind], strict=True))]) for kind in kinds]
 
     def _joined(self, parts: Sequence[Part], result: str) -> Statement:

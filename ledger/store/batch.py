@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Generator, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, cast
@@ -10,13 +10,15 @@ from typing import Any, cast
 import orjson
 
 from jobledger.ledger.domain.aggregate import Aggregate
-from jobledger.ledger.domain.command import AnyAggregate, Command, Effect, Find, Outcome
+from jobledger.ledger.domain.command import AnyAggregate, Caller, Command, Effect, Find, Outcome, Result, UnitOfWork
 from jobledger.ledger.errors import InvalidCommandError
 from jobledger.ledger.store.codec import encode_content, encode_header, encode_private, leaf_of, wire_time
 from jobledger.ledger.store.head import Head
 from jobledger.ledger.store.projection import Changed
 
 LARGEST_COMMAND_EVENTS = 10_000
+# So many are encoded before others of this process have a turn.
+EVENTS_A_TURN = 100
 
 
 @dataclass(slots=True)
@@ -70,6 +72,15 @@ class Rows:
     def is_empty(self) -> bool:
         """Whether there is nothing to write."""
         return not (self.streams or self.effects or self.answers)
+
+
+@dataclass(slots=True)
+class Encoded:
+    """The bytes of a command's events, in step."""
+
+    headers: list[bytes] = field(default_factory=list)
+    bodies: list[bytes] = field(default_factory=list)
+    privates: list[bytes | None] = field(default_factory=list)
 
 
 class Batch:
@@ -130,31 +141,56 @@ class Batch:
         """Decide a command and add what it comes to; a refusal leaves no trace. Raises LedgerError."""
         unit = Unit(self, answers)
         result = command.decide(unit)
-        events = unit.events
-        if len(events) > LARGEST_COMMAND_EVENTS and command.is_counted:
+        self._must_not_be_too_many(command, unit)
+        encoded = Encoded()
+        self._encode(unit.events, command.caller, encoded)
+        return self._conclude(command, unit, result, encoded)
+
+    def steps(self, command: Command, answers: Mapping[Find, Any]) -> Generator[None, None, Outcome]:
+        """As ``execute``, with a pause now and then."""
+        unit = Unit(self, answers)
+        result = yield from command.deciding(unit)
+        self._must_not_be_too_many(command, unit)
+        encoded = Encoded()
+        for begin in range(0, len(unit.events), EVENTS_A_TURN):
+            yield
+            self._encode(unit.events[begin : begin + EVENTS_A_TURN], command.caller, encoded)
+        yield
+        return self._conclude(command, unit, result, encoded)
+
+    def _must_not_be_too_many(self, command: Command, unit: Unit) -> None:
+        if len(unit.events) > LARGEST_COMMAND_EVENTS and command.is_counted:
             raise InvalidCommandError(
                 f"One request makes at most {LARGEST_COMMAND_EVENTS} events.", limit=LARGEST_COMMAND_EVENTS
             )
-        caller = command.caller
+
+    def _encode(self, events: Sequence[Aggregate.Event], caller: Caller, encoded: Encoded) -> None:
         bodies = [encode_content(event, caller) for event in events]
         privates = [encode_private(event) for event in events]
-        headers = [
+        encoded.headers += [
             encode_header(self.org, position, self.recorded_at, event, caller.principal, body, private)
-            for position, (event, body, private) in enumerate(zip(events, bodies, privates, strict=True), self.size)
+            for position, (event, body, private) in enumerate(
+                zip(events, bodies, privates, strict=True), self.size + len(encoded.headers)
+            )
         ]
+        encoded.bodies += bodies
+        encoded.privates += privates
+
+    def _conclude(self, command: Command, unit: Unit, result: dict[str, Any], encoded: Encoded) -> Outcome:
         outcome = Outcome(
             result=result,
-            first_position=self.size if events else None,
-            event_count=len(events),
+            first_position=self.size if unit.events else None,
+            event_count=len(unit.events),
             recorded_at=self.now,
-            events=tuple(events),
+            events=tuple(unit.events),
         )
         key = command.idempotency
         if key is not None:
             # Encoded before anything is added: an answer that cannot be written refuses its command alone.
-            self.rows.answers.append((caller.principal, key.key, key.request_hash, self._encode_answer(outcome)))
-            self.answered[caller.principal, key.key] = (key.request_hash, outcome)
-        self._accept(unit, headers, bodies, privates)
+            answer = (command.caller.principal, key.key, key.request_hash, self._encode_answer(outcome))
+            self.rows.answers.append(answer)
+            self.answered[command.caller.principal, key.key] = (key.request_hash, outcome)
+        self._accept(unit, encoded.headers, encoded.bodies, encoded.privates)
         return outcome
 
     def _encode_answer(self, outcome: Outcome) -> bytes:
@@ -204,9 +240,10 @@ class Batch:
 class Unit:
     """One command's unit of work. See ``UnitOfWork``."""
 
-    def __init__(self, batch: Batch, answers: Mapping[Find, Any]) -> None:
+    def __init__(self, batch: Batch, answers: Mapping[Find, Any], within: Unit | None = None) -> None:
         self._batch = batch
         self._answers = answers
+        self._within = within
         self.now = batch.now
         self.events: list[Aggregate.Event] = []
         self.touched: dict[str, Aggregate] = {}
@@ -218,11 +255,28 @@ class Unit:
         """See ``UnitOfWork``. KeyError for a stream that the command did not declare."""
         copy = self.touched.get(stream)
         if copy is None:
-            original = self._batch.aggregates[stream]
+            original = self._original(stream)
             if original is None:
                 return None
             copy = self.touched[stream] = original.working_copy(self.events)
         return cast("AnyAggregate", copy)
+
+    def _original(self, stream: str) -> Aggregate | None:
+        if self._within is None:
+            return self._batch.aggregates[stream]
+        return self._within.touched.get(stream) or self._within._original(stream)  # one of its own kind
+
+    def attempt(self, decide: Callable[[UnitOfWork], Result]) -> Result:
+        """See ``UnitOfWork``."""
+        part = Unit(self._batch, self._answers, self)
+        result = decide(part)
+        for stream, copy in part.touched.items():
+            self.touched[stream] = copy.working_copy(self.events)
+        self.events += part.events
+        self.numbers |= part.numbers
+        self.effects += part.effects
+        self.outdated += part.outdated
+        return result
 
     def begin(self, event_class: type[Aggregate.Created], stream: str, **data: Any) -> Aggregate:
         """See ``UnitOfWork``."""
@@ -245,7 +299,9 @@ class Unit:
         self.numbers[counter] = max(self._last_number(counter), number)
 
     def _last_number(self, counter: str) -> int:
-        return self.numbers.get(counter, self._batch.numbers.get(counter, 0))
+        if counter in self.numbers:
+            return self.numbers[counter]
+        return self._batch.numbers.get(counter, 0) if self._within is None else self._within._last_number(counter)
 
     def affect(self, effect: Effect) -> None:
         """See ``UnitOfWork``."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -50,15 +51,40 @@ class Limits:
 def decide(batch: Batch, command: Command, answers: Mapping[Find, Any], *remembered: Answers) -> Outcome | Exception:
     """What becomes of a command: decided on the batch, or answered as *remembered* under its Idempotency-Key."""
     try:
-        if command.idempotency is not None:
-            key = (command.caller.principal, command.idempotency.key)
-            for known in (batch.answered, *remembered):
-                if key in known:
-                    return _repeat(command, *known[key])
-        return batch.execute(command, answers)
+        repeated = _repeated(batch, command, *remembered)
+        return batch.execute(command, answers) if repeated is None else repeated
     except Exception as refusal:
         # Deciding touches nothing but memory, and what fails there leaves no trace: it fails its command alone.
         return refusal
+
+
+async def decide_at_length(
+    batch: Batch, command: Command, answers: Mapping[Find, Any], *remembered: Answers
+) -> Outcome | Exception:
+    """As ``decide``, of a command that may take long: others of this process have a turn now and then."""
+    try:
+        repeated = _repeated(batch, command, *remembered)
+        if repeated is not None:
+            return repeated
+        steps = batch.steps(command, answers)
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                outcome: Outcome = end.value
+                return outcome
+            await asyncio.sleep(0)
+    except Exception as refusal:
+        return refusal
+
+
+def _repeated(batch: Batch, command: Command, *remembered: Answers) -> Outcome | None:
+    if command.idempotency is not None:
+        key = (command.caller.principal, command.idempotency.key)
+        for known in (batch.answered, *remembered):
+            if key in known:
+                return _repeat(command, *known[key])
+    return None
 
 
 async def recall(

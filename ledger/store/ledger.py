@@ -78,7 +78,7 @@ class Ledger:
         """
         if self._is_closing:
             raise UnavailableError("The server is stopping.", retry_after_s=2)
-        command.caller.must(command.capability)
+        command.must_be_allowed()
         return await self._sequencer(command.caller.org).enqueue(command)
 
     async def create_org(self, name: str) -> Outcome:
@@ -89,10 +89,11 @@ class Ledger:
         return await self.execute(CreateOrg(caller=ledger_itself(name)))
 
     async def job(self, org: str, job_id: int) -> Job:
-        """The job as of now. Raises NotFoundError."""
+        """The job as of now. Raises NotFoundError, GoneError."""
         aggregate = await self.aggregate(org, job_stream(job_id))
         if not isinstance(aggregate, Job):
             raise NotFoundError(f"There is no job {job_id}.", job_id=job_id)
+        aggregate.must_be_here()
         return aggregate
 
     async def aggregate(self, org: str, stream: str) -> Aggregate | None:

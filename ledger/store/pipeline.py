@@ -155,7 +155,7 @@ class Pipeline:
 
     def _takes(self, command: Command) -> bool:
         try:
-            return command.least_events <= MOST_EVENTS_A_SLICE and not tuple(command.finds())
+            return not (command.least_events > MOST_EVENTS_A_SLICE or command.needs_lock or tuple(command.finds()))
         except Exception:
             # It is raised again where it is answered.
             return False

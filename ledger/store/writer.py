@@ -14,7 +14,7 @@ from jobledger.ledger.domain.aggregate import Aggregate
 from jobledger.ledger.domain.command import Command, Find
 from jobledger.ledger.domain.event_types import must_know
 from jobledger.ledger.errors import NotFoundError, ReleaseDiffersError
-from jobledger.ledger.store.appender import Appender, Writing
+from jobledger.ledger.store.appender import EVENTS_A_PART, Appender, Writing
 from jobledger.ledger.store.batch import Batch
 from jobledger.ledger.store.cache import Cache
 from jobledger.ledger.store.clock import DatabaseClock
@@ -26,11 +26,12 @@ from jobledger.ledger.store.deciding import (
     Written,
     answer_as_remembered,
     decide,
+    decide_at_length,
     recall,
     refused_with_key,
 )
 from jobledger.ledger.store.head import Head, read_head
-from jobledger.ledger.store.loading import load_aggregates
+from jobledger.ledger.store.loading import Fold, load_aggregates
 from jobledger.ledger.store.observer import UNOBSERVED, AppendObserver
 from jobledger.ledger.store.statement import ledger_statement
 
@@ -106,7 +107,10 @@ class OrgWriter:
                 if batch.outdated and any(batch.is_outdated(find) for find in command.finds()):
                     await self._ask_anew(writing, commands, answers)
                 began_at = monotonic()
-                written.decisions.append(decide(batch, command, answers, remembered))
+                if command.least_events < EVENTS_A_PART:
+                    written.decisions.append(decide(batch, command, answers, remembered))
+                else:
+                    written.decisions.append(await decide_at_length(batch, command, answers, remembered))
                 limits.decided_s += monotonic() - began_at
                 if writing.is_worth_a_part:
                     await writing.go_on()
@@ -176,8 +180,13 @@ class OrgWriter:
             aggregates.update(await self._load(connection, aggregates))
         else:
             changed: dict[str, Aggregate] = {}
+            fold = Fold(changed)
             for stored in others:
-                self._apply(stored, aggregates, changed)
+                self._apply(stored, aggregates, fold)
+            fold.finish()
+            for after in changed.values():
+                after.settle()
+            aggregates.update((stream, after) for stream, after in changed.items() if stream in aggregates)
             self.cache.put(changed.values())
         self.cache.head = head
 
@@ -193,25 +202,21 @@ class OrgWriter:
             return None
         return events[1:]
 
-    def _apply(
-        self, stored: StoredEvent, aggregates: dict[str, Aggregate | None], changed: dict[str, Aggregate]
-    ) -> None:
+    def _apply(self, stored: StoredEvent, aggregates: Mapping[str, Aggregate | None], fold: Fold) -> None:
         header = stored.envelope()
         stream, version = header["stream"], header["version"]
         must_know(header["type"], header["schema"])
-        before = changed.get(stream) or aggregates.get(stream) or self.cache.get(stream)
-        is_wanted = stream in aggregates
-        if before is None and not is_wanted:
-            return
-        if before is not None and before.version >= version:
-            return
-        event = stored.event()
-        after = event.mutate(None if before is None else before.working_copy([]))
-        assert after is not None
-        after.settle()
-        changed[stream] = after
-        if is_wanted:
-            aggregates[stream] = after
+        before = fold.aggregates.get(stream)
+        if before is None:
+            known = aggregates.get(stream) or self.cache.get(stream)
+            if known is None and stream not in aggregates:
+                return
+            if known is not None:
+                if known.version >= version:
+                    return
+                fold.aggregates[stream] = before = known.working_copy([])
+        if before is None or before.version < version:
+            fold.add(stored, stream)
 
     async def _load(self, connection: Connection, streams: Iterable[str]) -> dict[str, Aggregate | None]:
         """The newest state of each stream, from the cache, else from the store; None for one that has not begun."""

@@ -16,6 +16,7 @@ import asyncpg
 import pytest
 
 from jobledger.ledger.domain.job import State
+from jobledger.ledger.domain.job_decisions import CloseJob
 from jobledger.ledger.postgres.postmaster import binaries_folder
 from jobledger.ledger.store import database, migration
 from jobledger.ledger.store.database import Connection, connect
@@ -23,7 +24,7 @@ from jobledger.ledger.store.ledger import Ledger
 from jobledger.ledger.store.migration import Migration, SchemaError, check_schema, known_migrations, migrate
 from tests.auditor import audit
 from tests.cluster import fresh_database, running_cluster, session, url_of
-from tests.world import ORG, fail, register, register_chain, register_running, serving, start
+from tests.world import ALICE, ORG, fail, register, register_chain, register_running, serving, start, succeed
 
 SYSTEM_BINARIES = Path("/usr/lib/postgresql/15/bin")
 BINARIES = {18: binaries_folder(), 16: binaries_folder().parents[1] / "pginstall" / "bin", 15: SYSTEM_BINARIES}
@@ -139,6 +140,17 @@ ALTER TABLE job DROP COLUMN begins_at;
 UPDATE ledger_head SET projections = jsonb_set(projections, '{jobs,fold}', '1');
 DELETE FROM schema_migration WHERE name LIKE '0006%';
 """
+# What comes later and would be there already.
+WITHOUT_KEEPING = """
+DROP TABLE job_residue, org_policy, hold;
+DROP FUNCTION remove_contents;
+ALTER TABLE job DROP COLUMN final_at, DROP COLUMN imported, DROP COLUMN is_closed, DROP COLUMN is_held,
+                DROP COLUMN retained_until;
+UPDATE ledger_head
+   SET projections = jsonb_set(projections - 'policy' - 'holds', '{jobs,fold}', '2')
+ WHERE projections -> 'jobs' ->> 'fold' = '3';
+DELETE FROM schema_migration WHERE name LIKE '0008%';
+"""
 
 
 async def test_jobs_of_an_earlier_release_are_known_by_when_they_begin(empty_url: str) -> None:
@@ -150,12 +162,29 @@ async def test_jobs_of_an_earlier_release_are_known_by_when_they_begin(empty_url
         await register_running(ledger)
         await register(ledger)
     async with session(empty_url) as owner:
-        await owner.execute(WITHOUT_BEGINS)
+        await owner.execute(WITHOUT_KEEPING + WITHOUT_BEGINS)
 
-    assert await migrate(empty_url) == ["0006_job_begins"]
+    assert await migrate(empty_url) == ["0006_job_begins", "0008_keeping"]
 
     async with serving(empty_url) as ledger:
         await ledger.execute(start(1))
+    await audit(empty_url)
+
+
+async def test_jobs_of_an_earlier_release_are_known_by_when_their_end_was_recorded(empty_url: str) -> None:
+    """As their policy, which was none, that is as a fold of all events has it."""
+    await migrate(empty_url)
+    async with serving(empty_url) as ledger:
+        await ledger.create_org(ORG)
+        await ledger.execute(succeed(await register_running(ledger), ended_at=datetime(2020, 1, 1, tzinfo=UTC)))
+        await ledger.execute(CloseJob(caller=ALICE, job_id=1))
+    async with session(empty_url) as owner:
+        await owner.execute(WITHOUT_KEEPING)
+
+    assert await migrate(empty_url) == ["0008_keeping"]
+
+    async with serving(empty_url) as ledger:
+        await register_running(ledger)
     await audit(empty_url)
 
 

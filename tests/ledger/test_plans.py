@@ -30,9 +30,11 @@ STATEMENTS: dict[str, tuple[str, list[Any]]] = {
         "jobledger.projections",
         [
             *(ORG, 1, plain_array(ASKED), plain_array([9] * len(ASKED)), plain_array(["RUNNING"] * len(ASKED))),
-            *([NOW] * len(ASKED), [], [], [NOW] * len(ASKED), *packed([b"{}"] * len(ASKED))),
+            *([NOW] * len(ASKED), [], [], [NOW] * len(ASKED), [], [], [], [], [], []),
+            *packed([b"{}"] * len(ASKED)),
         ],
     ),
+    "remove_jobs": ("jobledger.projections", [ORG, 1, plain_array(ASKED)]),
     "load_jobs": ("jobledger.projections", [ORG, 1, ASKED]),
     "jobs_by_external_id": ("jobledger.projections", [ORG, 1, ["cron"] * len(ASKED), NAMES]),
     "follow_ups": ("jobledger.projections", [ORG, 1, ASKED]),

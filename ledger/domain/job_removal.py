@@ -1,0 +1,222 @@
+"""Deleting and erasing jobs: what leaves, what stays, and what may not.
+
+An event that removes a whole job carries its residue, so that what is folded stays right without the contents before it. The
+contents themselves are removed in the append's transaction, by the one function that may, which asks for that event.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, ClassVar
+
+from jobledger.ledger.domain.access import ORG_STREAM, Org
+from jobledger.ledger.domain.command import Effect, Find, UnitOfWork
+from jobledger.ledger.domain.hold import hold_stream
+from jobledger.ledger.domain.hold_commands import FILTER_HOLDS, active_holds
+from jobledger.ledger.domain.job import FINAL_STATES, Job, State, job_stream
+from jobledger.ledger.domain.job_commands import FOLLOW_UPS, JobTransition, discard_follow_ups, visible_job
+from jobledger.ledger.domain.job_decisions import must_not_be_running
+from jobledger.ledger.domain.job_registration import JOBS_BY_EXTERNAL_ID
+from jobledger.ledger.domain.policy_commands import must_give_reason
+from jobledger.ledger.domain.retention import must_be_free, reasons_to_keep
+from jobledger.ledger.errors import InvalidCommandError, JobIsNotFinalError, NotFoundError
+
+# The effect by which what an event covers is removed; its row is (stream, version) of the event.
+REMOVE_CONTENTS = "remove_contents"
+PRIVATE, ALL = "private", "all"
+SCOPES = (PRIVATE, ALL)
+DELETED, ERASED = "deleted", "erased"
+
+TIMES = ("registered_at", "scheduled_at", "started_at", "ended_at", "final_at")
+RESIDUE = ("job_id", "type", "domain", "state", "imported", "preceding_job_id", "required_job_ids", *TIMES)
+
+
+def residue_of(job: Job) -> dict[str, Any]:
+    """What stays known of a job that goes, as plain members: id, type, domain, state, times, preceding and required ids."""
+    members = {name: value for name in RESIDUE if (value := getattr(job, name)) is not None}
+    for name in TIMES:
+        if name in members:
+            members[name] = members[name].astimezone(UTC).isoformat().replace("+00:00", "Z")
+    members["state"] = str(job.state)
+    members["id"] = members.pop("job_id")
+    return members
+
+
+def become_residue(job: Job, gone: str, residue: Mapping[str, Any]) -> None:
+    """Make the job what is left of it: the same, whatever was known of it before."""
+    version, modified_on, pending = job._version, job._modified_on, job._pending_events  # the package's own members
+    job.__dict__.clear()
+    members: dict[str, Any] = dict.fromkeys(REGISTERED)
+    members |= {name: value for name, value in residue.items() if name != "id"}
+    for name in TIMES:
+        value = members.get(name)
+        members[name] = None if value is None else datetime.fromisoformat(value)
+    members.update(
+        job_id=residue["id"], state=State(residue["state"]), is_decided=True, gone=gone, name="", progress=0.0
+    )
+    job.__base_init__(job_stream(residue["id"]), version, members["registered_at"])
+    job.__dict__.update(members)
+    job._modified_on, job._pending_events = modified_on, pending
+
+
+# The members that each job has of its own, from its registration on.
+REGISTERED = frozenset(
+    {"priority", "datastream", "stage", "preceding_job_id", "required_job_ids", "retry_of_job_id", "source"}
+    | {"external_id", "body_hash", "scheduled_at", "heartbeat_timeout", "start_timeout", "backup", "attributes"}
+    | {"figures", "message", "started_at", "ended_at", "reason", "last_report_at"}
+)
+
+
+class Removal(Job.Decision):
+    """Base of the events that carry a residue: the fold of the stream may begin here, without the contents before."""
+
+    residue: dict[str, Any] | None = None
+    gone: ClassVar[str]
+
+    @property
+    def begins_anew(self) -> bool:
+        """Whether what is folded needs nothing that came before."""
+        return self.residue is not None
+
+    def mutate(self, aggregate: Any) -> Any:
+        """As any event; with a residue also where nothing before it is there any more."""
+        if aggregate is None and self.residue is not None:
+            begun = Job.__new__(Job)
+            begun.__base_init__(self.originator_id, self.originator_version - 1, self.timestamp)
+            aggregate = begun
+        return super().mutate(aggregate)
+
+    def apply(self, aggregate: Job) -> None:
+        """Be no more than the residue, where there is one."""
+        super().apply(aggregate)
+        if self.residue is not None:
+            become_residue(aggregate, self.gone, self.residue)
+
+
+class Deleted(Removal):
+    """The job was deleted: it is in no list any more, and its private contents are gone."""
+
+    type_name: ClassVar[str] = "job.deleted"
+    gone: ClassVar[str] = DELETED
+    residue: dict[str, Any] | None = None
+    reason: str | None = None
+
+
+class Erased(Removal):
+    """Contents of the job's events were removed for good: of ``scope`` private their private parts, of ``scope`` all the whole."""
+
+    type_name: ClassVar[str] = "job.erased"
+    gone: ClassVar[str] = ERASED
+    scope: str = PRIVATE
+    residue: dict[str, Any] | None = None
+    reason: str | None = None
+
+    def apply(self, aggregate: Job) -> None:
+        """Know nothing private of it; of scope all, nothing but the residue."""
+        super().apply(aggregate)
+        if self.residue is None:
+            for name in (*Job.PRIVATE_MEMBERS, "attachments"):
+                aggregate.__dict__.pop(name, None)
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class RemoveJob(JobTransition):
+    """Base of what removes a job, or parts of it. It goes under the head's lock: what it removes, its event must cover first."""
+
+    needs_lock: ClassVar[bool] = True
+    reason: str | None = None
+
+    def streams(self) -> Iterable[str]:
+        """The job, and the org for its policy."""
+        return (job_stream(self.job_id), ORG_STREAM)
+
+    def finds(self) -> Iterable[Find]:
+        """The holds over filters."""
+        return (Find(FILTER_HOLDS, ()),)
+
+    def found_streams(self, answers: Iterable[Any]) -> Iterable[str]:
+        """Those of these holds."""
+        return [hold_stream(number) for numbers in answers for number in numbers]
+
+    def must_be_free(self, unit: UnitOfWork, job: Job) -> None:
+        """Raise JobIsHeldError or JobIsRetainedError, with every reason, if anything keeps the job."""
+        org = unit.get(Org, ORG_STREAM)
+        assert org is not None
+        must_be_free(job, reasons_to_keep(job, org.policy, active_holds(unit), unit.now))
+
+    def remove(self, unit: UnitOfWork, job: Job, event_class: type[Removal], **members: Any) -> None:
+        """Record the event, and remove what it covers in the same transaction."""
+        if members.get("residue") is not None and job.external_id is not None:
+            unit.outdate(JOBS_BY_EXTERNAL_ID, (job.source or "", job.external_id))
+        job.trigger_event(event_class, timestamp=unit.now, reason=self.reason, **members)
+        unit.affect(Effect(REMOVE_CONTENTS, (job.id, job.version)))
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class DeleteJob(RemoveJob):
+    """Delete the job; those scheduled behind it are discarded. A job that was deleted before is done, nothing appended.
+
+    The result is ``{"id", "state", "version", "deleted": true, "discarded": [ids that the caller may see]}``.
+    """
+
+    capability: ClassVar[str] = "jobs.delete"
+    is_counted: ClassVar[bool] = False
+
+    def finds(self) -> Iterable[Find]:
+        """Its follow-ups, and the holds over filters."""
+        return (Find(FOLLOW_UPS, (self.job_id,)), Find(FILTER_HOLDS, ()))
+
+    def found_streams(self, answers: Iterable[Any]) -> Iterable[str]:
+        """Those of all of them."""
+        follow_ups, holds = answers
+        return [*(job_stream(job_id) for job_id, _preceding in follow_ups), *map(hold_stream, holds)]
+
+    def decide(self, unit: UnitOfWork) -> dict[str, Any]:
+        """Raises NotFoundError, GoneError for an erased one, JobIsRunningError, JobIsHeldError, JobIsRetainedError."""
+        must_give_reason(self.reason)
+        job = unit.get(Job, job_stream(self.job_id))
+        discarded: list[Job] = []
+        if job is None or job.gone != DELETED or not self.caller.sees(job.domain):
+            job = visible_job(unit, self.caller, self.job_id)
+            must_not_be_running(job)
+            self.must_be_free(unit, job)
+            self.remove(unit, job, Deleted, residue=residue_of(job))
+            unit.outdate(FOLLOW_UPS)
+            discarded = discard_follow_ups(unit, job)
+        return {
+            "id": self.job_id,
+            "state": str(job.state),
+            "version": job.version,
+            "deleted": True,
+            "discarded": [it.job_id for it in discarded if self.caller.sees(it.domain)],
+        }
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class EraseJob(RemoveJob):
+    """Erase what is private of the job, or, once it is final, all of it; also of one that was deleted.
+
+    The result is ``{"id", "state", "version", "erased": scope}``. A job erased whole is done, nothing appended.
+    """
+
+    capability: ClassVar[str] = "jobs.erase"
+    scope: str = PRIVATE
+
+    def decide(self, unit: UnitOfWork) -> dict[str, Any]:
+        """Raises NotFoundError, JobIsNotFinalError, JobIsHeldError, JobIsRetainedError, InvalidCommandError."""
+        must_give_reason(self.reason)
+        if self.scope not in SCOPES:
+            raise InvalidCommandError(f"A scope is one of {', '.join(SCOPES)}.", scope=self.scope)
+        job = unit.get(Job, job_stream(self.job_id))
+        if job is None or not self.caller.sees(job.domain):
+            raise NotFoundError(f"There is no job {self.job_id}.", job_id=self.job_id)
+        # What is private of a deleted job is gone with it, of an erased one everything.
+        is_done = job.gone == ERASED or (job.gone is not None and self.scope == PRIVATE)
+        if not is_done:
+            if self.scope == ALL and job.gone is None and job.state not in FINAL_STATES:
+                raise JobIsNotFinalError(f"Job {self.job_id} has not ended.", job_id=self.job_id, state=str(job.state))
+            self.must_be_free(unit, job)
+            self.remove(unit, job, Erased, scope=self.scope, residue=residue_of(job) if self.scope == ALL else None)
+        return {"id": self.job_id, "state": str(job.state), "version": job.version, "erased": self.scope}

@@ -1,0 +1,120 @@
+"""The one question of retention: may this job be deleted, erased or purged, and if not, why not, with every reason.
+
+A reason is a legal hold, a user's retention, extended or basic retention by the org's policy; in this order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from jobledger.ledger.domain.hold import Hold
+from jobledger.ledger.domain.job import Job
+from jobledger.ledger.domain.policy import WITHOUT_END, Policy
+from jobledger.ledger.errors import JobIsHeldError, JobIsRetainedError
+
+HOLD, USER, EXTENDED, BASIC = "hold", "user", "extended", "basic"
+# The user retention of the whole job: it protects every copy too.
+WHOLE_JOB = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why a job may not be removed. ``until`` is when this is over, None for a hold and for what lasts until it is released.
+
+    ``hold_id`` and ``name`` are a hold's, ``copy_id`` that of the copy that a user retains, None for the whole job.
+    """
+
+    kind: str
+    until: datetime | None = None
+    hold_id: int | None = None
+    name: str | None = None
+    copy_id: int | None = None
+    reason: str | None = None
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """As plain members; ``until`` is always there, null for without end."""
+        members = {
+            "kind": self.kind,
+            "hold_id": self.hold_id,
+            "name": self.name,
+            "copy_id": self.copy_id,
+            "until": self.until,
+            "reason": self.reason,
+        }
+        return {name: it for name, it in members.items() if it is not None or name == "until"}
+
+
+def reasons_to_keep(
+    job: Job, policy: Policy, filter_holds: Iterable[Hold], now: datetime, copy_id: int | None = None
+) -> list[Reason]:
+    """Every reason why the job may not be removed at *now*: none, and it may. *filter_holds* are the org's active ones.
+
+    With *copy_id*: why its data on that copy may not be; else what a user retains on any copy counts.
+    """
+    listed = {int(hold_id): name for hold_id, name in job.holds.items()}
+    listed |= {it.hold_id: it.name for it in filter_holds if it.covers(job)}
+    reasons = [Reason(HOLD, hold_id=hold_id, name=listed[hold_id]) for hold_id in sorted(listed)]
+    if job.retentions:
+        reasons += _by_users(job, now, copy_id)
+    if job.final_at is not None:
+        basic, extended = policy_retention(job, policy)
+        for kind, until in ((EXTENDED, extended), (BASIC, basic)):
+            if until is not None and until > now:
+                reasons.append(Reason(kind, until=None if until == WITHOUT_END else until))
+    return reasons
+
+
+def _by_users(job: Job, now: datetime, copy_id: int | None) -> list[Reason]:
+    reasons = []
+    for name in sorted(job.retentions, key=lambda it: int(it or 0)):
+        until = retained_until(job, name)
+        if until is not None and until > now and (copy_id is None or name in (WHOLE_JOB, str(copy_id))):
+            reasons.append(
+                Reason(
+                    USER,
+                    until=None if until == WITHOUT_END else until,
+                    copy_id=int(name) if name else None,
+                    reason=job.retentions[name].get("reason"),
+                )
+            )
+    return reasons
+
+
+def retained_until(job: Job, name: str) -> datetime | None:
+    """Until when a user retains the job (``""``) or the copy of this id: None for not at all, WITHOUT_END until released."""
+    retention = job.retentions.get(name)
+    if retention is None:
+        return None
+    until = retention.get("until")
+    return WITHOUT_END if until is None else datetime.fromisoformat(until)
+
+
+def counted_from(job: Job) -> datetime | None:
+    """From when basic and extended retention count: back-dating its end does not shorten them. None while it has not ended."""
+    if job.ended_at is None or job.final_at is None or job.imported:
+        return job.ended_at
+    return max(job.ended_at, job.final_at)
+
+
+def policy_retention(job: Job, policy: Policy) -> tuple[datetime | None, datetime | None]:
+    """Until when basic and extended retention last, as ``Policy.until``; None, None for a job that has not ended."""
+    begin = counted_from(job)
+    if begin is None or job.final_at is None:
+        return None, None
+    return policy.until(job.type, job.state, begin, job.final_at)
+
+
+def must_be_free(job: Job, reasons: list[Reason]) -> None:
+    """Raise JobIsHeldError or JobIsRetainedError, with all of them, if there is any reason to keep the job."""
+    if not reasons:
+        return
+    facts: dict[str, Any] = {"job_id": job.job_id, "reasons": [it.data for it in reasons]}
+    if reasons[0].kind == HOLD:
+        raise JobIsHeldError(f"Job {job.job_id} is on legal hold: {reasons[0].name}.", **facts)
+    until = reasons[0].until
+    how_long = "until released" if until is None else f"until {until.isoformat().replace('+00:00', 'Z')}"
+    raise JobIsRetainedError(f"Job {job.job_id} is retained {how_long} ({reasons[0].kind}).", **facts)

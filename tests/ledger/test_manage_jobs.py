@@ -1,0 +1,138 @@
+"""Many jobs in one command: each judged by itself, or all or none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from jobledger.ledger.domain.command import Caller
+from jobledger.ledger.domain.job_commands import JobTransition
+from jobledger.ledger.domain.job_decisions import CloseJob
+from jobledger.ledger.domain.job_keeping import ReleaseJob, RetainJob
+from jobledger.ledger.domain.job_removal import DeleteJob
+from jobledger.ledger.domain.manage_jobs import ManageJobs
+from jobledger.ledger.errors import InvalidCommandError, JobsRefusedError, NotAllowedError
+from jobledger.ledger.store.ledger import Ledger
+from tests.world import ALICE, CLIENT, ORG, idempotency, register, register_running, registration, spec
+
+
+def manage(
+    kind: type[JobTransition],
+    job_ids: Iterable[int],
+    *,
+    caller: Caller = ALICE,
+    all_or_none: bool = False,
+    **members: Any,
+) -> ManageJobs:
+    key = members.pop("key", None)
+    return ManageJobs(
+        caller=caller,
+        idempotency=None if key is None else idempotency(key),
+        commands=[kind(caller=caller, job_id=it, **members) for it in job_ids],
+        all_or_none=all_or_none,
+    )
+
+
+async def test_each_job_is_judged_by_itself(ledger: Ledger) -> None:
+    await register(ledger)
+    await register_running(ledger)
+    await register(ledger)
+
+    outcome = await ledger.execute(manage(CloseJob, [3, 2, 77, 1, 3], key="once"))
+
+    assert [it["id"] for it in outcome.result["done"]] == [3, 1]
+    assert [(it["id"], it["code"]) for it in outcome.result["refused"]] == [(2, "job_is_running"), (77, "not_found")]
+    assert outcome.event_count == 2
+    again = await ledger.execute(manage(CloseJob, [3, 2, 77, 1, 3]))
+    assert again.event_count == 0
+    assert (await ledger.execute(manage(CloseJob, [3, 2, 77, 1, 3], key="once"))).is_repeated
+
+
+async def test_all_or_none_names_every_refused_job(ledger: Ledger) -> None:
+    await register(ledger)
+    await register_running(ledger)
+
+    with pytest.raises(JobsRefusedError) as refusal:
+        await ledger.execute(manage(CloseJob, [1, 2, 77], all_or_none=True))
+
+    assert list(refusal.value.refused) == [2, 77]
+    assert [(it["id"], it["code"]) for it in refusal.value.facts["refused"]] == [
+        (2, "job_is_running"),
+        (77, "not_found"),
+    ]
+    assert not (await ledger.job(ORG, 1)).is_closed
+    done = await ledger.execute(manage(CloseJob, [1], all_or_none=True))
+    assert done.event_count == 1
+
+
+async def test_without_the_capability_each_job_is_refused_or_all_are(ledger: Ledger) -> None:
+    await register(ledger)
+
+    outcome = await ledger.execute(manage(CloseJob, [1], caller=CLIENT))
+    assert [it["code"] for it in outcome.result["refused"]] == ["not_allowed"]
+    with pytest.raises(NotAllowedError):
+        await ledger.execute(manage(CloseJob, [1], caller=CLIENT, all_or_none=True))
+    assert (await ledger.job(ORG, 1)).version == 1
+
+
+async def test_too_many_or_no_jobs_are_refused(ledger: Ledger) -> None:
+    for job_ids in (range(0), range(1, 10_002)):
+        with pytest.raises(InvalidCommandError):
+            await ledger.execute(manage(CloseJob, job_ids))
+
+
+async def test_a_refusal_in_the_midst_leaves_nothing_of_its_job(ledger: Ledger) -> None:
+    """What is discarded behind a job that may be deleted is discarded; behind one that may not, nothing is."""
+    await register(ledger)
+    await register(ledger, preceding_job_id=1)
+    await register(ledger)
+    await register(ledger, preceding_job_id=3)
+    await ledger.execute(RetainJob(caller=ALICE, job_id=3))
+
+    outcome = await ledger.execute(manage(DeleteJob, [1, 2, 3], reason="asked for"))
+
+    assert [it["id"] for it in outcome.result["done"]] == [1, 2]
+    assert [it["code"] for it in outcome.result["refused"]] == ["job_is_retained"]
+    assert (await ledger.job(ORG, 4)).state == "SCHEDULED"
+
+
+@pytest.mark.slow
+async def test_ten_thousand_jobs_are_managed_at_once(ledger: Ledger) -> None:
+    await ledger.execute(registration(*[spec()] * 10_000))
+    job_ids = range(1, 10_001)
+
+    retained = await ledger.execute(
+        manage(RetainJob, job_ids, all_or_none=True, until=datetime(2999, 1, 1, tzinfo=UTC))
+    )
+    assert retained.event_count == 10_000
+    refused = await ledger.execute(manage(DeleteJob, job_ids, reason="asked for"))
+    assert (refused.event_count, len(refused.result["refused"])) == (0, 10_000)
+    await ledger.execute(manage(ReleaseJob, job_ids, reason="over"))
+    deleted = await ledger.execute(manage(DeleteJob, job_ids, reason="asked for"))
+    assert deleted.event_count == 10_000
+
+
+async def test_the_later_time_wins(ledger: Ledger) -> None:
+    await register(ledger)
+
+    async def retain(until: datetime | None, copy_id: int | None = None) -> tuple[int, Any]:
+        outcome = await ledger.execute(RetainJob(caller=ALICE, job_id=1, until=until, copy_id=copy_id))
+        return outcome.event_count, outcome.result["until"]
+
+    early, late = datetime(2098, 1, 1, tzinfo=UTC), datetime(2099, 1, 1, tzinfo=UTC)
+    assert await retain(late) == (1, "2099-01-01T00:00:00Z")
+    assert await retain(early) == (0, "2099-01-01T00:00:00Z")
+    assert await retain(early, 9) == (1, "2098-01-01T00:00:00Z")
+    assert await retain(None) == (1, None)
+    assert await retain(late) == (0, None)
+    with pytest.raises(InvalidCommandError):
+        await retain(datetime(2001, 1, 1, tzinfo=UTC))
+    released = await ledger.execute(ReleaseJob(caller=ALICE, job_id=1, reason="over"))
+    assert "until" not in released.result
+    assert (await ledger.execute(ReleaseJob(caller=ALICE, job_id=1, reason="over"))).event_count == 0
+    with pytest.raises(InvalidCommandError):
+        await ledger.execute(ReleaseJob(caller=replace(ALICE), job_id=1, copy_id=9))
