@@ -14,14 +14,19 @@ from aiohttp import web
 from jobledger.http.access import DEFAULT_ORG, Access
 from jobledger.http.context import (
     ACCESS,
+    ATTACHMENTS,
     BEGUN,
     CALLER,
     CURSOR_KEY,
+    DIAGRAMS,
     DIALECT,
     DIALECTS,
+    DOMAINS,
     FETCH_START_TIMEOUT_S,
     FORM,
+    JOB_SEARCH,
     JOBS,
+    LARGEST_ATTACHMENT_BYTES,
     LEDGER,
     NUMBERED_JOBS,
     PRINCIPALS,
@@ -48,18 +53,25 @@ from jobledger.http.negotiation import form_of_answer, forms_of
 from jobledger.http.places import PLACES, Places, take_place
 from jobledger.http.response_headers import add_headers
 from jobledger.http.urls import DIRECT, EDGE, Edge, client_address
+from jobledger.http.workflow import WORKFLOW, WORKFLOW_ROUTES
 from jobledger.ledger.domain.job_registration import FETCH_START_TIMEOUT_S as DEFAULT_FETCH_START_TIMEOUT_S
 from jobledger.ledger.errors import CorruptLedgerError, LedgerError, NotFoundError, UnavailableError
+from jobledger.ledger.store.attachments import AttachmentStore
 from jobledger.ledger.store.ledger import Ledger
 from jobledger.ledger.store.survey import Surveyor
+from jobledger.projections.diagram_query import DiagramQuery
+from jobledger.projections.domain_query import DomainQuery
 from jobledger.projections.job_query import JobQuery
+from jobledger.projections.job_search import JobSearch
 from jobledger.projections.numbered_jobs import NumberedJobs
 from jobledger.projections.principal_query import PrincipalQuery
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 # The first one answers on paths of nobody.
-SPOKEN = (NATIVE, FETCHES)
+SPOKEN = (NATIVE, FETCHES, WORKFLOW)
+# What may be attached to a job, each.
+USUAL_ATTACHMENT_BYTES = 64 * 1024 * 1024
 
 log = logging.getLogger(__name__)
 
@@ -73,6 +85,7 @@ def make_app(
     metrics: Metrics | None = None,
     places: Places | None = None,
     data: Path | None = None,
+    largest_attachment_bytes: int = USUAL_ATTACHMENT_BYTES,
 ) -> web.Application:
     """The application over *ledger*. *cursor_key* is the installation's secret, the same in every server of it.
 
@@ -88,6 +101,11 @@ def make_app(
     app[NUMBERED_JOBS] = NumberedJobs(ledger.database)
     app[PRINCIPALS] = PrincipalQuery(ledger.database)
     app[ACCESS] = Access(app[PRINCIPALS], ledger)
+    app[DIAGRAMS] = DiagramQuery(ledger.database)
+    app[DOMAINS] = DomainQuery(ledger.database)
+    app[JOB_SEARCH] = JobSearch(ledger.database)
+    app[ATTACHMENTS] = AttachmentStore(ledger.database)
+    app[LARGEST_ATTACHMENT_BYTES] = largest_attachment_bytes
     app[CURSOR_KEY] = CursorKey(cursor_key)
     app[FETCH_START_TIMEOUT_S] = fetch_start_timeout_s
     live = app[LIVE] = LiveStreams()
@@ -97,7 +115,7 @@ def make_app(
     app[METRICS] = metrics or Metrics()
     app[HEALTH] = Health(Surveyor(ledger.database.url, ledger.projections), data)
     native = (job_routes, command_routes, event_routes, principal_routes, token_routes)
-    for routes in (health_routes, *native, *FETCH_ROUTES):
+    for routes in (health_routes, *native, *FETCH_ROUTES, *WORKFLOW_ROUTES):
         app.add_routes(routes)
     app.on_response_prepare.append(add_headers)
     app.on_cleanup.append(_close_health)

@@ -79,9 +79,7 @@ COURSE = {
 }
 # Those that are decided about it, and of these those that can be erased alone: absent from most jobs.
 PRIVATE = {name: SHOWN[name] for name in ("location", "extended_properties", "attachment_names")}
-DECISIONS = {
-    name: SHOWN[name] for name in ("is_closed", "details", "workflow", "attachments", "holds", "retentions")
-}
+DECISIONS = {name: SHOWN[name] for name in ("is_closed", "details", "workflow", "attachments", "holds", "retentions")}
 REGISTRATION = {name: shown for name, shown in SHOWN.items() if name not in COURSE | DECISIONS | PRIVATE}
 # What the API shows where nothing was decided.
 UNDECIDED = {

@@ -34,8 +34,8 @@ async def ledger_at(
     database = Database(url, readers=readers, writers=writers)
     await database.open()
     try:
-        folds = [JobsProjection(), AccessProjection(), PolicyProjection(), HoldsProjection()]
-        ledger = Ledger(database, [*folds, DiagramsProjection(), TemplatesProjection()], observer)
+        kept = (JobsProjection(), PolicyProjection(), HoldsProjection())
+        ledger = Ledger(database, [*kept, AccessProjection(), DiagramsProjection(), TemplatesProjection()], observer)
         try:
             yield ledger
         finally:

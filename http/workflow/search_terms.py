@@ -159,11 +159,12 @@ class ConditionReader:
 
     def _takes(self, word: str) -> bool:
         """Whether *word* is next; if so it is taken."""
-        if self._next < len(self._tokens) and self._tokens[self._next][0] in ("word", "sign"):
-            if self._tokens[self._next][1].upper() == word:
-                self._next += 1
-                return True
-        return False
+        if self._next >= len(self._tokens):
+            return False
+        kind, given = self._tokens[self._next]
+        is_next = kind in ("word", "sign") and given.upper() == word
+        self._next += is_next
+        return is_next
 
     def _expect(self, word: str) -> None:
         if not self._takes(word):

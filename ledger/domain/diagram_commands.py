@@ -78,9 +78,7 @@ class SaveDiagram(DiagramCommand):
         if content is None:
             newest = diagram.draft or diagram.versions[max(diagram.versions)]
             content = dict(newest.content)
-        number = diagram.save(
-            unit.now, content, is_active=self.is_active, name=self.name, description=self.description
-        )
+        number = diagram.save(unit.now, content, is_active=self.is_active, name=self.name, description=self.description)
         return told(diagram, number)
 
 

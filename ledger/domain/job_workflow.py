@@ -269,9 +269,7 @@ def upgrade(job: Job, at: datetime, diagram: Diagram | None) -> None:
                 diagram_version=version.number,
             )
     steps = [{**current_step(known[it["id"]]), "state": it["state"]} for it in workflow["steps"]]
-    job.trigger_event(
-        Upgraded, timestamp=at, diagram_version=version.number, diagram_name=diagram.name, steps=steps
-    )
+    job.trigger_event(Upgraded, timestamp=at, diagram_version=version.number, diagram_name=diagram.name, steps=steps)
 
 
 def run_step(job: Job, at: datetime, step_id: str) -> None:

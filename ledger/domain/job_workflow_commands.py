@@ -100,7 +100,9 @@ class CreateJobs(Command):
             visible_job(unit, self.caller, parent)
         template_name = diagram.name if template is None else template.name
         name = members.pop("name", None) or template_name
-        spec = JobSpec(type=template_name, name=name, domain=self.domain, priority=members.pop("priority", None) or None)
+        spec = JobSpec(
+            type=template_name, name=name, domain=self.domain, priority=members.pop("priority", None) or None
+        )
         registered = RegisterJobs(caller=self.caller, jobs=[spec] * self.number_of_jobs).decide(unit)["jobs"]
         assigned = {
             "template_id": self.template_id,

@@ -26,7 +26,7 @@ class Upload:
     id: UUID = field(default_factory=uuid4)
     size_bytes: int = 0
     chunk_count: int = 0
-    _digest: "hashlib._Hash" = field(default_factory=hashlib.sha256)
+    _digest: hashlib._Hash = field(default_factory=hashlib.sha256)
     _rest: bytearray = field(default_factory=bytearray)
 
     @property

@@ -179,7 +179,9 @@ async def test_an_update_records_what_differs(ledger: Ledger, database_url: str)
     outcome = await ledger.execute(first)
     again = await ledger.execute(first)
     further = await ledger.execute(
-        update(details={"notes": ""}, extended_properties=[{"identifier": "x", "value": None}], location=None, priority="")
+        update(
+            details={"notes": ""}, extended_properties=[{"identifier": "x", "value": None}], location=None, priority=""
+        )
     )
 
     assert outcome.result["changed"] == ["name", "location", "extended_properties", "notes", "owned_by"]
@@ -257,7 +259,9 @@ async def test_a_job_goes_up_to_the_version_that_is_active(ledger: Ledger) -> No
 
 
 ACTIONS = st.lists(
-    st.tuples(st.sampled_from(["run", "stop", "finish", "set_current"]), st.lists(st.sampled_from("abcdz"), max_size=2)),
+    st.tuples(
+        st.sampled_from(["run", "stop", "finish", "set_current"]), st.lists(st.sampled_from("abcdz"), max_size=2)
+    ),
     max_size=12,
 )
 
