@@ -43,10 +43,12 @@ from jobledger.http.metrics import Metrics
 from jobledger.http.native import (
     NATIVE,
     command_routes,
+    diagram_routes,
     event_routes,
     job_routes,
     principal_routes,
     token_routes,
+    workflow_routes,
 )
 from jobledger.http.native.live import LIVE, LiveStreams
 from jobledger.http.negotiation import form_of_answer, forms_of
@@ -114,7 +116,7 @@ def make_app(
     app[PLACES] = places or Places()
     app[METRICS] = metrics or Metrics()
     app[HEALTH] = Health(Surveyor(ledger.database.url, ledger.projections), data)
-    native = (job_routes, command_routes, event_routes, principal_routes, token_routes)
+    native = (job_routes, command_routes, event_routes, principal_routes, token_routes, diagram_routes, workflow_routes)
     for routes in (health_routes, *native, *FETCH_ROUTES, *WORKFLOW_ROUTES):
         app.add_routes(routes)
     app.on_response_prepare.append(add_headers)

@@ -58,7 +58,7 @@ def safe_name(given: str | None) -> str:
 
 def content_disposition(name: str) -> str:
     """To be saved under *name*, never shown. Source: RFC 6266, section 4."""
-    plain = re.sub(r'["\\%]', "_", name.encode("ascii", "replace").decode())
+    plain = re.sub(r'["\\%?]', "_", name.encode("ascii", "replace").decode())
     return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe=ATTRIBUTE_SAFE)}"
 
 

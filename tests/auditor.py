@@ -73,6 +73,9 @@ class Audited:
     types: list[str] = field(default_factory=list)
     streams: list[str] = field(default_factory=list)
     data: list[dict[str, Any]] = field(default_factory=list)
+    # By stream and id: the version that added an attachment; and, by stream, the versions whose private contents went with one.
+    added: dict[tuple[str, str], int] = field(default_factory=dict)
+    unnamed: defaultdict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
     # Of streams of which contents are gone: the positions, and those whose private contents alone are.
     lost: defaultdict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
     lost_private: defaultdict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
@@ -183,6 +186,12 @@ def _audit_cover(audited: Audited, header: dict[str, Any], body: bytes | None, p
         is_whole = header["type"] == "job.erased" and data["scope"] == "all"
         assert ("residue" in data) == (is_whole or header["type"] == "job.deleted")
         (audited.covers if is_whole else audited.covers_private)[stream].append(version)
+    if body is not None and header["type"] in ("job.attachment_added", "job.attachment_removed"):
+        named = (stream, json.loads(body)["data"]["attachment_id"])
+        if header["type"] == "job.attachment_added":
+            audited.added[named] = version
+        else:
+            audited.unnamed[stream].append(audited.added[named])
 
 
 def _audit_gone(audited: Audited, records: Sequence[asyncpg.Record]) -> None:
@@ -196,6 +205,7 @@ def _audit_gone(audited: Audited, records: Sequence[asyncpg.Record]) -> None:
             f"contents of {stream} are gone that nothing covers, or not"
         )
         covered = [it for it in range(whole, max(audited.covers_private[stream], default=0)) if (stream, it) in private]
+        covered = sorted({*covered, *(it for it in audited.unnamed[stream] if it >= whole)})
         assert audited.lost_private[stream] == covered, f"private contents of {stream} are gone, or not"
 
 

@@ -1,10 +1,21 @@
 """The native API: ``/ledger/v1/{org}/…``."""
 
 from jobledger.http.native.commands import command_routes
+from jobledger.http.native.diagrams import diagram_routes
 from jobledger.http.native.dialect import NATIVE
 from jobledger.http.native.events import event_routes
 from jobledger.http.native.jobs import job_routes
 from jobledger.http.native.principals import principal_routes
 from jobledger.http.native.tokens import token_routes
+from jobledger.http.native.workflow import workflow_routes
 
-__all__ = ["NATIVE", "command_routes", "event_routes", "job_routes", "principal_routes", "token_routes"]
+__all__ = [
+    "NATIVE",
+    "command_routes",
+    "diagram_routes",
+    "event_routes",
+    "job_routes",
+    "principal_routes",
+    "token_routes",
+    "workflow_routes",
+]

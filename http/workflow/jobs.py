@@ -12,10 +12,11 @@ from jobledger.http.exchange import answer, read_document
 from jobledger.http.members import boolean, integer, list_of, one_of, read_members, text
 from jobledger.http.native.jobs import told_of
 from jobledger.http.native.principals import sealed_idempotency
+from jobledger.http.native.workflow_members import location
 from jobledger.http.workflow.dialect import ITEM, JobsNotManagedError
 from jobledger.http.workflow.items import item_caller, parameters, path_id, path_job_id, read_known, visible_job
 from jobledger.http.workflow.job_documents import shown_job
-from jobledger.http.workflow.job_readers import READERS, location, read_job_members
+from jobledger.http.workflow.job_readers import READERS, read_job_members
 from jobledger.ledger.domain.command import Caller
 from jobledger.ledger.domain.hold import Hold, hold_stream
 from jobledger.ledger.domain.hold_commands import PlaceHold, ReleaseHold

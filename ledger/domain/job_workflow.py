@@ -182,6 +182,7 @@ class AttachmentRemoved(Job.Decision):
 
     type_name: ClassVar[str] = "job.attachment_removed"
     attachment_id: str
+    reason: str | None = None
 
     def apply(self, aggregate: Job) -> None:
         """Know it no longer."""

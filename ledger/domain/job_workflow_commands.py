@@ -296,5 +296,5 @@ class RemoveAttachment(RemoveJob):
             )
         job.must_be_open()
         self.must_be_free(unit, job)
-        job.trigger_event(AttachmentRemoved, timestamp=unit.now, attachment_id=self.attachment_id)
+        job.trigger_event(AttachmentRemoved, timestamp=unit.now, attachment_id=self.attachment_id, reason=self.reason)
         unit.affect(Effect(REMOVE_ATTACHMENTS, (job.id, job.version)))

@@ -61,10 +61,21 @@ async def api(server: Server) -> Api:
 
 @pytest.fixture
 async def trial(server: Server) -> AsyncIterator[Trial]:
-    """A running job, 1, in the domain Global, and a principal, 2, with a token; asked by one who may do everything."""
+    """A running job, 1, in the domain Global, that goes through a diagram, 1, of the template 2, and a principal, 2, with a token; asked by one who may do everything."""
     api = await server.client(*CAPABILITIES_BY_ROLE, password=OWNER_PASSWORD)
     await add_principal(server.ledger, ["client"], name="bob", password="secret", credential=UUID(TOKEN_ID))
-    await api.register_running()
+    # Version 2 is the active one, and there is a draft.
+    for steps in (["a", "b"], ["a"]):
+        body = {
+            "name": "d",
+            "steps": [{"id": it, "next": steps[steps.index(it) + 1 :]} for it in steps],
+            "active": True,
+        }
+        await api.post("diagrams" if len(steps) > 1 else "diagrams/1", body)
+    await api.post("diagrams/1", {"name": "d", "steps": [{"id": "z"}]})
+    await api.post("templates", {"name": "t", "diagram_id": 1})
+    await api.post("templates/2/jobs")
+    await api.post("jobs/1/start")
     trial = Trial(server, api, (await server.ledger.recorder.head(ORG)).size)
     yield trial
     trial.nothing_is_wrong()

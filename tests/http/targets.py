@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 
 from jobledger.http.app import make_app
+from jobledger.http.native.diagrams import CREATION, DIAGRAM, TEMPLATE, TEMPLATE_CHANGE
 from jobledger.http.native.dialect import PREFIX
 from jobledger.http.native.job_members import REGISTRATION, TRANSITIONS
 from jobledger.http.native.principals import (
@@ -21,6 +22,8 @@ from jobledger.http.native.principals import (
     VERBS,
 )
 from jobledger.http.native.tokens import NEW_TOKEN
+from jobledger.http.native.workflow import STEPS
+from jobledger.http.native.workflow_members import JOB_MEMBERS
 from jobledger.ledger.store.database import Database
 from jobledger.ledger.store.ledger import Ledger
 from tests.http.serving import CURSOR_KEY, NDJSON, OWNER_PASSWORD
@@ -30,7 +33,12 @@ from tests.world import ORG, projections
 TOKEN_ID = "7c9e6679-7425-40de-944b-e07fc1f90ae7"
 PRINCIPAL_PATH = "/ledger/v1/{org}/principals/{principal_id}"
 # What stands for the variable parts of a path. A route with another variable needs its line here.
-VALUES = {"org": [ORG], "job_id": ["1"], "principal_id": ["2"], "token_id": [TOKEN_ID]}
+VALUES = {
+    **{"org": [ORG], "job_id": ["1"], "principal_id": ["2"], "token_id": [TOKEN_ID]},
+    **{"diagram_id": ["1"], "number": ["2", "-1"], "template_id": ["2"]},
+}
+# Attachments are no documents: these paths have tests of their own.
+APART = "/ledger/v1/{org}/jobs/{job_id}/attachments"
 VERBS_BELOW = {PRINCIPAL_PATH: list(VERBS), "/ledger/v1/{org}/jobs/{job_id}": list(TRANSITIONS)}
 # Bodies that are accepted while job 1 runs, by the path's last word, and for a principal; ``{}`` for those not here.
 BODIES: dict[str, Any] = {
@@ -40,6 +48,9 @@ BODIES: dict[str, Any] = {
     "2": {"roles": ["client"]},
     "password": {"password": "correct horse"},
     "tokens": {"principal_id": 2},
+    "steps": {"action": "run"},
+    "diagrams": {"name": "d", "steps": [{"id": "a"}]},
+    "templates": {"name": "t", "diagram_id": 1},
 }
 OWN_PASSWORD_PATH = "/ledger/v1/{org}/me/password"
 # The members of bodies by the pattern of the path; those of verbs are their own.
@@ -51,6 +62,15 @@ MEMBERS: dict[str, Mapping[str, Any]] = {
     OWN_PASSWORD_PATH: OWN_PASSWORD,
     "/ledger/v1/{org}/tokens": NEW_TOKEN,
     "/ledger/v1/{org}/tokens/{token_id}/revoke": REASON,
+    "/ledger/v1/{org}/jobs/{job_id}/update": JOB_MEMBERS,
+    "/ledger/v1/{org}/jobs/{job_id}/upgrade": {},
+    "/ledger/v1/{org}/jobs/{job_id}/steps": STEPS,
+    "/ledger/v1/{org}/diagrams": DIAGRAM,
+    "/ledger/v1/{org}/diagrams/{diagram_id}": DIAGRAM,
+    "/ledger/v1/{org}/diagrams/{diagram_id}/versions/{number}/activate": {},
+    "/ledger/v1/{org}/templates": TEMPLATE,
+    "/ledger/v1/{org}/templates/{template_id}": TEMPLATE_CHANGE,
+    "/ledger/v1/{org}/templates/{template_id}/jobs": CREATION,
 }
 COMMAND = {"command": "heartbeat", "id": 1}
 
@@ -83,6 +103,10 @@ class Target:
             return None
         if self.pattern == OWN_PASSWORD_PATH:
             return orjson.dumps({"current": OWNER_PASSWORD, "password": OWNER_PASSWORD})
+        if self.pattern.endswith("/{template_id}") or self.pattern.endswith("/{template_id}/jobs"):
+            return b"{}"
+        if self.pattern.endswith("/{diagram_id}"):
+            return b"{}"
         return orjson.dumps(COMMAND if self.is_commands else BODIES.get(self.last, {}))
 
     @property
@@ -113,7 +137,7 @@ def all_targets() -> list[Target]:
         if route.method == "HEAD" or route.resource is None:
             continue
         pattern = route.resource.canonical
-        if not pattern.startswith(PREFIX):
+        if not pattern.startswith(PREFIX) or pattern.startswith(APART):
             continue
         values_of = {**VALUES, "verb": VERBS_BELOW.get(pattern.removesuffix("/{verb}"), [])}
         names = [name for name in values_of if f"{{{name}}}" in pattern]

@@ -28,7 +28,7 @@ async def test_the_requests_are_accepted_but_for_their_fault(trial: Trial) -> No
     for target in TARGETS:
         headers = {**trial.api.headers, "Content-Type": target.media_type or ""}
         headers = {name: value for name, value in headers.items() if value}
-        if target.last in ("fail", "cancel", "succeed", "revoke", "revoke_tokens"):
+        if target.method == "DELETE" or target.last in ("fail", "cancel", "succeed", "revoke", "revoke_tokens"):
             continue
         reply = await trial.api.send(target.method, trial.server.url + target.path, data=target.body, headers=headers)
         assert reply.status in (200, 201), (str(target), reply.body)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import aiohttp
 import orjson
 
 from tests.http.serving import Api, Reply, Server
@@ -85,6 +84,7 @@ class Workflow:
 
     async def attach(self, job_id: str, body: bytes, name: str = "plan.txt", **options: Any) -> Reply:
         """Attach a file to a job."""
-        form = aiohttp.FormData()
-        form.add_field("attachment", body, filename=name, content_type="text/plain")
-        return await self.send("POST", f"jobs/{job_id}/attachments", data=form, **options)
+        head = f'--b\r\nContent-Disposition: form-data; name="attachment"; filename="{name}"\r\nContent-Type: text/plain\r\n\r\n'
+        headers = {"Content-Type": "multipart/form-data; boundary=b", **options.pop("headers", {})}
+        form = head.encode() + body + b"\r\n--b--\r\n"
+        return await self.send("POST", f"jobs/{job_id}/attachments", data=form, headers=headers, **options)

@@ -216,9 +216,12 @@ async def test_a_missing_privilege_is_a_refusal_like_the_others(server: Server, 
 
 async def test_ten_thousand_jobs_at_once_and_no_more(workflow: Workflow) -> None:
     reply = await workflow.manage("Close", *(str(it) for it in range(1, 10_002)))
-    assert reply.document == error("From 1 to 10000 jobs are managed at once.", "InvalidRequestError", *reply.document["error"]["details"])
+    assert reply.document == error(
+        "From 1 to 10000 jobs are managed at once.", "InvalidRequestError", *reply.document["error"]["details"]
+    )
     assert (reply.status, reply.document["error"]["details"]) == (400, ["jobIds names more than 10000"])
-    for body in ({"type": "Close", "jobIds": []}, {"type": "Shut", "jobIds": ["1"]}, {"type": "Close"}, {}, []):
+    bodies: list[Any] = [{"type": "Close", "jobIds": []}, {"type": "Shut", "jobIds": ["1"]}, {"type": "Close"}, {}, []]
+    for body in bodies:
         reply = await workflow.post("jobs/manage", body)
         assert (reply.status, reply.document["error"]["type"]) == (400, "InvalidRequestError")
 
