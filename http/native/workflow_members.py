@@ -53,7 +53,7 @@ extended_properties = list_of(extended_property, MOST_EXTENDED_PROPERTIES)
 # An empty text says that there is none.
 JOB_MEMBERS: dict[str, Reader] = {
     "name": text(500),
-    "priority": text(64, shortest=0),
+    "priority": text(64),
     "description": text(LONGEST_TEXT, shortest=0),
     "notes": text(LONGEST_TEXT, shortest=0),
     "start_date": day,

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -28,7 +29,7 @@ OWN_ORG = "workflow"
 # What the paths of others begin with.
 OTHERS = "|".join(sorted(RESERVED_ORG_NAMES - {OWN_ORG}))
 # The beginning of each of its paths.
-ITEM = rf"/{{org_id:(?!(?:{OTHERS})/)[^/]+}}/{{item_id:[^/]+}}"
+ITEM = rf"/{{org_id:(?!(?i:{OTHERS})/)[^/]+}}/{{item_id:[^/]+}}"
 INVALID_TOKEN, NO_PRIVILEGES, NOT_FOUND = "InvalidTokenError", "InsufficientPrivilegesError", "NotFoundError"
 INVALID_REQUEST, MANAGE, SERVER = "InvalidRequestError", "JobManageError", "ServerError"
 MOST_DETAILS = 10_000
@@ -43,9 +44,9 @@ class JobsNotManagedError(ConflictError):
 
     code = "jobs_not_managed"
 
-    def __init__(self, detail: str, *, details: list[str], is_allowed: bool) -> None:
-        super().__init__(detail)
-        self.details = details
+    def __init__(self, detail: str, *, details: Sequence[str] = (), is_allowed: bool = True, **facts: Any) -> None:
+        super().__init__(detail, **facts)
+        self.details = list(details)
         self.is_allowed = is_allowed
 
 
@@ -102,7 +103,7 @@ WORKFLOW = Dialect(
     name="workflow",
     prefixes=(f"/{OWN_ORG}/",),
     # At least an org and an item, and something of that.
-    pattern=re.compile(rf"/(?!(?:{OTHERS})(?:/|$))[^/]+/[^/]+/"),
+    pattern=re.compile(rf"/(?!(?i:{OTHERS})(?:/|$))[^/]+/[^/]+/"),
     refuse=refuse,
     challenge="Bearer",
     schemes=MappingProxyType({"bearer": "bearer"}),

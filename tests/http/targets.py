@@ -34,8 +34,13 @@ TOKEN_ID = "7c9e6679-7425-40de-944b-e07fc1f90ae7"
 PRINCIPAL_PATH = "/ledger/v1/{org}/principals/{principal_id}"
 # What stands for the variable parts of a path. A route with another variable needs its line here.
 VALUES = {
-    **{"org": [ORG], "job_id": ["1"], "principal_id": ["2"], "token_id": [TOKEN_ID]},
-    **{"diagram_id": ["1"], "number": ["2", "-1"], "template_id": ["2"]},
+    "org": [ORG],
+    "job_id": ["1"],
+    "principal_id": ["2"],
+    "token_id": [TOKEN_ID],
+    "diagram_id": ["1"],
+    "number": ["2", "-1"],
+    "template_id": ["2"],
 }
 # Attachments are no documents: these paths have tests of their own.
 APART = "/ledger/v1/{org}/jobs/{job_id}/attachments"
