@@ -67,11 +67,17 @@ WRONG: dict[str, list[Any]] = {
     **{name: [it for it in WRONG_TIME if it != ""] for name in ("start_date", "due_date")},
     **{name: [*WRONG_TEXT[:-1], "x" * 201] for name in ("owned_by", "assigned_type", "assigned_to")},
     "parent_job_id": [it for it in WRONG_ID if it != ""],
-    "location": [*WRONG_OBJECT, {"geometryType": "Point"}, {"geometryType": 1, "geometry": "{}"}, {"geometryType": "P", "geometry": 1}],
-    "extended_properties": [1, "x", True, {}, [1], [{}], [{"identifier": ""}], [{"identifier": 1}], [{"identifier": "a"}] * 1001],
+    "location": [
+        *WRONG_OBJECT, {"geometryType": "Point"}, {"geometryType": 1, "geometry": "{}"}, {"geometryType": "P", "geometry": 1},
+    ],
+    "extended_properties": [
+        1, "x", True, {}, [1], [{}], [{"identifier": ""}], [{"identifier": 1}], [{"identifier": "a"}] * 1001,
+    ],
     **{name: [*WRONG_WORDS, ["x" * 201]] for name in ("step_ids", "following")},
     "action": [*WRONG_TEXT, "jump"],
-    "steps": [1, "x", True, {}, [1], [{}], [{"id": ""}], [{"id": "a", "next": "b"}], [{"id": "a", "other": 1}], [{"id": "a"}] * 1001],
+    "steps": [
+        1, "x", True, {}, [1], [{}], [{"id": ""}], [{"id": "a", "next": "b"}], [{"id": "a", "other": 1}], [{"id": "a"}] * 1001,
+    ],
     "initial_step": [*WRONG_TEXT, "x" * 201],
     "active": [1, 0, "x", [], {}],
     "diagram_id": WRONG_ID,
