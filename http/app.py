@@ -26,6 +26,7 @@ from jobledger.http.context import (
     FORM,
     JOB_SEARCH,
     JOBS,
+    KEEPING,
     LARGEST_ATTACHMENT_BYTES,
     LEDGER,
     NUMBERED_JOBS,
@@ -45,7 +46,9 @@ from jobledger.http.native import (
     command_routes,
     diagram_routes,
     event_routes,
+    hold_routes,
     job_routes,
+    policy_routes,
     principal_routes,
     token_routes,
     workflow_routes,
@@ -65,6 +68,7 @@ from jobledger.projections.diagram_query import DiagramQuery
 from jobledger.projections.domain_query import DomainQuery
 from jobledger.projections.job_query import JobQuery
 from jobledger.projections.job_search import JobSearch
+from jobledger.projections.keeping_query import KeepingQuery
 from jobledger.projections.numbered_jobs import NumberedJobs
 from jobledger.projections.principal_query import PrincipalQuery
 
@@ -100,6 +104,7 @@ def make_app(
     app[DIALECTS] = Dialects(SPOKEN)
     app[LEDGER] = ledger
     app[JOBS] = JobQuery(ledger.database)
+    app[KEEPING] = KeepingQuery(ledger.database)
     app[NUMBERED_JOBS] = NumberedJobs(ledger.database)
     app[PRINCIPALS] = PrincipalQuery(ledger.database)
     app[ACCESS] = Access(app[PRINCIPALS], ledger)
@@ -116,7 +121,10 @@ def make_app(
     app[PLACES] = places or Places()
     app[METRICS] = metrics or Metrics()
     app[HEALTH] = Health(Surveyor(ledger.database.url, ledger.projections), data)
-    native = (job_routes, command_routes, event_routes, principal_routes, token_routes, diagram_routes, workflow_routes)
+    native = (
+        *(job_routes, command_routes, event_routes, principal_routes, token_routes),
+        *(hold_routes, policy_routes, diagram_routes, workflow_routes),
+    )
     for routes in (health_routes, *native, *FETCH_ROUTES, *WORKFLOW_ROUTES):
         app.add_routes(routes)
     app.on_response_prepare.append(add_headers)

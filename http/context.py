@@ -17,12 +17,14 @@ from jobledger.projections.diagram_query import DiagramQuery
 from jobledger.projections.domain_query import DomainQuery
 from jobledger.projections.job_query import JobQuery
 from jobledger.projections.job_search import JobSearch
+from jobledger.projections.keeping_query import KeepingQuery
 from jobledger.projections.numbered_jobs import NumberedJobs
 from jobledger.projections.principal_query import PrincipalQuery
 
 LEDGER = web.AppKey("ledger", Ledger)
 JOBS = web.AppKey("jobs", JobQuery)
 PRINCIPALS = web.AppKey("principals", PrincipalQuery)
+KEEPING = web.AppKey("keeping", KeepingQuery)
 NUMBERED_JOBS = web.AppKey("numbered_jobs", NumberedJobs)
 DIAGRAMS = web.AppKey("diagrams", DiagramQuery)
 DOMAINS = web.AppKey("domains", DomainQuery)

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import asyncpg
 import orjson
 
-from jobledger.ledger.errors import NotFoundError
+from jobledger.ledger.errors import GoneError, NotFoundError
 from jobledger.ledger.store.database import Database
 from jobledger.ledger.store.statement import statement
 from jobledger.ledger.work.watch import Overdue
-from jobledger.projections.jobs import shown_job
+from jobledger.projections.keeping import Keeping
 
 PACKAGE = "jobledger.projections"
 
@@ -21,7 +22,8 @@ PACKAGE = "jobledger.projections"
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobFilter:
     """Which jobs are wanted; None lets all through. A ``_from`` is included, a ``_to`` is not; ``q`` is looked for in the
-    type, the name, the external id and the datastream's name, whatever the case.
+    type, the name, the external id and the datastream's name, whatever the case. ``held``, ``retained``: what may not be
+    removed, because of a hold or of any reason, at ``now``; absent: by the database's clock.
     """
 
     states: tuple[str, ...] | None = None
@@ -37,6 +39,10 @@ class JobFilter:
     ended_from: datetime | None = None
     ended_to: datetime | None = None
     q: str | None = None
+    closed: bool | None = None
+    held: bool | None = None
+    retained: bool | None = None
+    now: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +60,37 @@ class JobQuery:
         self._database = database
 
     async def job(self, org: str, job_id: int, domains: frozenset[str] | None) -> bytes:
-        """One job as a JSON object. Raises NotFoundError, DatabaseIsAwayError."""
+        """One job as a JSON object. Raises NotFoundError, GoneError, DatabaseIsAwayError."""
+        return orjson.dumps(await self.document(org, job_id, domains), option=orjson.OPT_UTC_Z)
+
+    async def document(self, org: str, job_id: int, domains: frozenset[str] | None) -> dict[str, Any]:
+        """As ``job``, not yet written."""
+        row = await self._row(org, job_id, domains)
+        return Keeping.read(row).shown(row)
+
+    async def retention(self, org: str, job_id: int, domains: frozenset[str] | None) -> dict[str, Any]:
+        """Whether the job may be removed, and every reason why not. Raises NotFoundError, GoneError, DatabaseIsAwayError."""
+        row = await self._row(org, job_id, domains)
+        return Keeping.read(row).answer(row)
+
+    async def keeping(self, org: str) -> Keeping:
+        """What is said in the org of how long jobs are kept. Raises NotFoundError, DatabaseIsAwayError."""
+        records = await self._database.fetch(statement(PACKAGE, "keeping"), org)
+        if not records:
+            raise NotFoundError(f"There is no org {org}.", org=org)
+        return Keeping.read(records[0])
+
+    async def _row(self, org: str, job_id: int, domains: frozenset[str] | None) -> asyncpg.Record:
         visible = None if domains is None else sorted(domains)
         records = await self._database.fetch(statement(PACKAGE, "get_job"), org, job_id, visible)
-        if not records:
-            raise NotFoundError(f"There is no job {job_id}.", job_id=job_id)
-        return _shown(records[0])
+        if records:
+            return records[0]
+        residues = await self._database.fetch(statement(PACKAGE, "get_residue"), org, job_id, visible)
+        for residue in residues:
+            raise GoneError(
+                f"Job {job_id} was {residue['gone']}.", job_id=job_id, gone=residue["gone"], gone_at=residue["gone_at"]
+            )
+        raise NotFoundError(f"There is no job {job_id}.", job_id=job_id)
 
     async def page(
         self, org: str, wanted: JobFilter, domains: frozenset[str] | None, *, after: int = 0, limit: int = 100
@@ -86,9 +117,16 @@ class JobQuery:
             wanted.ended_from,
             wanted.ended_to,
             None if wanted.q is None else wanted.q.lower(),
+            wanted.closed,
+            wanted.held,
+            wanted.retained,
+            wanted.now,
         )
         shown = records[:limit]
-        return JobPage([_shown(it) for it in shown], shown[-1]["id"] if len(records) > limit else None)
+        if not shown:
+            return JobPage([], None)
+        keeping = await self.keeping(org)
+        return JobPage([_written(keeping.shown(it)) for it in shown], shown[-1]["id"] if len(records) > limit else None)
 
     async def overdue(self, limit: int, passed_over: Collection[str] = ()) -> Sequence[Overdue]:
         """Jobs that are overdue, the longest first, of all orgs but those passed over. Raises DatabaseIsAwayError."""
@@ -96,5 +134,5 @@ class JobQuery:
         return [Overdue(it["org"], it["id"], it["allowance"]) for it in records]
 
 
-def _shown(record: asyncpg.Record) -> bytes:
-    return orjson.dumps(shown_job(record))
+def _written(job: dict[str, Any]) -> bytes:
+    return orjson.dumps(job, option=orjson.OPT_UTC_Z)

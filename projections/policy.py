@@ -67,4 +67,4 @@ class PolicyProjection:
         if ORG_STREAM not in streams:
             return {}
         records = await connection.fetch(statement(PACKAGE, "load_policy"), org, generation)
-        return {ORG_STREAM: org_from_row(org, it) for it in records}
+        return {it.id: it for it in (org_from_row(org, record) for record in records)}

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from jobledger.http.members import (
     Reader,
     an_object,
+    boolean,
     datastream,
     figures,
     fraction,
@@ -20,19 +21,24 @@ from jobledger.http.members import (
     timeout,
 )
 from jobledger.http.xml_document import XmlObject
-from jobledger.ledger.domain.command import Command, Outcome
+from jobledger.ledger.domain.command import Caller, Command, Idempotency, Outcome
 from jobledger.ledger.domain.job import FINAL_STATES, State
 from jobledger.ledger.domain.job_commands import (
     CancelJob,
     EnterStage,
     FailJob,
+    JobTransition,
     ReportProgress,
     SendHeartbeat,
     StartJob,
     SucceedJob,
 )
 from jobledger.ledger.domain.job_decisions import CloseJob, ReopenJob
+from jobledger.ledger.domain.job_keeping import ReleaseJob, RetainJob
 from jobledger.ledger.domain.job_registration import JobSpec
+from jobledger.ledger.domain.job_removal import SCOPES, DeleteJob, EraseJob
+from jobledger.ledger.domain.manage_jobs import MOST_JOBS as MOST_MANAGED_JOBS
+from jobledger.ledger.domain.manage_jobs import ManageJobs
 from jobledger.ledger.errors import InvalidCommandError
 from jobledger.ledger.store.codec import wire_time
 
@@ -84,6 +90,10 @@ TRANSITIONS: dict[str, Transition] = {
     "cancel": Transition(CancelJob, {"reason": text(10_000)}),
     "close": Transition(CloseJob, {"reason": text(10_000)}),
     "reopen": Transition(ReopenJob, {"reason": text(10_000)}),
+    "retain": Transition(RetainJob, {"until": instant, "copy_id": job_id, "reason": text(10_000)}),
+    "release": Transition(ReleaseJob, {"copy_id": job_id, "reason": text(10_000)}, ("reason",)),
+    "delete": Transition(DeleteJob, {"reason": text(10_000)}, ("reason",)),
+    "erase": Transition(EraseJob, {"scope": one_of(*SCOPES), "reason": text(10_000)}, ("reason",)),
 }
 
 
@@ -143,3 +153,34 @@ def shown_transition(outcome: Outcome) -> dict[str, Any]:
         "positions": list(outcome.positions),
         "recorded_at": wire_time(outcome.recorded_at) if outcome.event_count else None,
     }
+
+
+# The verbs that many jobs can be given at once.
+MANAGED = ("close", "reopen", "retain", "release", "delete", "erase")
+MANAGEMENT: dict[str, Reader] = {
+    "action": one_of(*MANAGED),
+    "job_ids": list_of(job_id, MOST_MANAGED_JOBS),
+    "all_or_none": boolean,
+    "reason": text(10_000),
+    "until": instant,
+    "copy_id": job_id,
+    "scope": one_of(*SCOPES),
+}
+
+
+def read_management(body: Any, caller: Caller, idempotency: Idempotency | None) -> ManageJobs:
+    """One verb for many jobs, with the members that it takes for one. Raises InvalidCommandError, NotAllowedError."""
+    members = read_members(body, MANAGEMENT, needed=("action", "job_ids"))
+    transition = TRANSITIONS[members.pop("action")]
+    caller.must(cast("type[Command]", transition.command).capability)
+    job_ids, all_or_none = members.pop("job_ids"), members.pop("all_or_none", False)
+    # Those of other verbs are refused, as with one job.
+    read_members(
+        {name: it for name, it in body.items() if name in members}, transition.readers, needed=transition.needed
+    )
+    return ManageJobs(
+        caller=caller,
+        idempotency=idempotency,
+        all_or_none=all_or_none,
+        commands=[cast("JobTransition", transition.command(caller=caller, job_id=it, **members)) for it in job_ids],
+    )

@@ -15,6 +15,7 @@ from jobledger.http.native.job_members import (
     listed_jobs,
     read_job,
     read_jobs,
+    read_management,
     shown_registration,
     shown_transition,
 )
@@ -24,6 +25,7 @@ from jobledger.ledger.domain.command import Outcome
 from jobledger.ledger.domain.job import LARGEST_JOB_ID, State, job_stream
 from jobledger.ledger.domain.job_registration import RegisterJobs
 from jobledger.ledger.errors import NotFoundError
+from jobledger.ledger.store.codec import wire_time
 from jobledger.projections.job_query import JobFilter
 from jobledger.projections.jobs import SHOWN
 
@@ -42,6 +44,7 @@ FILTERS = {
     "external_id": text(500),
     **{f"{name}_{end}": instant for name in ("scheduled", "started", "ended") for end in ("from", "to")},
     "q": text(200),
+    **{name: one_of("true", "false") for name in ("closed", "held", "retained")},
     "limit": limit,
     "cursor": text(100),
 }
@@ -79,6 +82,7 @@ async def list_jobs(request: web.Request) -> web.Response:
     size = parameters.pop("limit", DEFAULT_LIMIT)
     cursor = parameters.pop("cursor", None)
     states = parameters.pop("state", None)
+    parameters |= {name: parameters[name] == "true" for name in ("closed", "held", "retained") if name in parameters}
     wanted = JobFilter(states=None if states is None else tuple(sorted(set(states))), **parameters)
     list_name = f"jobs of {caller.org}: {wanted!r}"
     keys = request.app[CURSOR_KEY]
@@ -106,6 +110,15 @@ async def get_job(request: web.Request) -> web.Response:
     return answer_json(request, job)
 
 
+@job_routes.get("/ledger/v1/{org}/jobs/{job_id}/retention")
+async def get_retention(request: web.Request) -> web.Response:
+    """Whether a job may be deleted or erased now, and every reason why not."""
+    caller = request[CALLER]
+    caller.must(READ_JOBS)
+    read_parameters(request, {})
+    return answer(request, await request.app[JOBS].retention(caller.org, path_job_id(request), caller.domains))
+
+
 @job_routes.get("/ledger/v1/{org}/jobs/{job_id}/events")
 @gives(*FORMS)
 async def get_job_events(request: web.Request) -> web.StreamResponse:
@@ -131,6 +144,22 @@ async def change_job(request: web.Request) -> web.Response:
     )
     outcome = await request.app[LEDGER].execute(command)
     return answer(request, shown_transition(outcome), headers=told_of(outcome))
+
+
+@job_routes.post("/ledger/v1/{org}/jobs/manage")
+async def manage_jobs(request: web.Request) -> web.Response:
+    """One verb on many jobs, in one append: each judged by itself, or, with ``all_or_none``, all or none of them."""
+    read_parameters(request, {})
+    document, body, _ = await read_document(request)
+    command = read_management(document, request[CALLER], idempotency(request, body))
+    outcome = await request.app[LEDGER].execute(command)
+    shown = {
+        **outcome.result,
+        "first_position": outcome.first_position,
+        "event_count": outcome.event_count,
+        "recorded_at": wire_time(outcome.recorded_at) if outcome.event_count else None,
+    }
+    return answer(request, shown, headers=told_of(outcome))
 
 
 def path_job_id(request: web.Request) -> int:

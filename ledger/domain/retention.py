@@ -36,16 +36,20 @@ class Reason:
 
     @property
     def data(self) -> dict[str, Any]:
-        """As plain members; ``until`` is always there, null for without end."""
+        """As plain members, instants as text; ``until`` is always there, null for without end."""
         members = {
             "kind": self.kind,
             "hold_id": self.hold_id,
             "name": self.name,
             "copy_id": self.copy_id,
-            "until": self.until,
+            "until": None if self.until is None else _text(self.until),
             "reason": self.reason,
         }
         return {name: it for name, it in members.items() if it is not None or name == "until"}
+
+
+def _text(instant: datetime) -> str:
+    return instant.isoformat().replace("+00:00", "Z")
 
 
 def reasons_to_keep(
@@ -116,5 +120,5 @@ def must_be_free(job: Job, reasons: list[Reason]) -> None:
     if reasons[0].kind == HOLD:
         raise JobIsHeldError(f"Job {job.job_id} is on legal hold: {reasons[0].name}.", **facts)
     until = reasons[0].until
-    how_long = "until released" if until is None else f"until {until.isoformat().replace('+00:00', 'Z')}"
+    how_long = "until released" if until is None else f"until {_text(until)}"
     raise JobIsRetainedError(f"Job {job.job_id} is retained {how_long} ({reasons[0].kind}).", **facts)

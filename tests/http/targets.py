@@ -12,7 +12,8 @@ import orjson
 from jobledger.http.app import make_app
 from jobledger.http.native.diagrams import CREATION, DIAGRAM, TEMPLATE, TEMPLATE_CHANGE
 from jobledger.http.native.dialect import PREFIX
-from jobledger.http.native.job_members import REGISTRATION, TRANSITIONS
+from jobledger.http.native.holds import NEW_HOLD, RELEASE
+from jobledger.http.native.job_members import MANAGEMENT, REGISTRATION, TRANSITIONS
 from jobledger.http.native.principals import (
     CHANGE,
     NEW_PRINCIPAL,
@@ -38,6 +39,7 @@ VALUES = {
     "job_id": ["1"],
     "principal_id": ["2"],
     "token_id": [TOKEN_ID],
+    "hold_id": ["1"],
     "diagram_id": ["1"],
     "number": ["2", "-1"],
     "template_id": ["2"],
@@ -56,6 +58,12 @@ BODIES: dict[str, Any] = {
     "steps": {"action": "run"},
     "diagrams": {"name": "d", "steps": [{"id": "a"}]},
     "templates": {"name": "t", "diagram_id": 1},
+    "holds": {"name": "case 7", "reason": "a lawsuit", "filter": {"type": "copy"}},
+    "manage": {"action": "retain", "job_ids": [1]},
+    "policy": {"rules": [], "reason": "law"},
+    "release": {"reason": "settled"},
+    "delete": {"reason": "asked for"},
+    "erase": {"reason": "asked for"},
 }
 OWN_PASSWORD_PATH = "/ledger/v1/{org}/me/password"
 # The members of bodies by the pattern of the path; those of verbs are their own.
@@ -76,6 +84,9 @@ MEMBERS: dict[str, Mapping[str, Any]] = {
     "/ledger/v1/{org}/templates": TEMPLATE,
     "/ledger/v1/{org}/templates/{template_id}": TEMPLATE_CHANGE,
     "/ledger/v1/{org}/templates/{template_id}/jobs": CREATION,
+    "/ledger/v1/{org}/jobs/manage": MANAGEMENT,
+    "/ledger/v1/{org}/holds": NEW_HOLD,
+    "/ledger/v1/{org}/holds/{hold_id}/release": RELEASE,
 }
 COMMAND = {"command": "heartbeat", "id": 1}
 
@@ -104,7 +115,7 @@ class Target:
     @property
     def body(self) -> bytes | None:
         """A body that is accepted; None where none is taken."""
-        if self.method != "POST":
+        if self.method not in ("POST", "PUT"):
             return None
         if self.pattern == OWN_PASSWORD_PATH:
             return orjson.dumps({"current": OWNER_PASSWORD, "password": OWNER_PASSWORD})
@@ -117,7 +128,7 @@ class Target:
     @property
     def media_type(self) -> str | None:
         """What the body is."""
-        if self.method != "POST":
+        if self.method not in ("POST", "PUT"):
             return None
         return NDJSON if self.is_commands else "application/json"
 

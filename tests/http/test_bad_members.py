@@ -74,7 +74,6 @@ WRONG: dict[str, list[Any]] = {
         1, "x", True, {}, [1], [{}], [{"identifier": ""}], [{"identifier": 1}], [{"identifier": "a"}] * 1001,
     ],
     **{name: [*WRONG_WORDS, ["x" * 201]] for name in ("step_ids", "following")},
-    "action": [*WRONG_TEXT, "jump"],
     "steps": [
         1, "x", True, {}, [1], [{}], [{"id": ""}], [{"id": "a", "next": "b"}], [{"id": "a", "other": 1}], [{"id": "a"}] * 1001,
     ],
@@ -83,6 +82,13 @@ WRONG: dict[str, list[Any]] = {
     "diagram_id": WRONG_ID,
     "defaults": WRONG_OBJECT,
     "number_of_jobs": [*WRONG_ID, 5_001],
+    "action": [*WRONG_TEXT, "start", "Close", "jump"],
+    "job_ids": [1, "x", True, {}, [0], ["x"], [None], [[1]], [1] * 10_001],
+    "all_or_none": [1, 0, "x", [], {}],
+    "until": WRONG_TIME,
+    "copy_id": WRONG_ID,
+    "scope": [*WRONG_TEXT, "some"],
+    "filter": [*WRONG_OBJECT, {"type": ""}, {"state": "RUNNING"}, {"ended_from": "now"}, {"q": "x"}],
 }  # fmt: skip
 
 

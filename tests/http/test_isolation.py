@@ -100,6 +100,7 @@ async def walk(server: Server, database_url: str, monkeypatch: pytest.MonkeyPatc
         api = server.api(owners[org], org=org)
         await api.register_running()
         await api.register(domain="Sales")
+        await api.post("holds", {"name": "case 6", "reason": "a lawsuit", "filter": {"type": "none"}})
     # What is compared is not how often, nor how long.
     access: Access = server.app[ACCESS]
     monkeypatch.setattr(access, "_by_name", Throttle(10**6, 1.0))
@@ -111,7 +112,7 @@ async def walk(server: Server, database_url: str, monkeypatch: pytest.MonkeyPatc
 def absent(target: Target) -> str:
     """The target's path with ids that nothing has, as long as those that something has."""
     path = target.pattern.replace("{org}", ORG).replace("{job_id}", "9").replace("{principal_id}", "9")
-    return path.replace("{token_id}", ABSENT_TOKEN_ID).replace("{verb}", target.last)
+    return path.replace("{token_id}", ABSENT_TOKEN_ID).replace("{verb}", target.last).replace("{hold_id}", "9")
 
 
 def in_org(target: Target, org: str) -> str:

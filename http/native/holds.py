@@ -1,0 +1,114 @@
+"""The native API's legal holds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from aiohttp import web
+
+from jobledger.http.context import CALLER, KEEPING, LEDGER
+from jobledger.http.exchange import answer, read_document
+from jobledger.http.members import Reader, instant, job_id, list_of, one_of, read_members, text
+from jobledger.http.native.parameters import DEFAULT_LIMIT, idempotency, limit, read_parameters
+from jobledger.http.native.principals import LARGEST_NUMBER, outcome_answer, page_answer, read_cursor
+from jobledger.ledger.domain.access_commands import must_see_all
+from jobledger.ledger.domain.command import Caller
+from jobledger.ledger.domain.hold import FILTER_TIMES, HoldFilter
+from jobledger.ledger.domain.hold_commands import LONGEST_NAME, MOST_LISTED_JOBS, PlaceHold, ReleaseHold
+from jobledger.ledger.domain.job import FINAL_STATES
+from jobledger.ledger.errors import InvalidCommandError, NotFoundError
+
+READ_JOBS = "jobs.read"
+
+hold_routes = web.RouteTableDef()
+
+CRITERIA: dict[str, Reader] = {
+    "type": text(200),
+    "domain": text(200),
+    "datastream_id": text(200),
+    "source": text(200),
+    "external_id": text(500),
+    "state": one_of(*sorted(FINAL_STATES)),
+    **dict.fromkeys(sorted(FILTER_TIMES), instant),
+}
+
+
+def criteria(value: Any) -> HoldFilter:
+    """A filter as it is given; what is wrong in it is told as wrong in it."""
+    if not isinstance(value, Mapping):
+        raise ValueError("is not an object of criteria")
+    try:
+        return HoldFilter(**read_members(value, CRITERIA))
+    except InvalidCommandError as error:
+        raise ValueError(f"is no filter: {error.detail}") from None
+
+
+NEW_HOLD: dict[str, Reader] = {
+    "name": text(LONGEST_NAME),
+    "reason": text(10_000),
+    "job_ids": list_of(job_id, MOST_LISTED_JOBS),
+    "filter": criteria,
+}
+RELEASE: dict[str, Reader] = {"reason": text(10_000)}
+FILTERS: dict[str, Reader] = {"active": one_of("true", "false"), "limit": limit, "cursor": text(100)}
+
+
+@hold_routes.get("/ledger/v1/{org}/holds")
+async def list_holds(request: web.Request) -> web.Response:
+    """A page of the org's holds, by number."""
+    caller = may_read(request)
+    parameters = read_parameters(request, FILTERS)
+    given = parameters.get("active")
+    active = None if given is None else given == "true"
+    list_name = f"holds of {caller.org}: {active!r}"
+    after = read_cursor(request, parameters, list_name)
+    size = parameters.get("limit", DEFAULT_LIMIT)
+    page = await request.app[KEEPING].holds(caller.org, after=after, limit=size, active=active)
+    return page_answer(request, "holds", page, list_name)
+
+
+@hold_routes.post("/ledger/v1/{org}/holds")
+async def place_hold(request: web.Request) -> web.Response:
+    """Place a hold: 201 with its number."""
+    read_parameters(request, {})
+    document, body, _ = await read_document(request)
+    members = read_members(document, NEW_HOLD, needed=("name", "reason"))
+    command = PlaceHold(caller=request[CALLER], idempotency=idempotency(request, body), **members)
+    outcome = await request.app[LEDGER].execute(command)
+    return outcome_answer(request, outcome, 201, location=f"{request.path}/{outcome.result['id']}")
+
+
+@hold_routes.get("/ledger/v1/{org}/holds/{hold_id}")
+async def get_hold(request: web.Request) -> web.Response:
+    """One hold."""
+    caller = may_read(request)
+    read_parameters(request, {})
+    return answer(request, await request.app[KEEPING].hold(caller.org, path_hold_id(request)))
+
+
+@hold_routes.post("/ledger/v1/{org}/holds/{hold_id}/release")
+async def release_hold(request: web.Request) -> web.Response:
+    """Release a hold."""
+    read_parameters(request, {})
+    number = path_hold_id(request)
+    document, body, _ = await read_document(request)
+    members = read_members(document, RELEASE, needed=("reason",))
+    command = ReleaseHold(caller=request[CALLER], idempotency=idempotency(request, body), hold_id=number, **members)
+    return outcome_answer(request, await request.app[LEDGER].execute(command))
+
+
+def may_read(request: web.Request) -> Caller:
+    """The caller, if it may read holds, which tell of jobs of all domains. Raises NotAllowedError."""
+    caller = request[CALLER]
+    caller.must(READ_JOBS)
+    must_see_all(caller)
+    return caller
+
+
+def path_hold_id(request: web.Request) -> int:
+    """The hold's number in the path. NotFoundError for what can be none."""
+    given = request.match_info["hold_id"]
+    if not given.isdecimal() or not given.isascii() or len(given) > 10 or not 0 < int(given) <= LARGEST_NUMBER:
+        raise NotFoundError(f"There is no hold {given[:40]}.")
+    return int(given)

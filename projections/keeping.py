@@ -1,0 +1,78 @@
+"""What keeps jobs, as it is shown: the holds that cover a job, and why and until when it is retained."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from typing import Any
+
+import asyncpg
+import orjson
+
+from jobledger.ledger.domain.hold import Hold, HoldFilter, hold_stream
+from jobledger.ledger.domain.job import Job
+from jobledger.ledger.domain.job_decisions import RUNNING_STATES
+from jobledger.ledger.domain.policy import NO_POLICY, Policy
+from jobledger.ledger.domain.retention import HOLD, Reason, reasons_to_keep
+from jobledger.projections.jobs import job_from_row, shown_job
+from jobledger.projections.policy import read_policy
+
+_read_policy = lru_cache(maxsize=64)(read_policy)
+
+
+@lru_cache(maxsize=64)
+def _read_holds(text: str | None) -> tuple[Hold, ...]:
+    """The active holds over filters that ``keeping`` tells of."""
+    return () if text is None else tuple(map(_active_hold, orjson.loads(text)))
+
+
+def _active_hold(members: dict[str, Any]) -> Hold:
+    hold = Hold.__new__(Hold)
+    hold.__dict__.update(_id=hold_stream(members["id"]), hold_id=members["id"], name=members["name"])
+    hold.filter = HoldFilter.read(members["filter"])
+    hold.released_at = None
+    return hold
+
+
+@dataclass(frozen=True, slots=True)
+class Keeping:
+    """What is said in an org of how long jobs are kept, and the instant of which is asked."""
+
+    policy: Policy
+    filter_holds: tuple[Hold, ...]
+    now: datetime
+
+    @classmethod
+    def read(cls, row: asyncpg.Record) -> Keeping:
+        """From a row of ``keeping``, or of what has its columns too."""
+        return cls(_read_policy(row["policy"]), _read_holds(row["filter_holds"]), row["now"])
+
+    def reasons(self, job: Job, copy_id: int | None = None) -> list[Reason]:
+        """See ``reasons_to_keep``."""
+        return reasons_to_keep(job, self.policy, self.filter_holds, self.now, copy_id)
+
+    def shown(self, row: asyncpg.Record) -> dict[str, Any]:
+        """A job as the API shows it, from its row, with the holds that cover it and the other reasons why it is retained."""
+        members = shown_job(row)
+        reasons: list[Reason] = []
+        has_policy = self.policy is not NO_POLICY and row["final_at"] is not None
+        if has_policy or self.filter_holds or row["decisions"] is not None:
+            reasons = self.reasons(job_from_row(row))
+        members["holds"] = [{"id": it.hold_id, "name": it.name} for it in reasons if it.kind == HOLD]
+        members["retention"] = [it.data for it in reasons if it.kind != HOLD]
+        return members
+
+    def answer(self, row: asyncpg.Record) -> dict[str, Any]:
+        """The answer to the question of retention about one job."""
+        job = job_from_row(row)
+        reasons = self.reasons(job)
+        is_free = not reasons
+        return {
+            "id": job.job_id,
+            "state": str(job.state),
+            "retained": not is_free,
+            "reasons": [it.data for it in reasons],
+            "may_be_deleted": is_free and job.state not in RUNNING_STATES,
+            "may_be_erased": is_free and job.is_final,
+        }
