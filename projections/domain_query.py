@@ -26,8 +26,3 @@ class DomainQuery:
         numbers = sorted({int(it.removeprefix(PRINCIPAL)) for it in streams if it.startswith(PRINCIPAL)})
         rows = await self._database.fetch(statement(PACKAGE, "names_of_principals"), org, numbers) if numbers else []
         return {"ledger": "ledger", **{f"{PRINCIPAL}{it['id']}": it["name"] for it in rows}}
-
-    async def filter_holds(self, org: str) -> list[int]:
-        """The numbers of the active holds over filters."""
-        records = await self._database.fetch(statement(PACKAGE, "active_filter_holds"), org)
-        return [it["id"] for it in records]

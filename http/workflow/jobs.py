@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from aiohttp import web
 
-from jobledger.http.context import CALLER, DIAGRAMS, DOMAINS, LEDGER
+from jobledger.http.context import CALLER, DIAGRAMS, DOMAINS, KEEPING, LEDGER
 from jobledger.http.exchange import answer, read_document
 from jobledger.http.members import boolean, integer, list_of, one_of, read_members, text
 from jobledger.http.native.jobs import told_of
@@ -112,11 +111,10 @@ async def shown_holds(request: web.Request, caller: Caller, job_id: int) -> list
     """The holds that cover the job: those that list it, and those whose filter lets it through."""
     ledger = request.app[LEDGER]
     job = await ledger.job(caller.org, job_id)
-    filters = await request.app[DOMAINS].filter_holds(caller.org)
-    numbers = sorted({*map(int, job.holds), *filters})
-    holds = [
-        it for number in numbers if isinstance(it := await ledger.aggregate(caller.org, hold_stream(number)), Hold)
-    ]
+    listing = [await ledger.aggregate(caller.org, hold_stream(number)) for number in sorted(map(int, job.holds))]
+    keeping = await request.app[KEEPING].keeping(caller.org)
+    holds = [it for it in listing if isinstance(it, Hold)]
+    holds += [it for it in keeping.filter_holds if it.covers(job)]
     return [
         {
             "holdId": str(it.hold_id),
@@ -126,7 +124,6 @@ async def shown_holds(request: web.Request, caller: Caller, job_id: int) -> list
             "isFilter": it.filter is not None,
         }
         for it in holds
-        if not it.is_released and (it.filter is None or it.filter.covers(job))
     ]
 
 
@@ -188,19 +185,18 @@ async def act_on_job(request: web.Request) -> web.Response:
     idempotency = sealed_idempotency(request, body)
     if given["type"] in (HOLD, RELEASE_HOLD):
         caller.must(PlaceHold.capability)
-        job = await visible_job(request, caller)
+        job_id = (await visible_job(request, caller))["id"]
+        job = await request.app[LEDGER].job(caller.org, job_id)
         # A hold is of the whole org: decided as who asks, not as who sees this item alone.
         whole = request[CALLER]
         commands: list[PlaceHold | ReleaseHold] = []
         if given["type"] == HOLD:
-            commands.append(
-                PlaceHold(caller=whole, idempotency=idempotency, name=f"Job {job['id']}", job_ids=[job["id"]])
-            )
+            commands.append(PlaceHold(caller=whole, idempotency=idempotency, name=f"Job {job_id}", job_ids=[job_id]))
         else:
             commands += [
                 ReleaseHold(caller=whole, hold_id=number, reason=REASON)
-                for number in sorted(map(int, job["holds"] or {}))
-                if await is_over_it_alone(request, caller, number, job["id"])
+                for number in sorted(map(int, job.holds))
+                if await is_over_it_alone(request, caller, number, job_id)
             ]
         for command in commands:
             await request.app[LEDGER].execute(command)
@@ -255,7 +251,7 @@ async def manage_jobs(request: web.Request) -> web.Response:
     if commands:
         outcome = await request.app[LEDGER].execute(
             ManageJobs(
-                caller=replace(caller, capabilities=caller.capabilities | {ManageJobs.capability}),
+                caller=caller,
                 idempotency=sealed_idempotency(request, body),
                 commands=commands,
             )
