@@ -11,7 +11,7 @@ A version's content, as it is stored and shown:
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, ClassVar
 
@@ -51,11 +51,11 @@ class Version:
     size_bytes: int
     saved_at: datetime
     is_deleted: bool = False
+    # Its steps by their ids: many jobs ask for them at once.
+    steps: Mapping[str, Mapping[str, Any]] = field(init=False, compare=False, repr=False)
 
-    @property
-    def steps(self) -> Mapping[str, Mapping[str, Any]]:
-        """Its steps by their ids."""
-        return {step["id"]: step for step in self.content["steps"]}
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "steps", {step["id"]: step for step in self.content["steps"]})
 
 
 def must_be_sound(content: Mapping[str, Any]) -> None:

@@ -61,7 +61,7 @@ async def api(server: Server) -> Api:
 
 @pytest.fixture
 async def trial(server: Server) -> AsyncIterator[Trial]:
-    """A running job, 1, in the domain Global, that goes through a diagram, 1, of a template, 2, and a principal, 2, with a token;
+    """A running job, 1, in the domain Global, that goes through a diagram, 1, of a template, 2; a hold, 1, and a principal, 2, with a token;
     asked by one who may do everything.
     """
     api = await server.client(*CAPABILITIES_BY_ROLE, password=OWNER_PASSWORD)
@@ -78,6 +78,7 @@ async def trial(server: Server) -> AsyncIterator[Trial]:
     await api.post("templates", {"name": "t", "diagram_id": 1})
     await api.post("templates/2/jobs")
     await api.post("jobs/1/start")
+    await api.post("holds", {"name": "case 6", "reason": "a lawsuit", "filter": {"type": "none"}})
     trial = Trial(server, api, (await server.ledger.recorder.head(ORG)).size)
     yield trial
     trial.nothing_is_wrong()

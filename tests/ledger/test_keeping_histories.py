@@ -244,7 +244,7 @@ class Histories(RuleBasedStateMachine):
     def delete(self, data: st.DataObject) -> None:
         number = self.choose(data)
         job = self.jobs[number]
-        is_refused = job.gone != "deleted" and not self.may_be_deleted(number)
+        is_refused = job.gone is None and not self.may_be_deleted(number)
         command = DeleteJob(caller=self.caller, job_id=number + 1, reason="asked for")
         if self.tell(command, is_refused=is_refused) is not None and job.gone is None:
             job.gone = "deleted"
@@ -258,7 +258,7 @@ class Histories(RuleBasedStateMachine):
         outcome = self.tell(ManageJobs(caller=self.caller, commands=commands), is_refused=False)
         done = []
         for number in numbers:
-            if self.jobs[number].gone == "deleted" or self.may_be_deleted(number):
+            if self.jobs[number].gone is not None or self.may_be_deleted(number):
                 done.append(number + 1)
                 if self.jobs[number].gone is None:
                     self.jobs[number].gone = "deleted"
