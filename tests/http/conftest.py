@@ -61,8 +61,8 @@ async def api(server: Server) -> Api:
 
 @pytest.fixture
 async def trial(server: Server) -> AsyncIterator[Trial]:
-    """A running job, 1, in the domain Global, that goes through a diagram, 1, of a template, 2; a hold, 1, and a principal, 2, with a token;
-    asked by one who may do everything.
+    """A running job, 1, in the domain Global, that goes through a diagram, 1, of a template, 2; a hold, 1; and a principal, 2,
+    with a token. Asked by one who may do everything.
     """
     api = await server.client(*CAPABILITIES_BY_ROLE, password=OWNER_PASSWORD)
     await add_principal(server.ledger, ["client"], name="bob", password="secret", credential=UUID(TOKEN_ID))
