@@ -66,16 +66,7 @@ async def trial(server: Server) -> AsyncIterator[Trial]:
     """
     api = await server.client(*CAPABILITIES_BY_ROLE, password=OWNER_PASSWORD)
     await add_principal(server.ledger, ["client"], name="bob", password="secret", credential=UUID(TOKEN_ID))
-    # Version 2 is the active one, and there is a draft.
-    for steps in (["a", "b"], ["a"]):
-        body = {
-            "name": "d",
-            "steps": [{"id": it, "next": steps[steps.index(it) + 1 :]} for it in steps],
-            "active": True,
-        }
-        await api.post("diagrams" if len(steps) > 1 else "diagrams/1", body)
-    await api.post("diagrams/1", {"name": "d", "steps": [{"id": "z"}]})
-    await api.post("templates", {"name": "t", "diagram_id": 1})
+    await api.draw()
     await api.post("templates/2/jobs")
     await api.post("jobs/1/start")
     await api.post("holds", {"name": "case 6", "reason": "a lawsuit", "filter": {"type": "none"}})

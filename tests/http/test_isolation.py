@@ -100,6 +100,7 @@ async def walk(server: Server, database_url: str, monkeypatch: pytest.MonkeyPatc
         api = server.api(owners[org], org=org)
         await api.register_running()
         await api.register(domain="Sales")
+        await api.draw()
         await api.post("holds", {"name": "case 6", "reason": "a lawsuit", "filter": {"type": "none"}})
     # What is compared is not how often, nor how long.
     access: Access = server.app[ACCESS]
@@ -112,7 +113,9 @@ async def walk(server: Server, database_url: str, monkeypatch: pytest.MonkeyPatc
 def absent(target: Target) -> str:
     """The target's path with ids that nothing has, as long as those that something has."""
     path = target.pattern.replace("{org}", ORG).replace("{job_id}", "9").replace("{principal_id}", "9")
-    return path.replace("{token_id}", ABSENT_TOKEN_ID).replace("{verb}", target.last).replace("{hold_id}", "9")
+    for name in ("{hold_id}", "{diagram_id}", "{template_id}", "{number}"):
+        path = path.replace(name, "9")
+    return path.replace("{token_id}", ABSENT_TOKEN_ID).replace("{verb}", target.last)
 
 
 def in_org(target: Target, org: str) -> str:
