@@ -18,6 +18,7 @@ from tests.http.trial import Trial, share
 from tests.world import ORG
 
 MEBIBYTE = 1024 * 1024
+JOBS_PATH = "/ledger/v1/{org}/jobs"
 
 
 # After these the others would be refused, or these themselves are.

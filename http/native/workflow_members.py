@@ -1,0 +1,75 @@
+"""What the native API takes of a job in a workflow."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from jobledger.http.members import Reader, an_object, instant, integer, list_of, text
+from jobledger.ledger.domain.job import LARGEST_JOB_ID
+from jobledger.ledger.domain.job_workflow import DETAILS, MOST_EXTENDED_PROPERTIES
+from jobledger.ledger.store.codec import wire_time
+
+LONGEST_TEXT = 10_000
+LARGEST_GEOMETRY_CHARACTERS = 500_000
+
+
+def geometry(value: Any) -> Any:
+    """A geometry: JSON in a text, as the vendor's clients write it, or an object."""
+    return text(LARGEST_GEOMETRY_CHARACTERS)(value) if isinstance(value, str) else an_object(value)
+
+
+def location(value: Any) -> dict[str, Any]:
+    """``{"geometryType", "geometry"}``; without members it is none."""
+    readers = {"geometryType": text(50), "geometry": geometry}
+    given = value if isinstance(value, dict) else an_object(value)
+    known = {name: it for name, it in given.items() if name in readers and it is not None}
+    if not known:
+        return {}
+    if len(known) < len(readers):
+        raise ValueError("is not an object of geometryType and geometry")
+    return {name: readers[name](it) for name, it in known.items()}
+
+
+def extended_property(value: Any) -> dict[str, Any]:
+    """``{"identifier", "value", …}``."""
+    members = an_object(value)
+    text(500)(members.get("identifier"))
+    return members
+
+
+def day(value: Any) -> str:
+    """A time, as it is kept and shown; an empty text is none."""
+    return "" if value == "" else wire_time(instant(value))
+
+
+def parent(value: Any) -> int | None:
+    """A job's id, as a text or a number; an empty text is none."""
+    return None if value == "" else integer(1, LARGEST_JOB_ID)(value)
+
+
+extended_properties = list_of(extended_property, MOST_EXTENDED_PROPERTIES)
+
+# An empty text says that there is none.
+JOB_MEMBERS: dict[str, Reader] = {
+    "name": text(500),
+    "priority": text(64),
+    "description": text(LONGEST_TEXT, shortest=0),
+    "notes": text(LONGEST_TEXT, shortest=0),
+    "start_date": day,
+    "due_date": day,
+    "owned_by": text(200, shortest=0),
+    "assigned_type": text(200, shortest=0),
+    "assigned_to": text(200, shortest=0),
+    "parent_job_id": parent,
+    "location": location,
+    "extended_properties": extended_properties,
+}
+step_ids = list_of(text(200), 1_000)
+
+
+def workflow_members(read: Mapping[str, Any]) -> dict[str, Any]:
+    """The members that were read as ``job.updated`` has them."""
+    members = {name: it for name, it in read.items() if name not in DETAILS}
+    details = {name: it or None for name, it in read.items() if name in DETAILS}
+    return {**members, "details": details} if details else members
