@@ -9,6 +9,7 @@ from urllib.parse import quote
 from uuid import UUID
 
 from aiohttp import BodyPartReader, web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from jobledger.http.context import ATTACHMENTS, CURSOR_KEY, LARGEST_ATTACHMENT_BYTES, LEDGER
 from jobledger.http.document import (
@@ -16,8 +17,10 @@ from jobledger.http.document import (
     MalformedDocumentError,
     UnsupportedMediaTypeError,
     body_chunks,
+    let_come,
 )
 from jobledger.http.native.parameters import header_key, request_hash
+from jobledger.http.schema import Schema, object_of
 from jobledger.ledger.domain.command import Caller, Idempotency, Outcome
 from jobledger.ledger.domain.job_workflow_commands import AddAttachment
 from jobledger.ledger.errors import InvalidCommandError, NotFoundError, OutcomeUnknownError
@@ -29,6 +32,17 @@ LONGEST_MEDIA_TYPE = 200
 # What may stand in an extended parameter as it is. Source: RFC 8187, section 3.2.1.
 ATTRIBUTE_SAFE = "!#$&+-.^_`|~"
 MEDIA_TYPE = re.compile(r"[!#$&^_.+A-Za-z0-9-]{1,127}/[!#$&^_.+A-Za-z0-9-]{1,127}")
+
+
+FORM_TYPE = "multipart/form-data"
+FILE: Schema = {"type": "string", "format": "binary"}
+FORM_BODY: Schema = object_of({PART: FILE}, further=True)
+# What is said of a file that is sent.
+SAVED = {"Content-Disposition": "The name to save it under.", "ETag": "Its SHA-256."}
+
+
+# What the form's reader raises for what is no form; the last one where a line of its head is too long.
+FORM_FAULTS = (ValueError, AssertionError, web.RequestPayloadError, HttpProcessingError)
 
 
 class Attached(NamedTuple):
@@ -109,16 +123,17 @@ async def attach(request: web.Request, caller: Caller, job_id: int, raw_name: st
 
 
 async def _incoming(request: web.Request, raw_name: str | None) -> Incoming:
-    if request.content_type != "multipart/form-data":
+    if request.content_type != FORM_TYPE:
         if raw_name is None:
             raise UnsupportedMediaTypeError(
-                f"An attachment is sent as multipart/form-data, in a part {PART}.", content_type=request.content_type
+                f"An attachment is sent as {FORM_TYPE}, in a part {PART}.", content_type=request.content_type
             )
         if (request.content_length or 0) > request.app[LARGEST_ATTACHMENT_BYTES]:
             limit = request.app[LARGEST_ATTACHMENT_BYTES]
             raise BodyTooLargeError(f"An attachment is at most {limit} bytes.", limit_bytes=limit)
         said = request.content_type if "Content-Type" in request.headers else None
         return Incoming(safe_name(raw_name), _media_type(said), body_chunks(request))
+    await let_come(request)
     try:
         form = await request.multipart()
         while (part := await form.next()) is not None:
@@ -127,7 +142,7 @@ async def _incoming(request: web.Request, raw_name: str | None) -> Incoming:
                 return Incoming(name, _media_type(part.headers.get("Content-Type")), _part_pieces(part))
             if isinstance(part, BodyPartReader):
                 await part.release()
-    except (ValueError, AssertionError, web.RequestPayloadError) as error:
+    except FORM_FAULTS as error:
         raise MalformedDocumentError("This is no form that can be read.") from error
     raise InvalidCommandError(f"The form has no part {PART}.", errors=[{"member": PART, "problem": "is missing"}])
 
@@ -136,7 +151,7 @@ async def _part_pieces(part: BodyPartReader) -> AsyncIterator[bytes]:
     try:
         while piece := await part.read_chunk(CHUNK_BYTES // 4):
             yield piece
-    except (ValueError, AssertionError, web.RequestPayloadError) as error:
+    except FORM_FAULTS as error:
         raise MalformedDocumentError("The form breaks off in the middle of the attachment.") from error
 
 
@@ -174,10 +189,9 @@ def attachments_of(job: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     return {key: {"id": key, "name": names.get(key), **it} for key, it in (job["attachments"] or {}).items()}
 
 
-def path_attachment(request: web.Request, job: Mapping[str, Any]) -> tuple[UUID, dict[str, Any]]:
-    """The attachment that the path names. Raises NotFoundError."""
-    given = request.match_info["attachment_id"]
-    found = attachments_of(job).get(given)
+def found_attachment(job: Mapping[str, Any], attachment_id: UUID) -> dict[str, Any]:
+    """The attachment with that id. Raises NotFoundError."""
+    found = attachments_of(job).get(str(attachment_id))
     if found is None:
-        raise NotFoundError(f"There is no attachment {given[:40]}.")
-    return UUID(given), found
+        raise NotFoundError(f"There is no attachment {attachment_id}.")
+    return found

@@ -63,14 +63,19 @@ async def read_body(request: web.Request, limit_bytes: int = LARGEST_BODY_BYTES)
 
 async def body_chunks(request: web.Request) -> AsyncIterator[bytes]:
     """The body as it comes. Raises MalformedDocumentError where it is not encoded as its headers say."""
-    if is_waiting(request):
-        request[CONTINUED] = True
-        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+    await let_come(request)
     try:
         async for chunk in request.content.iter_any():
             yield chunk
     except web.RequestPayloadError as error:
         raise MalformedDocumentError("The body is not encoded as its headers say.") from error
+
+
+async def let_come(request: web.Request) -> None:
+    """Tell the client to send its body, where it waits for that."""
+    if is_waiting(request):
+        request[CONTINUED] = True
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
 
 async def wait_with_body(_request: web.Request) -> None:

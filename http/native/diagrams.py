@@ -7,14 +7,35 @@ from typing import Any
 from aiohttp import web
 
 from jobledger.http.context import CALLER, DIAGRAMS, LEDGER
-from jobledger.http.exchange import answer, read_document
-from jobledger.http.members import Reader, an_object, boolean, integer, list_of, read_members, text
-from jobledger.http.native.parameters import DEFAULT_LIMIT, idempotency, limit, read_parameters
+from jobledger.http.exchange import answer
+from jobledger.http.members import Members, Reader, an_object, boolean, integer, list_of, reads, text
+from jobledger.http.native.dialect import diagram_id
+from jobledger.http.native.parameters import DEFAULT_LIMIT, LINK, cursor, idempotency, limit
 from jobledger.http.native.principals import outcome_answer, page_answer, read_cursor
+from jobledger.http.native.workflow_answers import (
+    CHANGED_DIAGRAM,
+    CHANGED_TEMPLATE,
+    CREATED_JOBS,
+    CREATED_TEMPLATE,
+    DELETED_DIAGRAM,
+    DIAGRAM,
+    DIAGRAM_PAGE,
+    DIAGRAM_VERSION,
+    TEMPLATE,
+    TEMPLATE_PAGE,
+)
 from jobledger.http.native.workflow_members import JOB_MEMBERS, workflow_members
-from jobledger.ledger.domain.command import Caller
-from jobledger.ledger.domain.diagram import DRAFT, LARGEST_DIAGRAM_ID, MOST_STEPS
+from jobledger.http.operation import (
+    Parameters,
+    operation,
+    permitted,
+    read_body_members,
+    read_parameters,
+    read_variable,
+)
+from jobledger.ledger.domain.diagram import MOST_STEPS
 from jobledger.ledger.domain.diagram_commands import (
+    MANAGE_DIAGRAMS,
     ActivateDiagram,
     ChangeTemplate,
     CreateDiagram,
@@ -25,76 +46,98 @@ from jobledger.ledger.domain.diagram_commands import (
     SaveDiagram,
 )
 from jobledger.ledger.domain.job_workflow_commands import MOST_JOBS_CREATED, CreateJobs
-from jobledger.ledger.errors import InvalidCommandError, NotFoundError
+from jobledger.ledger.errors import (
+    DiagramIsNotActiveError,
+    DiagramVersionIsActiveError,
+    GoneError,
+    InvalidCommandError,
+)
 
 READ_JOBS = "jobs.read"
 DIAGRAMS_PATH = "/ledger/v1/{org}/diagrams"
 TEMPLATES_PATH = "/ledger/v1/{org}/templates"
-diagram_number = integer(1, LARGEST_DIAGRAM_ID)
 
-STEP: dict[str, Reader] = {
-    "id": text(200),
-    "name": text(500),
-    "assigned_type": text(200),
-    "assigned_to": text(200),
-    "can_skip": boolean,
-    "next": list_of(text(200), MOST_STEPS),
-    "attributes": an_object,
-}
+STEP = Members(
+    {
+        "id": text(200),
+        "name": text(500),
+        "assigned_type": text(200),
+        "assigned_to": text(200),
+        "can_skip": boolean,
+        "next": list_of(text(200), MOST_STEPS),
+        "attributes": an_object,
+    },
+    needed=("id",),
+)
 
 
+@reads(STEP.schema)
 def step(value: Any) -> dict[str, Any]:
     """A step as a diagram's content has it."""
     try:
-        read = read_members(value, STEP, needed=("id",))
+        read = STEP.read(value)
     except InvalidCommandError as error:
         raise ValueError(f"holds a step of which {error.detail[0].lower()}{error.detail[1:].rstrip('.')}") from None
     return {"name": read["id"], **read, "next": list(dict.fromkeys(read.get("next", ())))}
 
 
-DIAGRAM: dict[str, Reader] = {
-    "name": text(500),
-    "description": text(10_000, shortest=0),
-    "steps": list_of(step, MOST_STEPS),
-    "initial_step": text(200),
-    "attributes": an_object,
-    "active": boolean,
-}
-TEMPLATE: dict[str, Reader] = {"name": text(500), "diagram_id": diagram_number, "defaults": an_object}
-TEMPLATE_CHANGE: dict[str, Reader] = {"name": text(500), "defaults": an_object}
-CREATION: dict[str, Reader] = {**JOB_MEMBERS, "number_of_jobs": integer(1, MOST_JOBS_CREATED), "domain": text(200)}
-REASON: dict[str, Reader] = {"reason": text(10_000)}
-FILTERS: dict[str, Reader] = {"limit": limit, "cursor": text(100)}
 # What a template may leave open no more: what it says for all of its jobs.
-DEFAULTS = {name: it for name, it in JOB_MEMBERS.items() if name not in ("location", "extended_properties")}
+DEFAULTS = Members({name: it for name, it in JOB_MEMBERS.items() if name not in ("location", "extended_properties")})
+defaults = Reader(an_object.read, DEFAULTS.schema)
+
+SAVED_DIAGRAM = Members(
+    {
+        "name": text(500),
+        "description": text(10_000, shortest=0),
+        "steps": list_of(step, MOST_STEPS),
+        "initial_step": text(200).about("Else the one step that no other leads to."),
+        "attributes": an_object,
+        "active": boolean.about("true: a new version, the active one; else it is the draft."),
+    }
+)
+NEW_DIAGRAM = Members(SAVED_DIAGRAM, needed=("name", "steps"))
+NEW_TEMPLATE = Members(
+    {"name": text(500), "diagram_id": diagram_id, "defaults": defaults}, needed=("name", "diagram_id")
+)
+SAVED_TEMPLATE = Members({"name": text(500), "defaults": defaults})
+CREATION = Members(
+    {
+        **JOB_MEMBERS,
+        "number_of_jobs": integer(1, MOST_JOBS_CREATED),
+        "domain": text(200).about("Else the caller's home domain."),
+    }
+)
+REASON = Parameters({"reason": text(10_000)})
+PAGES = Parameters({"limit": limit, "cursor": cursor})
+LOCATED = {"Location": "Where it is."}
 
 diagram_routes = web.RouteTableDef()
 
 
-def read_diagram(document: Any, *needed: str) -> dict[str, Any]:
-    """What a diagram's command takes."""
-    read = read_members(document, DIAGRAM, needed=needed)
+def diagram_members(read: dict[str, Any]) -> dict[str, Any]:
+    """What a diagram's command takes. Raises InvalidCommandError."""
     members: dict[str, Any] = {name: read[name] for name in ("name", "description") if name in read}
     if "steps" in read:
         members["content"] = {name: read[name] for name in ("steps", "initial_step", "attributes") if name in read}
     elif "initial_step" in read or "attributes" in read:
-        raise InvalidCommandError("Without its steps nothing is said of a diagram.", errors=_missing("steps"))
+        raise InvalidCommandError(
+            "Without its steps nothing is said of a diagram.", errors=[{"member": "steps", "problem": "is missing"}]
+        )
     return {**members, "is_active": read.get("active", False)}
 
 
-def read_defaults(given: dict[str, Any]) -> dict[str, Any]:
-    """What a template says of its jobs. Raises InvalidCommandError."""
-    return workflow_members(read_members(given, DEFAULTS))
-
-
-def _missing(member: str) -> list[dict[str, str]]:
-    return [{"member": member, "problem": "is missing"}]
+def template_members(read: dict[str, Any]) -> dict[str, Any]:
+    """What a template's command takes. Raises InvalidCommandError."""
+    if "defaults" not in read:
+        return read
+    return {**read, "defaults": workflow_members(DEFAULTS.read(read["defaults"]))}
 
 
 @diagram_routes.get(DIAGRAMS_PATH)
+@operation(DIAGRAM_PAGE, parameters=PAGES, capability=READ_JOBS, gives_headers=LINK)
 async def list_diagrams(request: web.Request) -> web.Response:
     """A page of the diagrams, by number, without their steps."""
-    caller, parameters = reader(request), read_parameters(request, FILTERS)
+    caller, parameters = permitted(request), read_parameters(request)
     list_name = f"diagrams of {caller.org}"
     after = read_cursor(request, parameters, list_name)
     page = await request.app[DIAGRAMS].diagrams(caller.org, after=after, limit=parameters.get("limit", DEFAULT_LIMIT))
@@ -102,67 +145,73 @@ async def list_diagrams(request: web.Request) -> web.Response:
 
 
 @diagram_routes.post(DIAGRAMS_PATH)
+@operation(
+    CHANGED_DIAGRAM,
+    statuses={201: "Created."},
+    body=NEW_DIAGRAM,
+    capability=MANAGE_DIAGRAMS,
+    gives_headers=LOCATED,
+)
 async def create_diagram(request: web.Request) -> web.Response:
     """Create a diagram: 201 with its number."""
-    read_parameters(request, {})
-    document, body, _ = await read_document(request)
-    outcome = await request.app[LEDGER].execute(
-        CreateDiagram(
-            caller=request[CALLER],
-            idempotency=idempotency(request, body),
-            **read_diagram(document, "name", "steps"),
-        )
-    )
+    read_parameters(request)
+    members, body = await read_body_members(request)
+    command = CreateDiagram(caller=request[CALLER], idempotency=idempotency(request, body), **diagram_members(members))
+    outcome = await request.app[LEDGER].execute(command)
     return outcome_answer(request, outcome, 201, location=f"{request.path}/{outcome.result['id']}")
 
 
 @diagram_routes.get(DIAGRAMS_PATH + "/{diagram_id}")
+@operation(DIAGRAM, capability=READ_JOBS)
 async def get_diagram(request: web.Request) -> web.Response:
     """One diagram, and which versions it has."""
-    caller = reader(request)
-    read_parameters(request, {})
+    caller = permitted(request)
+    read_parameters(request)
     return answer(request, await request.app[DIAGRAMS].diagram(caller.org, path_number(request, "diagram_id")))
 
 
 @diagram_routes.post(DIAGRAMS_PATH + "/{diagram_id}")
+@operation(CHANGED_DIAGRAM, body=SAVED_DIAGRAM, capability=MANAGE_DIAGRAMS)
 async def save_diagram(request: web.Request) -> web.Response:
     """Save a diagram: what is not given stays; where something changed it is a new version, or another draft."""
-    read_parameters(request, {})
+    read_parameters(request)
     number = path_number(request, "diagram_id")
-    document, body, _ = await read_document(request)
+    members, body = await read_body_members(request)
     command = SaveDiagram(
         caller=request[CALLER],
         idempotency=idempotency(request, body),
         diagram_id=number,
-        **read_diagram(document),
+        **diagram_members(members),
     )
     return outcome_answer(request, await request.app[LEDGER].execute(command))
 
 
 @diagram_routes.delete(DIAGRAMS_PATH + "/{diagram_id}")
+@operation(DELETED_DIAGRAM, parameters=REASON, capability=MANAGE_DIAGRAMS)
 async def delete_diagram(request: web.Request) -> web.Response:
     """Remove a diagram; jobs that go through it still do."""
-    reason = read_parameters(request, REASON).get("reason")
+    reason = read_parameters(request).get("reason")
     command = DeleteDiagram(caller=request[CALLER], diagram_id=path_number(request, "diagram_id"), reason=reason)
     return outcome_answer(request, await request.app[LEDGER].execute(command))
 
 
 @diagram_routes.get(DIAGRAMS_PATH + "/{diagram_id}/versions/{number}")
+@operation(DIAGRAM_VERSION, capability=READ_JOBS)
 async def get_version(request: web.Request) -> web.Response:
     """One version with its steps, -1 for the draft."""
-    caller = reader(request)
-    read_parameters(request, {})
+    caller = permitted(request)
+    read_parameters(request)
     diagram_id, number = path_number(request, "diagram_id"), path_version(request)
     return answer(request, await request.app[DIAGRAMS].version(caller.org, diagram_id, number))
 
 
 @diagram_routes.post(DIAGRAMS_PATH + "/{diagram_id}/versions/{number}/activate")
+@operation(CHANGED_DIAGRAM, body=Members({}), capability=MANAGE_DIAGRAMS)
 async def activate_version(request: web.Request) -> web.Response:
     """Make a version the active one; the draft becomes the next version."""
-    read_parameters(request, {})
+    read_parameters(request)
     diagram_id, number = path_number(request, "diagram_id"), path_version(request)
-    document, body, _ = await read_document(request)
-    read_members(document, {})
+    _, body = await read_body_members(request)
     command = ActivateDiagram(
         caller=request[CALLER], idempotency=idempotency(request, body), diagram_id=diagram_id, number=number
     )
@@ -170,18 +219,20 @@ async def activate_version(request: web.Request) -> web.Response:
 
 
 @diagram_routes.delete(DIAGRAMS_PATH + "/{diagram_id}/versions/{number}")
+@operation(CHANGED_DIAGRAM, capability=MANAGE_DIAGRAMS, may=(DiagramVersionIsActiveError,))
 async def delete_version(request: web.Request) -> web.Response:
     """Remove a version that is not the active one, or the draft."""
-    read_parameters(request, {})
+    read_parameters(request)
     diagram_id, number = path_number(request, "diagram_id"), path_version(request)
     command = DeleteDiagramVersion(caller=request[CALLER], diagram_id=diagram_id, number=number)
     return outcome_answer(request, await request.app[LEDGER].execute(command))
 
 
 @diagram_routes.get(TEMPLATES_PATH)
+@operation(TEMPLATE_PAGE, parameters=PAGES, capability=READ_JOBS, gives_headers=LINK)
 async def list_templates(request: web.Request) -> web.Response:
     """A page of the templates, and of the diagrams that are their own, by number."""
-    caller, parameters = reader(request), read_parameters(request, FILTERS)
+    caller, parameters = permitted(request), read_parameters(request)
     list_name = f"templates of {caller.org}"
     after = read_cursor(request, parameters, list_name)
     page = await request.app[DIAGRAMS].templates(caller.org, after=after, limit=parameters.get("limit", DEFAULT_LIMIT))
@@ -189,56 +240,73 @@ async def list_templates(request: web.Request) -> web.Response:
 
 
 @diagram_routes.post(TEMPLATES_PATH)
+@operation(
+    CREATED_TEMPLATE,
+    statuses={201: "Created."},
+    body=NEW_TEMPLATE,
+    capability=MANAGE_DIAGRAMS,
+    gives_headers=LOCATED,
+)
 async def create_template(request: web.Request) -> web.Response:
     """Create a template of a diagram: 201 with its number."""
-    read_parameters(request, {})
-    document, body, _ = await read_document(request)
-    members = read_members(document, TEMPLATE, needed=("name", "diagram_id"))
-    members["defaults"] = read_defaults(members.get("defaults", {}))
-    command = CreateTemplate(caller=request[CALLER], idempotency=idempotency(request, body), **members)
+    read_parameters(request)
+    members, body = await read_body_members(request)
+    command = CreateTemplate(
+        caller=request[CALLER],
+        idempotency=idempotency(request, body),
+        **template_members({"defaults": {}, **members}),
+    )
     outcome = await request.app[LEDGER].execute(command)
     return outcome_answer(request, outcome, 201, location=f"{request.path}/{outcome.result['id']}")
 
 
 @diagram_routes.get(TEMPLATES_PATH + "/{template_id}")
+@operation(TEMPLATE, capability=READ_JOBS)
 async def get_template(request: web.Request) -> web.Response:
     """One template."""
-    caller = reader(request)
-    read_parameters(request, {})
+    caller = permitted(request)
+    read_parameters(request)
     return answer(request, await request.app[DIAGRAMS].template(caller.org, path_number(request, "template_id")))
 
 
 @diagram_routes.post(TEMPLATES_PATH + "/{template_id}")
+@operation(CHANGED_TEMPLATE, body=SAVED_TEMPLATE, capability=MANAGE_DIAGRAMS)
 async def change_template(request: web.Request) -> web.Response:
     """Give a template another name or other defaults."""
-    read_parameters(request, {})
+    read_parameters(request)
     number = path_number(request, "template_id")
-    document, body, _ = await read_document(request)
-    members = read_members(document, TEMPLATE_CHANGE)
-    if "defaults" in members:
-        members["defaults"] = read_defaults(members["defaults"])
+    members, body = await read_body_members(request)
     command = ChangeTemplate(
-        caller=request[CALLER], idempotency=idempotency(request, body), template_id=number, **members
+        caller=request[CALLER],
+        idempotency=idempotency(request, body),
+        template_id=number,
+        **template_members(members),
     )
     return outcome_answer(request, await request.app[LEDGER].execute(command))
 
 
 @diagram_routes.delete(TEMPLATES_PATH + "/{template_id}")
+@operation(CHANGED_TEMPLATE, parameters=REASON, capability=MANAGE_DIAGRAMS)
 async def delete_template(request: web.Request) -> web.Response:
     """Remove a template."""
-    reason = read_parameters(request, REASON).get("reason")
+    reason = read_parameters(request).get("reason")
     command = DeleteTemplate(caller=request[CALLER], template_id=path_number(request, "template_id"), reason=reason)
     return outcome_answer(request, await request.app[LEDGER].execute(command))
 
 
 @diagram_routes.post(TEMPLATES_PATH + "/{template_id}/jobs")
+@operation(
+    CREATED_JOBS,
+    statuses={201: "Created."},
+    body=CREATION,
+    capability=CreateJobs.capability,
+    may=(DiagramIsNotActiveError, GoneError),
+)
 async def create_jobs(request: web.Request) -> web.Response:
     """Create jobs from a template, all or none: 201 with their ids."""
-    read_parameters(request, {})
-    caller, number = request[CALLER], path_number(request, "template_id")
-    caller.must(CreateJobs.capability)
-    document, body, _ = await read_document(request)
-    members = read_members(document, CREATION)
+    read_parameters(request)
+    caller, number = permitted(request), path_number(request, "template_id")
+    members, body = await read_body_members(request)
     template = await request.app[DIAGRAMS].template(caller.org, number)
     outcome = await request.app[LEDGER].execute(
         CreateJobs(
@@ -254,21 +322,12 @@ async def create_jobs(request: web.Request) -> web.Response:
     return outcome_answer(request, outcome, 201)
 
 
-def reader(request: web.Request) -> Caller:
-    """The caller, if it may read jobs and what they go through. Raises NotAllowedError."""
-    caller = request[CALLER]
-    caller.must(READ_JOBS)
-    return caller
-
-
 def path_number(request: web.Request, name: str) -> int:
     """The number in the path. NotFoundError for what can be none."""
-    given = request.match_info[name]
-    if not given.isdecimal() or not given.isascii() or len(given) > 10 or not 0 < int(given) <= LARGEST_DIAGRAM_ID:
-        raise NotFoundError(f"There is no {name.removesuffix('_id')} {given[:40]}.")
-    return int(given)
+    number: int = read_variable(request, name)
+    return number
 
 
 def path_version(request: web.Request) -> int:
     """The version's number in the path, -1 for the draft. NotFoundError for what can be none."""
-    return DRAFT if request.match_info["number"] == str(DRAFT) else path_number(request, "number")
+    return path_number(request, "number")

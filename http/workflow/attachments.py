@@ -4,14 +4,28 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from jobledger.http.attachments import attach, attachments_of, path_attachment, send_attachment
+from jobledger.http.attachments import (
+    FILE,
+    FORM_BODY,
+    FORM_TYPE,
+    SAVED,
+    attach,
+    attachments_of,
+    found_attachment,
+    send_attachment,
+)
 from jobledger.http.context import JOBS, LEDGER
 from jobledger.http.exchange import answer
 from jobledger.http.native.jobs import told_of
+from jobledger.http.native.workflow import path_attachment_id
+from jobledger.http.negotiation import OCTETS, gives
+from jobledger.http.operation import Body, operation, read_parameters
 from jobledger.http.urls import public_url
+from jobledger.http.workflow.answers import ATTACHED, ATTACHMENTS, DONE
 from jobledger.http.workflow.dialect import ITEM
-from jobledger.http.workflow.items import item_caller, parameters, path_job_id, visible_job
+from jobledger.http.workflow.items import READ_JOBS, item_caller, path_job_id, visible_job
 from jobledger.ledger.domain.job_workflow_commands import AddAttachment, RemoveAttachment
+from jobledger.ledger.errors import JobIsClosedError, JobIsRetainedError
 
 attachment_routes = web.RouteTableDef()
 
@@ -23,10 +37,11 @@ def url_of(request: web.Request, attachment_id: str) -> str:
 
 
 @attachment_routes.get(ITEM + "/jobs/{job_id}/attachments")
+@operation(ATTACHMENTS, capability=READ_JOBS)
 async def list_attachments(request: web.Request) -> web.Response:
     """What is attached to the job."""
     caller = await item_caller(request)
-    parameters(request)
+    read_parameters(request)
     job = await visible_job(request, caller)
     shown = [
         {
@@ -45,11 +60,16 @@ async def list_attachments(request: web.Request) -> web.Response:
 
 
 @attachment_routes.post(ITEM + "/jobs/{job_id}/attachments")
+@operation(
+    ATTACHED,
+    body=Body(media_types={FORM_TYPE: FORM_BODY}),
+    capability=AddAttachment.capability,
+    may=(JobIsClosedError,),
+)
 async def add_attachment(request: web.Request) -> web.Response:
     """Attach the part ``attachment`` of a form."""
     caller = await item_caller(request)
-    caller.must(AddAttachment.capability)
-    parameters(request)
+    read_parameters(request)
     # Before any of it is taken.
     job_id = path_job_id(request)
     await request.app[JOBS].job(caller.org, job_id, caller.domains)
@@ -59,22 +79,23 @@ async def add_attachment(request: web.Request) -> web.Response:
 
 
 @attachment_routes.get(ITEM + "/jobs/{job_id}/attachments/{attachment_id}")
+@gives(OCTETS)
+@operation(FILE, capability=READ_JOBS, gives_headers=SAVED)
 async def get_attachment(request: web.Request) -> web.StreamResponse:
     """An attachment's bytes."""
     caller = await item_caller(request)
-    parameters(request)
-    attachment_id, attachment = path_attachment(request, await visible_job(request, caller))
-    return await send_attachment(request, caller.org, attachment_id, attachment)
+    read_parameters(request)
+    job, attachment_id = await visible_job(request, caller), path_attachment_id(request)
+    return await send_attachment(request, caller.org, attachment_id, found_attachment(job, attachment_id))
 
 
 @attachment_routes.delete(ITEM + "/jobs/{job_id}/attachments/{attachment_id}")
+@operation(DONE, capability=RemoveAttachment.capability, may=(JobIsClosedError, JobIsRetainedError))
 async def delete_attachment(request: web.Request) -> web.Response:
     """Remove an attachment: its bytes and its name."""
     caller = await item_caller(request)
-    parameters(request)
+    read_parameters(request)
     outcome = await request.app[LEDGER].execute(
-        RemoveAttachment(
-            caller=caller, job_id=path_job_id(request), attachment_id=request.match_info["attachment_id"][:40]
-        )
+        RemoveAttachment(caller=caller, job_id=path_job_id(request), attachment_id=str(path_attachment_id(request)))
     )
     return answer(request, {"success": True}, headers=told_of(outcome))

@@ -16,47 +16,59 @@ from aiohttp import web
 
 from jobledger.http.context import DIAGRAMS, LEDGER
 from jobledger.http.exchange import answer, read_document
-from jobledger.http.members import Reader, boolean, list_of, read_members, text
+from jobledger.http.members import Members, boolean, list_of, reads, text
 from jobledger.http.native.jobs import told_of
 from jobledger.http.native.parameters import idempotency
+from jobledger.http.operation import operation, read_parameters
+from jobledger.http.schema import STRING, array_of, nullable, object_of
+from jobledger.http.workflow.answers import CREATED_DIAGRAM, DIAGRAM, DONE, SAVED_DIAGRAM, TEMPLATES
+from jobledger.http.workflow.answers import DIAGRAMS as DIAGRAMS_ANSWER
 from jobledger.http.workflow.dialect import ITEM
-from jobledger.http.workflow.items import READ_JOBS, item_caller, parameters, path_id
+from jobledger.http.workflow.items import READ_JOBS, Known, item_caller, path_id
 from jobledger.http.workflow.job_documents import text_id
 from jobledger.http.xml_document import plain
 from jobledger.ledger.domain.command import Command
 from jobledger.ledger.domain.diagram import DRAFT, MOST_STEPS
-from jobledger.ledger.domain.diagram_commands import CreateDiagram, DeleteDiagram, DeleteDiagramVersion, SaveDiagram
-from jobledger.ledger.errors import InvalidCommandError, NotFoundError
+from jobledger.ledger.domain.diagram_commands import (
+    MANAGE_DIAGRAMS,
+    CreateDiagram,
+    DeleteDiagram,
+    DeleteDiagramVersion,
+    SaveDiagram,
+)
+from jobledger.ledger.errors import DiagramVersionIsActiveError, InvalidCommandError
 
 MOST_LISTED = 1_000
 word = text(200)
 # The members of steps by the vendor's names and by ours; ``paths`` are read apart.
 STEP = {"id": "id", "name": "name", "assignedType": "assigned_type", "assignedTo": "assigned_to", "canSkip": "can_skip"}
-STEP_READERS: dict[str, Reader] = {
-    "id": word,
-    "name": text(500),
-    "assignedType": text(200, shortest=0),
-    "assignedTo": text(200, shortest=0),
-    "canSkip": boolean,
-}
+STEP_READERS = Members(
+    {
+        "id": word,
+        "name": text(500),
+        "assignedType": text(200, shortest=0),
+        "assignedTo": text(200, shortest=0),
+        "canSkip": boolean,
+    },
+    needed=("id",),
+)
 # What is told of a diagram and is not its own to say, when it is posted back.
 TOLD = frozenset({"diagramId", "diagramVersion", "initialStepName", "steps", "createdDate", "lastModifiedDate"})
-DIAGRAM_READERS: dict[str, Reader] = {
-    "diagramName": text(500),
-    "description": text(10_000, shortest=0),
-    "active": boolean,
-    "initialStepId": word,
+PATH = object_of({"nextStep": STRING}, further=True)
+A_STEP = {
+    **STEP_READERS.schema,
+    "properties": {**STEP_READERS.schema["properties"], "paths": nullable(array_of(PATH))},
+    "additionalProperties": True,
 }
 
-diagram_routes = web.RouteTableDef()
 
-
+@reads(A_STEP)
 def step(value: Any) -> dict[str, Any]:
     """A step as a diagram's content has it."""
     if not isinstance(value, dict):
         raise ValueError("holds a step that is not an object")
     try:
-        read = read_members({name: it for name, it in value.items() if name in STEP}, STEP_READERS, needed=("id",))
+        read = STEP_READERS.read({name: it for name, it in value.items() if name in STEP})
     except InvalidCommandError as error:
         raise ValueError(f"holds a step of which {error.detail[0].lower()}{error.detail[1:].rstrip('.')}") from None
     paths = value.get("paths") or []
@@ -71,21 +83,29 @@ def step(value: Any) -> dict[str, Any]:
     return {**members, "attributes": further} if further else members
 
 
-def read_diagram(document: Any, *, is_new: bool) -> dict[str, Any]:
+SAVED = Known(
+    {
+        "diagramName": text(500),
+        "description": text(10_000, shortest=0),
+        "active": boolean.about("true: a new version, the active one; else it is the draft."),
+        "initialStepId": word,
+        "steps": list_of(step, MOST_STEPS),
+    },
+    needed=("steps",),
+)
+CREATED = Known(SAVED, needed=("diagramName", "steps"))
+
+
+def read_diagram(document: Any, known: Known) -> dict[str, Any]:
     """What a diagram's command takes: ``content``, and ``name``, ``description``, ``is_active`` where they are given."""
-    if not isinstance(document, dict):
-        raise InvalidCommandError("An object is due here.")
-    known = {name: it for name, it in document.items() if name in DIAGRAM_READERS}
-    readers = {**DIAGRAM_READERS, "steps": list_of(step, MOST_STEPS)}
-    needed = ("diagramName", "steps") if is_new else ("steps",)
-    read = read_members({**known, "steps": document.get("steps")}, readers, needed=needed)
+    read = known.read(known.among(document))
     content: dict[str, Any] = {"steps": read["steps"]}
     # Each step that says that it is the initial one counts: there must be one.
     initial = [it["id"] for it in read["steps"] if it.get("attributes", {}).get("isInitialStep") in (True, "true")]
     initial = list(dict.fromkeys([*([read["initialStepId"]] if "initialStepId" in read else []), *initial]))
     if initial:
         content["initial_step"] = initial
-    further = {name: plain(it) for name, it in document.items() if name not in TOLD | DIAGRAM_READERS.keys()}
+    further = {name: plain(it) for name, it in document.items() if name not in TOLD | known.keys()}
     if further:
         content["attributes"] = further
     members = {"content": content, "is_active": read.get("active", False)}
@@ -96,11 +116,14 @@ def read_diagram(document: Any, *, is_new: bool) -> dict[str, Any]:
 def shown_step(it: Mapping[str, Any]) -> dict[str, Any]:
     """A step as clients know it."""
     further = dict(it.get("attributes", {}))
-    paths = further.pop("paths", None)
-    if paths is None:
-        paths = [{"nextStep": target} for target in it["next"]]
+    paths = further.pop("paths", None) or [{"nextStep": target} for target in it["next"]]
     known = {theirs: it.get(mine) for theirs, mine in STEP.items()}
-    return {**known, "canSkip": it.get("can_skip", False), "paths": paths, **further}
+    return {
+        **known,
+        "canSkip": it.get("can_skip", False),
+        "paths": paths if isinstance(paths, list) else [paths],
+        **further,
+    }
 
 
 def shown_diagram(version: Mapping[str, Any]) -> dict[str, Any]:
@@ -119,12 +142,15 @@ def shown_diagram(version: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+diagram_routes = web.RouteTableDef()
+
+
 @diagram_routes.get(ITEM + "/jobTemplates")
+@operation(TEMPLATES, capability=READ_JOBS)
 async def list_templates(request: web.Request) -> web.Response:
     """The templates, and the diagrams that are their own."""
     caller = await item_caller(request)
-    caller.must(READ_JOBS)
-    parameters(request)
+    read_parameters(request)
     templates: list[dict[str, Any]] = []
     after: int | None = 0
     while after is not None:
@@ -150,11 +176,11 @@ async def list_templates(request: web.Request) -> web.Response:
 
 
 @diagram_routes.get(ITEM + "/diagrams")
+@operation(DIAGRAMS_ANSWER, capability=READ_JOBS)
 async def list_diagrams(request: web.Request) -> web.Response:
     """The diagrams, without their steps."""
     caller = await item_caller(request)
-    caller.must(READ_JOBS)
-    parameters(request)
+    read_parameters(request)
     diagrams: list[dict[str, Any]] = []
     after: int | None = 0
     while after is not None:
@@ -177,25 +203,27 @@ async def list_diagrams(request: web.Request) -> web.Response:
 
 
 @diagram_routes.post(ITEM + "/diagrams")
+@operation(CREATED_DIAGRAM, body=CREATED, capability=MANAGE_DIAGRAMS)
 async def create_diagram(request: web.Request) -> web.Response:
     """Create a diagram: as a draft, or, with ``active``, as its first version."""
     caller = await item_caller(request)
-    caller.must(CreateDiagram.capability)
-    parameters(request)
+    read_parameters(request)
     document, body, _ = await read_document(request)
     outcome = await request.app[LEDGER].execute(
-        CreateDiagram(caller=caller, idempotency=idempotency(request, body), **read_diagram(document, is_new=True))
+        CreateDiagram(caller=caller, idempotency=idempotency(request, body), **read_diagram(document, CREATED))
     )
     return answer(request, {"diagramId": text_id(outcome.result["id"])}, headers=told_of(outcome))
 
 
 @diagram_routes.get(ITEM + "/diagrams/{diagram_id}")
+@operation(DIAGRAM, capability=READ_JOBS)
 async def get_diagram(request: web.Request) -> web.Response:
     """A diagram's active version, else its draft."""
     return await answer_version(request, None)
 
 
 @diagram_routes.get(ITEM + "/diagrams/{diagram_id}/{version}")
+@operation(DIAGRAM, capability=READ_JOBS)
 async def get_version(request: web.Request) -> web.Response:
     """One version, -1 for the draft."""
     return await answer_version(request, path_version(request))
@@ -204,26 +232,25 @@ async def get_version(request: web.Request) -> web.Response:
 async def answer_version(request: web.Request, number: int | None) -> web.Response:
     """A version of the path's diagram."""
     caller = await item_caller(request)
-    caller.must(READ_JOBS)
-    parameters(request)
-    diagram_id = path_id(request, "diagram_id", "diagram")
+    read_parameters(request)
+    diagram_id = path_id(request, "diagram_id")
     return answer(request, shown_diagram(await request.app[DIAGRAMS].version(caller.org, diagram_id, number)))
 
 
 @diagram_routes.post(ITEM + "/diagrams/{diagram_id}")
+@operation(SAVED_DIAGRAM, body=SAVED, capability=MANAGE_DIAGRAMS)
 async def save_diagram(request: web.Request) -> web.Response:
     """Save a diagram: where something changed it is a new version, or another draft."""
     caller = await item_caller(request)
-    caller.must(SaveDiagram.capability)
-    parameters(request)
-    diagram_id = path_id(request, "diagram_id", "diagram")
+    read_parameters(request)
+    diagram_id = path_id(request, "diagram_id")
     document, body, _ = await read_document(request)
     outcome = await request.app[LEDGER].execute(
         SaveDiagram(
             caller=caller,
             idempotency=idempotency(request, body),
             diagram_id=diagram_id,
-            **read_diagram(document, is_new=False),
+            **read_diagram(document, SAVED),
         )
     )
     shown = {"success": True, "diagramVersion": outcome.result["diagram_version"]}
@@ -231,31 +258,28 @@ async def save_diagram(request: web.Request) -> web.Response:
 
 
 @diagram_routes.delete(ITEM + "/diagrams/{diagram_id}")
+@operation(DONE, capability=MANAGE_DIAGRAMS)
 async def delete_diagram(request: web.Request) -> web.Response:
     """Remove a diagram; jobs that go through it still do."""
     caller = await item_caller(request)
-    return await _delete(request, DeleteDiagram(caller=caller, diagram_id=path_id(request, "diagram_id", "diagram")))
+    return await _delete(request, DeleteDiagram(caller=caller, diagram_id=path_id(request, "diagram_id")))
 
 
 @diagram_routes.delete(ITEM + "/diagrams/{diagram_id}/{version}")
+@operation(DONE, capability=MANAGE_DIAGRAMS, may=(DiagramVersionIsActiveError,))
 async def delete_version(request: web.Request) -> web.Response:
     """Remove a version that is not the active one, or the draft."""
     caller = await item_caller(request)
-    diagram_id, number = path_id(request, "diagram_id", "diagram"), path_version(request)
+    diagram_id, number = path_id(request, "diagram_id"), path_version(request)
     return await _delete(request, DeleteDiagramVersion(caller=caller, diagram_id=diagram_id, number=number))
 
 
 async def _delete(request: web.Request, command: Command) -> web.Response:
-    parameters(request)
+    read_parameters(request)
     outcome = await request.app[LEDGER].execute(command)
     return answer(request, {"success": True}, headers=told_of(outcome))
 
 
 def path_version(request: web.Request) -> int:
     """The version's number in the path. NotFoundError for what can be none."""
-    if request.match_info["version"] == str(DRAFT):
-        return DRAFT
-    try:
-        return path_id(request, "version", "version")
-    except NotFoundError:
-        raise NotFoundError("There is no such version.") from None
+    return path_id(request, "version")

@@ -13,7 +13,18 @@ from typing import Any
 from aiohttp import web
 
 from jobledger.http.dialect import Dialect, Refusal
-from jobledger.http.problem import HTTP_DETAILS, status_of
+from jobledger.http.members import job_id, text, uuid
+from jobledger.http.native.dialect import diagram_id, version_number
+from jobledger.http.problem import HTTP_DETAILS, status_of_class
+from jobledger.http.workflow.answers import (
+    ERROR,
+    INVALID_REQUEST,
+    INVALID_TOKEN,
+    MANAGE,
+    NO_PRIVILEGES,
+    NOT_FOUND,
+    SERVER,
+)
 from jobledger.ledger.domain.access import RESERVED_ORG_NAMES
 from jobledger.ledger.errors import (
     ConflictError,
@@ -30,9 +41,11 @@ OWN_ORG = "workflow"
 OTHERS = "|".join(sorted(RESERVED_ORG_NAMES - {OWN_ORG}))
 # The beginning of each of its paths.
 ITEM = rf"/{{org_id:(?!(?i:{OTHERS})/)[^/]+}}/{{item_id:[^/]+}}"
-INVALID_TOKEN, NO_PRIVILEGES, NOT_FOUND = "InvalidTokenError", "InsufficientPrivilegesError", "NotFoundError"
-INVALID_REQUEST, MANAGE, SERVER = "InvalidRequestError", "JobManageError", "ServerError"
 MOST_DETAILS = 10_000
+# The parameter that a token may come in.
+IN_QUERY = "token"
+ORG_ID = text(41).about(f"`{OWN_ORG}`: the caller's own.")
+ITEM_ID = text(200).about("A domain; in an org whose only domain is Global whatever it says.")
 
 
 class JobsNotManagedError(ConflictError):
@@ -50,6 +63,13 @@ class JobsNotManagedError(ConflictError):
         self.is_allowed = is_allowed
 
 
+def status_of(kind: type[LedgerError]) -> int:
+    """The HTTP status of errors of a class. The original knows no 409, nor 410: what the state forbids is a bad request."""
+    if issubclass(kind, NotFoundError):
+        return 404
+    return 400 if issubclass(kind, ConflictError) else status_of_class(kind)
+
+
 def refuse(error: BaseException, request: web.Request) -> Refusal:
     """``error`` with a message, a type, and details."""
     match error:
@@ -65,10 +85,9 @@ def refuse(error: BaseException, request: web.Request) -> Refusal:
         case NotLetInError():
             return _refusal(401, error.detail, INVALID_TOKEN)
         case ConflictError():
-            # The original knows no 409: what the state forbids is a bad request.
             return _refusal(400, error.detail, MANAGE)
         case LedgerError():
-            return _refusal(status_of(error), error.detail, details=_details(error))
+            return _refusal(status_of(type(error)), error.detail, details=_details(error))
         case CorruptLedgerError():
             return _refusal(503, "Writing to this ledger has stopped; an operator must act.")
     return _refusal(500, "The request could not be answered.")
@@ -95,7 +114,7 @@ def org_of(request: web.Request) -> str | None:
 def authorization(request: web.Request) -> str | None:
     """The header, or the query's ``token``; the header wins."""
     header = request.headers.get("Authorization")
-    token = request.query.get("token")
+    token = request.query.get(IN_QUERY)
     return f"Bearer {token}" if header is None and token is not None else header
 
 
@@ -104,7 +123,26 @@ WORKFLOW = Dialect(
     prefixes=(f"/{OWN_ORG}/",),
     # At least an org and an item, and something of that.
     pattern=re.compile(rf"/(?!(?i:{OTHERS})(?:/|$))[^/]+/[^/]+/"),
+    title="Jobs in workflows, as ArcGIS Workflow Manager",
     refuse=refuse,
+    status=status_of,
+    error_schema=ERROR,
+    variables=MappingProxyType(
+        {
+            "org_id": ORG_ID,
+            "item_id": ITEM_ID,
+            "job_id": job_id,
+            "template_id": diagram_id,
+            "diagram_id": diagram_id,
+            "version": version_number,
+            "attachment_id": uuid,
+        }
+    ),
+    # Some clients ask each path for JSON so.
+    passed_over=frozenset({"f", IN_QUERY}),
+    further_schemes=MappingProxyType(
+        {"workflow-token": {"type": "apiKey", "in": "query", "name": IN_QUERY}},
+    ),
     challenge="Bearer",
     schemes=MappingProxyType({"bearer": "bearer"}),
     org=org_of,

@@ -7,23 +7,26 @@ from aiohttp import web
 from jobledger.http.context import DOMAINS, LEDGER
 from jobledger.http.exchange import answer
 from jobledger.http.members import integer
+from jobledger.http.operation import Parameters, operation, read_parameters
+from jobledger.http.workflow.answers import HISTORY
 from jobledger.http.workflow.dialect import ITEM
-from jobledger.http.workflow.items import item_caller, parameters, visible_job
+from jobledger.http.workflow.items import READ_JOBS, item_caller, visible_job
 from jobledger.http.workflow.job_documents import shown_event
 from jobledger.http.workflow.jobs import shown_holds
 from jobledger.ledger.domain.job import job_stream
 
 LARGEST_PAGE = 1_000
-PARAMETERS = {"start": integer(0, 2**31 - 1), "num": integer(1, LARGEST_PAGE)}
+PARAMETERS = Parameters({"start": integer(0, 2**31 - 1), "num": integer(1, LARGEST_PAGE)})
 
 history_routes = web.RouteTableDef()
 
 
 @history_routes.get(ITEM + "/jobs/{job_id}/history")
+@operation(HISTORY, parameters=PARAMETERS, capability=READ_JOBS)
 async def get_history(request: web.Request) -> web.Response:
     """The job's events from the *start*-th on, up to *num* (1,000); and, with the last, the holds whose filter covers it."""
     caller = await item_caller(request)
-    wanted = parameters(request, PARAMETERS)
+    wanted = read_parameters(request)
     start, size = wanted.get("start", 0), wanted.get("num", LARGEST_PAGE)
     job = await visible_job(request, caller)
     ledger = request.app[LEDGER]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -10,17 +9,34 @@ import orjson
 from aiohttp import web
 
 from jobledger.http.context import CALLER, DOMAINS, JOBS
+from jobledger.http.document import LARGEST_BODY_BYTES
 from jobledger.http.exchange import read_document
-from jobledger.http.members import Reader
-from jobledger.http.native.parameters import read_parameters
+from jobledger.http.members import Members
+from jobledger.http.operation import GivenBody, operation_of, permitted, read_variable
+from jobledger.http.schema import Schema
 from jobledger.http.xml_document import XmlText
 from jobledger.ledger.domain.command import Caller
-from jobledger.ledger.domain.job import DEFAULT_DOMAIN, LARGEST_JOB_ID
+from jobledger.ledger.domain.job import DEFAULT_DOMAIN
 from jobledger.ledger.errors import InvalidCommandError, NotFoundError
 
 READ_JOBS = "jobs.read"
-# What every path takes; the token was read before.
-EVERYWHERE: dict[str, Reader] = {"token": lambda value: value, "f": lambda value: value}
+
+
+class Known(Members):
+    """The readers of the members that mean something; others are passed over."""
+
+    def among(self, document: Any) -> dict[str, Any]:
+        """Those of *document*, nulls among them. Raises InvalidCommandError where that is no object."""
+        if isinstance(document, XmlText) and not document.strip():
+            document = {}
+        if not isinstance(document, dict):
+            raise InvalidCommandError("An object is due here.")
+        return {name: it for name, it in document.items() if name in self}
+
+    @property
+    def schema(self) -> Schema:
+        """See ``Members``."""
+        return {**super().schema, "additionalProperties": True}
 
 
 async def item_domain(request: web.Request) -> str:
@@ -34,42 +50,36 @@ async def item_domain(request: web.Request) -> str:
 
 
 async def item_caller(request: web.Request) -> Caller:
-    """The caller as one who sees the jobs of the path's item alone. Raises NotFoundError."""
+    """The caller, who has the capability that is needed here, as one who sees the jobs of the path's item alone.
+
+    Raises NotFoundError, NotAllowedError.
+    """
     domain = await item_domain(request)
-    return replace(request[CALLER], home_domain=domain, domains=frozenset({domain}))
+    return replace(permitted(request), home_domain=domain, domains=frozenset({domain}))
 
 
-def parameters(request: web.Request, readers: Mapping[str, Reader] | None = None) -> dict[str, Any]:
-    """The query's parameters. Raises InvalidCommandError."""
-    given = read_parameters(request, {**EVERYWHERE, **(readers or {})}, lists=frozenset({"f", "token"}))
-    return {name: it for name, it in given.items() if name not in EVERYWHERE}
+async def read_known(request: web.Request, limit_bytes: int = LARGEST_BODY_BYTES) -> GivenBody:
+    """Those members of the body's object that its operation knows, as they were sent, and the body. Raises as
+    ``read_document``, and InvalidCommandError.
+    """
+    known = operation_of(request).body
+    assert isinstance(known, Known)
+    document, body, _ = await read_document(request, limit_bytes)
+    return GivenBody(known.among(document), body)
 
 
-async def read_known(request: web.Request, known: Mapping[str, Reader], **options: int) -> tuple[dict[str, Any], bytes]:
-    """Those members of the body's object that are *known*, nulls among them, and the body; others are ignored."""
-    document, body, _ = await read_document(request, **options)
-    if isinstance(document, XmlText) and not document.strip():
-        document = {}
-    if not isinstance(document, dict):
-        raise InvalidCommandError("An object is due here.")
-    return {name: it for name, it in document.items() if name in known}, body
-
-
-def path_id(request: web.Request, name: str, what: str) -> int:
+def path_id(request: web.Request, name: str) -> int:
     """The number in the path. NotFoundError for what can be none."""
-    given = request.match_info[name]
-    if not given.isdecimal() or not given.isascii() or len(given) > 10 or not 0 < int(given) <= LARGEST_JOB_ID:
-        raise NotFoundError(f"There is no {what} {given[:40]}.")
-    return int(given)
+    number: int = read_variable(request, name)
+    return number
 
 
 def path_job_id(request: web.Request) -> int:
-    """The job's."""
-    return path_id(request, "job_id", "job")
+    """The job's id in the path. NotFoundError for what can be none."""
+    return path_id(request, "job_id")
 
 
 async def visible_job(request: web.Request, caller: Caller) -> dict[str, Any]:
-    """The path's job as the native API shows it. Raises NotAllowedError, NotFoundError."""
-    caller.must(READ_JOBS)
+    """The path's job as the native API shows it. Raises NotFoundError."""
     job: dict[str, Any] = orjson.loads(await request.app[JOBS].job(caller.org, path_job_id(request), caller.domains))
     return job

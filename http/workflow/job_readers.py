@@ -7,20 +7,21 @@ from typing import Any
 
 from jobledger.http.members import Reader, read_members, text
 from jobledger.http.native.workflow_members import LONGEST_TEXT, day, extended_properties, location, parent
+from jobledger.http.workflow.items import Known
 
 
-def _word(longest: int) -> Reader:
+def _word(longest: int) -> Reader[str]:
     return text(longest, shortest=0)
 
 
 # By the vendor's names: what the member is called here, and its reader. Those in DETAILS are details.
-MEMBERS: dict[str, tuple[str, Reader]] = {
+MEMBERS: dict[str, tuple[str, Reader[Any]]] = {
     "jobName": ("name", text(500)),
     "priority": ("priority", _word(64)),
     "location": ("location", location),
     "extendedProperties": ("extended_properties", extended_properties),
 }
-DETAILS: dict[str, tuple[str, Reader]] = {
+DETAILS: dict[str, tuple[str, Reader[Any]]] = {
     "description": ("description", _word(LONGEST_TEXT)),
     "notes": ("notes", _word(LONGEST_TEXT)),
     "startDate": ("start_date", day),
@@ -30,7 +31,7 @@ DETAILS: dict[str, tuple[str, Reader]] = {
     "assignedTo": ("assigned_to", _word(200)),
     "parentJob": ("parent_job_id", parent),
 }
-READERS: Mapping[str, Reader] = {name: reader for name, (_, reader) in (MEMBERS | DETAILS).items()}
+READERS = Known({name: reader for name, (_, reader) in (MEMBERS | DETAILS).items()})
 # Null says of these that there is none.
 CLEARED: Mapping[str, Any] = {**dict.fromkeys(DETAILS, ""), "priority": "", "location": {}}
 

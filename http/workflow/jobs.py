@@ -8,12 +8,23 @@ from aiohttp import web
 
 from jobledger.http.context import CALLER, DIAGRAMS, DOMAINS, KEEPING, LEDGER
 from jobledger.http.exchange import answer, read_document
-from jobledger.http.members import boolean, integer, list_of, one_of, read_members, text
+from jobledger.http.members import Members, integer, list_of, one_of, read_members, reads, text
 from jobledger.http.native.jobs import told_of
 from jobledger.http.native.principals import sealed_idempotency
 from jobledger.http.native.workflow_members import location
+from jobledger.http.operation import Body, Parameters, operation, read_body_members, read_parameters
+from jobledger.http.schema import STRING, nullable, object_of
+from jobledger.http.workflow.answers import CREATED_JOBS, DONE, JOB, LOCATION, STEP_RESPONSES
 from jobledger.http.workflow.dialect import ITEM, JobsNotManagedError
-from jobledger.http.workflow.items import item_caller, parameters, path_id, path_job_id, read_known, visible_job
+from jobledger.http.workflow.items import (
+    READ_JOBS,
+    Known,
+    item_caller,
+    path_id,
+    path_job_id,
+    read_known,
+    visible_job,
+)
 from jobledger.http.workflow.job_documents import shown_job
 from jobledger.http.workflow.job_readers import READERS, read_job_members
 from jobledger.ledger.domain.command import Caller
@@ -35,7 +46,13 @@ from jobledger.ledger.domain.job_workflow_commands import (
     UpgradeJob,
 )
 from jobledger.ledger.domain.manage_jobs import MOST_JOBS, ManageJobs
-from jobledger.ledger.errors import InvalidCommandError, NotAllowedError
+from jobledger.ledger.errors import (
+    ConflictError,
+    DiagramIsNotActiveError,
+    InvalidCommandError,
+    JobIsClosedError,
+    NotAllowedError,
+)
 
 LARGEST_LIST_BYTES = 64 * 1024 * 1024
 HOLD, RELEASE_HOLD = "Hold", "ReleaseHold"
@@ -48,29 +65,48 @@ workflow_job_routes = web.RouteTableDef()
 id_text = text(40)
 
 
+@reads({"anyOf": [id_text.schema, {"type": "integer"}]})
 def read_job_id(value: Any) -> str:
     """A job's id, as a text or a number; whether there is such a job is asked later."""
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else str(id_text(value))
 
 
+@reads({**STRING, "enum": ["true", "false"]})
 def flag(value: Any) -> bool:
     """True or false as a query has it."""
     if isinstance(value, str) and value.lower() in ("true", "false"):
         return value.lower() == "true"
-    return bool(boolean(value))
+    raise ValueError("is neither true nor false")
+
+
+CREATION = Known({**READERS, "numberOfJobs": integer(1, MOST_JOBS_CREATED)})
+SHOWING = Parameters({"extProps": flag, "holds": flag})
+LOCATED = Members({"location": location})
+# Null: nowhere.
+LOCATION_BODY = object_of({"location": nullable(location.schema)}, further=False)
+ACTION = Members(
+    {
+        "type": one_of(*ACTIONS, HOLD, RELEASE_HOLD).about(
+            f"Needs the capability `{TakeSteps.capability}`; {HOLD} and {RELEASE_HOLD} need `{PlaceHold.capability}`."
+        ),
+        "stepIds": list_of(text(200), 1_000).about("Else all current ones."),
+    },
+    needed=("type",),
+)
+MANAGEMENT = Members(
+    {"type": one_of(*MANAGED), "jobIds": list_of(read_job_id, 10 * MOST_JOBS)}, needed=("type", "jobIds")
+)
 
 
 @workflow_job_routes.post(ITEM + "/jobTemplates/{template_id}/job")
+@operation(CREATED_JOBS, body=CREATION, capability=CreateJobs.capability, may=(DiagramIsNotActiveError,))
 async def create_jobs(request: web.Request) -> web.Response:
     """Create jobs from a template, all or none."""
     caller = await item_caller(request)
-    caller.must(CreateJobs.capability)
-    parameters(request)
-    template = await request.app[DIAGRAMS].template(caller.org, path_id(request, "template_id", "template"))
-    given, body = await read_known(request, {**READERS, "numberOfJobs": text(1)})
-    number = read_members(
-        {"numberOfJobs": given.pop("numberOfJobs", None)}, {"numberOfJobs": integer(1, MOST_JOBS_CREATED)}
-    )
+    read_parameters(request)
+    template = await request.app[DIAGRAMS].template(caller.org, path_id(request, "template_id"))
+    given, body = await read_known(request)
+    number = read_members({"numberOfJobs": given.pop("numberOfJobs", None)}, CREATION)
     outcome = await request.app[LEDGER].execute(
         CreateJobs(
             caller=caller,
@@ -86,11 +122,13 @@ async def create_jobs(request: web.Request) -> web.Response:
     return answer(request, shown, headers=told_of(outcome))
 
 
-@workflow_job_routes.get(ITEM + "/jobs/{job_id}")
+# These are no jobs, and take other methods.
+@workflow_job_routes.get(ITEM + "/jobs/{job_id:(?!(?:manage|search)$)[^{}/]+}")
+@operation(JOB, parameters=SHOWING, capability=READ_JOBS)
 async def get_job(request: web.Request) -> web.Response:
     """One job; its extended properties and its holds where they are asked for."""
     caller = await item_caller(request)
-    wanted = parameters(request, {"extProps": flag, "holds": flag})
+    wanted = read_parameters(request)
     job = await visible_job(request, caller)
     shown = shown_job(job, await creator(request, caller, job["id"]))
     if wanted.get("extProps"):
@@ -128,12 +166,12 @@ async def shown_holds(request: web.Request, caller: Caller, job_id: int) -> list
 
 
 @workflow_job_routes.post(ITEM + "/jobs/{job_id}/update")
+@operation(DONE, body=READERS, capability=UpdateJob.capability, may=(JobIsClosedError,))
 async def update_job(request: web.Request) -> web.Response:
     """Say something else of a job. What cannot be changed so is ignored: the whole job may be posted back."""
     caller = await item_caller(request)
-    caller.must(UpdateJob.capability)
-    parameters(request)
-    given, body = await read_known(request, READERS)
+    read_parameters(request)
+    given, body = await read_known(request)
     outcome = await request.app[LEDGER].execute(
         UpdateJob(
             caller=caller,
@@ -146,23 +184,24 @@ async def update_job(request: web.Request) -> web.Response:
 
 
 @workflow_job_routes.get(ITEM + "/jobs/{job_id}/location")
+@operation(LOCATION, capability=READ_JOBS)
 async def get_location(request: web.Request) -> web.Response:
     """Where the job is."""
     caller = await item_caller(request)
-    parameters(request)
+    read_parameters(request)
     return answer(request, {"location": (await visible_job(request, caller))["location"]})
 
 
 @workflow_job_routes.put(ITEM + "/jobs/{job_id}/location")
+@operation(DONE, body=Body(LOCATION_BODY), capability=UpdateJob.capability, may=(JobIsClosedError,))
 async def put_location(request: web.Request) -> web.Response:
     """Say where the job is; null: nowhere."""
     caller = await item_caller(request)
-    caller.must(UpdateJob.capability)
-    parameters(request)
+    read_parameters(request)
     document, body, _ = await read_document(request)
-    if not isinstance(document, dict) or document.keys() != {"location"}:
+    members = {"location": {}, **LOCATED.read(document)}
+    if "location" not in document:
         raise InvalidCommandError("A location is due here.", errors=[{"member": "location", "problem": "is missing"}])
-    members = read_members({"location": document["location"] or {}}, {"location": location})
     outcome = await request.app[LEDGER].execute(
         UpdateJob(
             caller=caller,
@@ -175,16 +214,16 @@ async def put_location(request: web.Request) -> web.Response:
 
 
 @workflow_job_routes.post(ITEM + "/jobs/{job_id}/action")
+@operation(STEP_RESPONSES, body=ACTION, may=(NotAllowedError, ConflictError))
 async def act_on_job(request: web.Request) -> web.Response:
     """Take steps of a job, each judged by itself; or hold it, and release that."""
     caller = await item_caller(request)
-    parameters(request)
-    document, body, _ = await read_document(request)
-    readers = {"type": one_of(*ACTIONS, HOLD, RELEASE_HOLD), "stepIds": list_of(text(200), 1_000)}
-    given = read_members(document, readers, needed=("type",))
+    read_parameters(request)
+    given, body = await read_body_members(request)
     idempotency = sealed_idempotency(request, body)
     if given["type"] in (HOLD, RELEASE_HOLD):
         caller.must(PlaceHold.capability)
+        caller.must(READ_JOBS)
         job_id = (await visible_job(request, caller))["id"]
         job = await request.app[LEDGER].job(caller.org, job_id)
         # A hold is of the whole org: decided as who asks, not as who sees this item alone.
@@ -229,13 +268,12 @@ async def is_over_it_alone(request: web.Request, caller: Caller, number: int, jo
 
 
 @workflow_job_routes.post(ITEM + "/jobs/manage")
+@operation(DONE, body=MANAGEMENT, may=(JobsNotManagedError,))
 async def manage_jobs(request: web.Request) -> web.Response:
     """Close, reopen, upgrade or delete jobs, each judged by itself, in one append."""
     caller = await item_caller(request)
-    parameters(request)
-    document, body, _ = await read_document(request, LARGEST_LIST_BYTES)
-    readers = {"type": one_of(*MANAGED), "jobIds": list_of(read_job_id, 10 * MOST_JOBS)}
-    given = read_members(document, readers, needed=("type", "jobIds"))
+    read_parameters(request)
+    given, body = await read_body_members(request, LARGEST_LIST_BYTES)
     job_ids = list(dict.fromkeys(given["jobIds"]))
     if not 0 < len(job_ids) <= MOST_JOBS:
         raise InvalidCommandError(

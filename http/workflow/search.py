@@ -7,10 +7,13 @@ from typing import Any
 from aiohttp import web
 
 from jobledger.http.context import JOB_SEARCH
-from jobledger.http.exchange import answer, read_document
-from jobledger.http.members import Reader, integer, list_of, read_members, text
+from jobledger.http.exchange import answer
+from jobledger.http.members import Members, integer, list_of, reads, text
+from jobledger.http.operation import operation, read_body_members, read_parameters
+from jobledger.http.schema import STRING, nullable, object_of
+from jobledger.http.workflow.answers import SEARCH_PAGE
 from jobledger.http.workflow.dialect import ITEM
-from jobledger.http.workflow.items import READ_JOBS, item_caller, parameters
+from jobledger.http.workflow.items import READ_JOBS, item_caller
 from jobledger.http.workflow.job_documents import FIELDS, STATE_BY_STATUS, shown_job
 from jobledger.http.workflow.search_terms import LONGEST_CONDITION, ConditionReader
 from jobledger.http.xml_document import plain
@@ -26,6 +29,7 @@ BY_LOWER_CASE = {name.lower(): name for name in FIELDS}
 search_routes = web.RouteTableDef()
 
 
+@reads({**STRING, "enum": list(FIELDS)})
 def field(value: Any) -> str:
     """The name of a member of jobs, in any case."""
     name = BY_LOWER_CASE.get(value.lower()) if isinstance(value, str) else None
@@ -34,6 +38,10 @@ def field(value: Any) -> str:
     return name
 
 
+A_DIRECTION = {**STRING, "enum": ["Asc", "Desc"]}
+
+
+@reads(object_of({"field": field.schema, "sortOrder": nullable(A_DIRECTION)}, without=["sortOrder"], further=False))
 def order(value: Any) -> Order:
     """``{"field", "sortOrder": "Asc" or "Desc"}``."""
     if not isinstance(value, dict) or value.keys() - {"field", "sortOrder"}:
@@ -44,26 +52,27 @@ def order(value: Any) -> Order:
     return Order(FIELDS[field(value.get("field"))], direction.lower() == "desc")
 
 
-READERS: dict[str, Reader] = {
-    "q": text(LONGEST_CONDITION, shortest=0),
-    "search": text(200, shortest=0),
-    "start": integer(0, LARGEST_START),
-    "num": integer(1, LARGEST_PAGE),
-    "sortFields": list_of(order, MOST_ORDERS),
-    "fields": list_of(field, len(FIELDS)),
-    "displayNames": list_of(text(200), len(FIELDS)),
-}
+SEARCH = Members(
+    {
+        "q": text(LONGEST_CONDITION, shortest=0).about("A condition, such as `priority = 'High' AND closed = false`."),
+        "search": text(200, shortest=0).about("Looked for in the type and the name, whatever the case; or a job's id."),
+        "start": integer(0, LARGEST_START),
+        "num": integer(1, LARGEST_PAGE),
+        "sortFields": list_of(order, MOST_ORDERS),
+        "fields": list_of(field, len(FIELDS)),
+        "displayNames": list_of(text(200), len(FIELDS)),
+    }
+)
 BY_WORD = {name.lower(): member for name, member in FIELDS.items()}
 
 
 @search_routes.post(ITEM + "/jobs/search")
+@operation(SEARCH_PAGE, body=SEARCH, capability=READ_JOBS)
 async def search_jobs(request: web.Request) -> web.Response:
     """A page of the item's jobs that hold to a condition and contain some words, in the order asked for, else by id."""
     caller = await item_caller(request)
-    caller.must(READ_JOBS)
-    parameters(request)
-    document, _, _ = await read_document(request)
-    given = read_members(document, READERS)
+    read_parameters(request)
+    given, _ = await read_body_members(request)
     fields = given.get("fields") or list(USUAL_FIELDS)
     shown_names = given.get("displayNames") or fields
     if len(shown_names) != len(fields):
