@@ -11,6 +11,7 @@ from jobledger.ledger.store.database import Database
 from jobledger.ledger.store.ledger import Ledger
 from jobledger.ledger.store.observer import UNOBSERVED, AppendObserver
 from jobledger.projections.access import AccessProjection
+from jobledger.projections.diagrams import DiagramsProjection, TemplatesProjection
 from jobledger.projections.holds import HoldsProjection
 from jobledger.projections.jobs import JobsProjection
 from jobledger.projections.policy import PolicyProjection
@@ -33,9 +34,8 @@ async def ledger_at(
     database = Database(url, readers=readers, writers=writers)
     await database.open()
     try:
-        ledger = Ledger(
-            database, [JobsProjection(), AccessProjection(), PolicyProjection(), HoldsProjection()], observer
-        )
+        kept = (JobsProjection(), PolicyProjection(), HoldsProjection())
+        ledger = Ledger(database, [*kept, AccessProjection(), DiagramsProjection(), TemplatesProjection()], observer)
         try:
             yield ledger
         finally:

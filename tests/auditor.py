@@ -21,10 +21,13 @@ import orjson
 
 from jobledger.ledger.domain.access import Org, Principal
 from jobledger.ledger.domain.aggregate import Aggregate
+from jobledger.ledger.domain.diagram import Diagram
 from jobledger.ledger.domain.event_types import read_event
 from jobledger.ledger.domain.hold import Hold
 from jobledger.ledger.domain.job import Job
+from jobledger.ledger.domain.template import Template
 from jobledger.projections.access import rendered_row
+from jobledger.projections.diagrams import diagram_row, template_row, version_rows
 from jobledger.projections.holds import hold_row
 from jobledger.projections.jobs import registered_row, residue_row
 from jobledger.projections.policy import policy_row
@@ -43,6 +46,9 @@ PRINCIPAL_COLUMNS = (
     "id, version, name, roles, capabilities, home_domain, domains, is_disabled, is_administrator, password,"
     " tokens, added_at"
 )
+DIAGRAM_COLUMNS = "id, version, name, description, active, is_deleted, created_at, updated_at"
+VERSION_COLUMNS = "id, number, content, saved_at, is_deleted"
+TEMPLATE_COLUMNS = "id, version, name, diagram_id, defaults, is_deleted, created_at, updated_at"
 RESIDUE_COLUMNS = "id, version, domain, gone, gone_at, residue"
 HOLD_COLUMNS = "id, version, name, reason, placed_at, released_at, release_reason, job_ids, filter"
 CRITERIA = (
@@ -52,7 +58,10 @@ CRITERIA = (
 JSON_COLUMNS = (20, 21, 23, 24)  # of a job's: decisions, private, registration and course
 
 
-PROJECTED = ("job", "job_count", "job_residue", "principal", "org_policy", "hold")
+PROJECTED = (
+    *("job", "job_count", "job_residue", "principal", "org_policy", "hold"),
+    *("diagram", "diagram_version", "template", "attachment", "attachment_chunk"),
+)
 
 
 @dataclass
@@ -64,6 +73,9 @@ class Audited:
     types: list[str] = field(default_factory=list)
     streams: list[str] = field(default_factory=list)
     data: list[dict[str, Any]] = field(default_factory=list)
+    # By stream and id: the version that added an attachment; and, by stream, the versions whose private contents went with one.
+    added: dict[tuple[str, str], int] = field(default_factory=dict)
+    unnamed: defaultdict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
     # Of streams of which contents are gone: the positions, and those whose private contents alone are.
     lost: defaultdict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
     lost_private: defaultdict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
@@ -117,6 +129,7 @@ async def _audit_org(connection: asyncpg.Connection[asyncpg.Record], head: async
     await _audit_rows(connection, head, audited)
     await _audit_answers(connection, org, audited)
     await _audit_credentials(connection, org, audited)
+    await _audit_attachments(connection, org, audited)
     return audited
 
 
@@ -173,6 +186,12 @@ def _audit_cover(audited: Audited, header: dict[str, Any], body: bytes | None, p
         is_whole = header["type"] == "job.erased" and data["scope"] == "all"
         assert ("residue" in data) == (is_whole or header["type"] == "job.deleted")
         (audited.covers if is_whole else audited.covers_private)[stream].append(version)
+    if body is not None and header["type"] in ("job.attachment_added", "job.attachment_removed"):
+        named = (stream, json.loads(body)["data"]["attachment_id"])
+        if header["type"] == "job.attachment_added":
+            audited.added[named] = version
+        else:
+            audited.unnamed[stream].append(audited.added[named])
 
 
 def _audit_gone(audited: Audited, records: Sequence[asyncpg.Record]) -> None:
@@ -186,6 +205,7 @@ def _audit_gone(audited: Audited, records: Sequence[asyncpg.Record]) -> None:
             f"contents of {stream} are gone that nothing covers, or not"
         )
         covered = [it for it in range(whole, max(audited.covers_private[stream], default=0)) if (stream, it) in private]
+        covered = sorted({*covered, *(it for it in audited.unnamed[stream] if it >= whole)})
         assert audited.lost_private[stream] == covered, f"private contents of {stream} are gone, or not"
 
 
@@ -221,12 +241,22 @@ def _audit_head(head: asyncpg.Record, records: Sequence[asyncpg.Record], audited
         "principal": max(
             (it.principal_id for it in audited.aggregates.values() if isinstance(it, Principal)), default=None
         ),
+        "diagram": max(
+            (number for it in audited.aggregates.values() if (number := _diagram_number(it)) is not None), default=None
+        ),
         "hold": max((it.hold_id for it in audited.aggregates.values() if isinstance(it, Hold)), default=None),
     }
     # Where the last event stands that says who may do what: by it callers are believed who were let in before it.
     access = [place for place, stream in enumerate(audited.streams, 1) if stream.startswith("principal-")]
     numbers["access_at"] = access[-1] if access else None
     assert json.loads(head["numbers"]) == {name: number for name, number in numbers.items() if number is not None}
+
+
+def _diagram_number(aggregate: Aggregate) -> int | None:
+    """The number that a diagram or a template has: both are of one counter."""
+    if isinstance(aggregate, Diagram):
+        return aggregate.diagram_id
+    return aggregate.template_id if isinstance(aggregate, Template) else None
 
 
 async def _audit_rows(connection: asyncpg.Connection[asyncpg.Record], head: asyncpg.Record, audited: Audited) -> None:
@@ -258,6 +288,18 @@ async def _audit_rows(connection: asyncpg.Connection[asyncpg.Record], head: asyn
     ]
     generation = live["access"]["gen"]
     await _compare(connection, "principal", PRINCIPAL_COLUMNS, head["org"], generation, principals, keyed_columns=(10,))
+    diagrams = [it for it in audited.aggregates.values() if isinstance(it, Diagram)]
+    folded: dict[str, tuple[str, str, list[Any]]] = {
+        "diagram": ("diagrams", DIAGRAM_COLUMNS, [diagram_row(it) for it in diagrams]),
+        "diagram_version": ("diagrams", VERSION_COLUMNS, [row for it in diagrams for row in version_rows(it)]),
+        "template": (
+            "templates",
+            TEMPLATE_COLUMNS,
+            [template_row(it) for it in audited.aggregates.values() if isinstance(it, Template)],
+        ),
+    }
+    for table, (name, columns, rows) in folded.items():
+        await _compare(connection, table, columns, head["org"], live[name]["gen"], rows)
 
 
 async def _audit_counts(
@@ -313,7 +355,7 @@ def _canonical(rows: Iterable[Sequence[Any]], json_columns: Sequence[int], keyed
 
     return [
         json.dumps([told(number, it) for number, it in enumerate(row)], default=_plain)
-        for row in sorted(rows, key=lambda row: row[0])
+        for row in sorted(rows, key=lambda row: (row[0], row[1]))
     ]
 
 
@@ -350,3 +392,24 @@ async def _audit_credentials(connection: asyncpg.Connection[asyncpg.Record], org
     }
     records = await connection.fetch("SELECT id, principal_id FROM credential WHERE org = $1", org)
     assert {(str(record["id"]), record["principal_id"]) for record in records} == counting
+
+
+async def _audit_attachments(connection: asyncpg.Connection[asyncpg.Record], org: str, audited: Audited) -> None:
+    """What the events say is attached is there, byte for byte, and nothing else is recorded."""
+    attached = {
+        attachment_id: (it.job_id, said)
+        for it in audited.aggregates.values()
+        if isinstance(it, Job)
+        for attachment_id, said in (it.attachments or {}).items()
+    }
+    records = await connection.fetch("SELECT id, job_id, size_bytes, chunk_count FROM attachment WHERE org = $1", org)
+    assert {str(it["id"]): it["job_id"] for it in records} == {name: job for name, (job, _) in attached.items()}
+    for it in records:
+        chunks = await connection.fetch(
+            "SELECT number, body FROM attachment_chunk WHERE org = $1 AND id = $2 ORDER BY number", org, it["id"]
+        )
+        assert [chunk["number"] for chunk in chunks] == list(range(1, it["chunk_count"] + 1))
+        body = b"".join(chunk["body"] for chunk in chunks)
+        said = attached[str(it["id"])][1]
+        assert (len(body), sha256(body).hexdigest()) == (said["size_bytes"], said["sha256"])
+        assert it["size_bytes"] == said["size_bytes"]

@@ -15,6 +15,7 @@ from jobledger.ledger.domain.job_registration import JobSpec, RegisterJobs
 from jobledger.ledger.store.database import Database
 from jobledger.ledger.store.ledger import Ledger
 from jobledger.projections.access import AccessProjection
+from jobledger.projections.diagrams import DiagramsProjection, TemplatesProjection
 from jobledger.projections.holds import HoldsProjection
 from jobledger.projections.jobs import JobsProjection
 from jobledger.projections.policy import PolicyProjection
@@ -38,7 +39,8 @@ SALES = replace(ALICE, principal="principal-5", home_domain="Sales", domains=fro
 
 def projections() -> list[Any]:
     """The inline projections that every server has."""
-    return [JobsProjection(), AccessProjection(), PolicyProjection(), HoldsProjection()]
+    folds = [JobsProjection(), AccessProjection(), PolicyProjection(), HoldsProjection()]
+    return [*folds, DiagramsProjection(), TemplatesProjection()]
 
 
 @asynccontextmanager

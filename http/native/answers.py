@@ -63,6 +63,41 @@ KEPT_BY = Named(
     },
 )
 
+DETAIL_MEMBERS: dict[str, Schema] = {
+    **dict.fromkeys(("description", "notes"), STRING),
+    **dict.fromkeys(("start_date", "due_date"), TIME),
+    **dict.fromkeys(("owned_by", "assigned_type", "assigned_to"), STRING),
+    "parent_job_id": INTEGER,
+}
+DETAILS = Named("JobDetails", object_of(DETAIL_MEMBERS, without=DETAIL_MEMBERS))
+CURRENT_STEP = object_of(
+    {
+        "id": STRING,
+        "name": STRING,
+        "assigned_type": STRING,
+        "assigned_to": STRING,
+        "can_skip": BOOLEAN,
+        "state": {**STRING, "enum": ["ready", "running", "stopped"]},
+    },
+    without=["assigned_type", "assigned_to", "can_skip"],
+)
+WORKFLOW = Named(
+    "JobWorkflow",
+    object_of(
+        {
+            "template_id": INTEGER,
+            "template_name": STRING,
+            "diagram_id": INTEGER,
+            "diagram_name": STRING,
+            "diagram_version": INTEGER,
+            "steps": {**array_of(CURRENT_STEP), "description": "The current ones."},
+            "finished": STRINGS,
+        }
+    ),
+)
+ATTACHED: dict[str, Schema] = {"size_bytes": INTEGER, "sha256": HASH, "added_at": TIME, "media_type": STRING}
+ATTACHED_BYTES = object_of(ATTACHED, without=["media_type"])
+
 JOB = Named(
     "Job",
     object_of(
@@ -98,10 +133,14 @@ JOB = Named(
             "backup": nullable(OBJECT),
             "attributes": nullable(OBJECT),
             "closed": BOOLEAN,
+            "details": nullable(DETAILS),
+            "workflow": nullable(WORKFLOW),
+            "attachments": nullable({**OBJECT, "additionalProperties": ATTACHED_BYTES}),
             "holds": array_of(object_of({"id": INTEGER, "name": STRING})),
             "retention": array_of(KEPT_BY),
             "location": nullable(OBJECT),
             "extended_properties": nullable(array_of(OBJECT)),
+            "attachment_names": nullable({**OBJECT, "additionalProperties": STRING}),
         }
     ),
 )

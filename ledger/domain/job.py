@@ -94,6 +94,10 @@ class Job(Aggregate):
     # What was decided about it apart from its course. On jobs of which nothing was these stay as they are in the class.
     is_decided: bool = False
     is_closed: bool = False
+    # What people say of it (see job_workflow), where it stands in its diagram, and what is attached to it, by ids.
+    details: dict[str, Any] | None = None
+    workflow: dict[str, Any] | None = None
+    attachments: dict[str, dict[str, Any]] | None = None
     # What users retain, by the copy's id, "" for the whole job: {"until"?, "reason"?}. The names of the holds that list it, by id.
     retentions: Mapping[str, Mapping[str, str]] = NOTHING
     holds: Mapping[str, str] = NOTHING
@@ -102,7 +106,8 @@ class Job(Aggregate):
     # Of private contents: what can be erased alone.
     location: dict[str, Any] | None = None
     extended_properties: list[dict[str, Any]] | None = None
-    PRIVATE_MEMBERS: ClassVar[tuple[str, ...]] = ("location", "extended_properties")
+    attachment_names: dict[str, str] | None = None
+    PRIVATE_MEMBERS: ClassVar[tuple[str, ...]] = ("location", "extended_properties", "attachment_names")
 
     class Event(Aggregate.Event):
         """Base of a job's events."""
@@ -269,10 +274,11 @@ class Job(Aggregate):
     @property
     def weight_bytes(self) -> int:
         """See ``Aggregate``: more for a job with large attributes."""
-        large = self.attributes is not None or self.backup is not None or bool(self.retentions)
-        return super().weight_bytes + (
-            4 * len(orjson.dumps((self.attributes, self.backup, dict(self.retentions)), default=str)) if large else 0
-        )
+        if self.attributes is None and self.backup is None and not self.is_decided:
+            return super().weight_bytes
+        decided = (self.details, self.workflow, self.attachments, self.location, self.extended_properties)
+        large = (self.attributes, self.backup, decided, dict(self.retentions))
+        return super().weight_bytes + 4 * len(orjson.dumps(large, default=str))
 
     @property
     def is_final(self) -> bool:

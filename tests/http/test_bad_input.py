@@ -30,7 +30,7 @@ ENDINGS = {
 async def test_the_requests_are_accepted_but_for_their_fault(trial: Trial) -> None:
     """What the other tests here spoil is right as it stands."""
     for target in TARGETS:
-        if target.last in ENDINGS or target.is_open:
+        if target.last in ENDINGS or target.is_open or target.method == "DELETE":
             continue
         headers = {**trial.credentials(target), "Content-Type": target.media_type or ""}
         headers = {name: value for name, value in headers.items() if value}
@@ -101,14 +101,15 @@ BODIES = [
     b'{"a":' + b"9" * 5_000 + b"}", b'{"stage":' + b"9" * 30 + b"}", b'{"stage":"\\u0000"}', b'{"\\u0000":1}',
     b'{"stage":"a\x00"}',
     b"[" * 100_000 + b"]" * 100_000, b"[" * 100_000, b'{"a":' * 100_000 + b"1" + b"}" * 100_000,
-    b'{"stage":' + b"[" * 65 + b"]" * 65 + b"}", b"null", b"true", b"7", b'"text"', b'{"unknown":1}',
-    b'{"stage":"b","unknown":null}',
-    b'{"' + b"x" * 100_000 + b'":1}',
+    b'{"stage":' + b"[" * 65 + b"]" * 65 + b"}", b"null", b"true", b"7", b'"text"',
 ]  # fmt: skip
+UNKNOWN_MEMBERS = [b'{"unknown":1}', b'{"stage":"b","unknown":null}', b'{"' + b"x" * 100_000 + b'":1}']
 
 
 async def test_bodies_that_are_not_what_is_due(trial: Trial) -> None:
-    for target, body in share(POSTS, BODIES):
+    for target, body in share(POSTS, [*BODIES, *UNKNOWN_MEMBERS]):
+        if target.passes_over and body in UNKNOWN_MEMBERS:
+            continue
         is_too_large = target.body is not None and len(body) > target.body.limit_bytes
         await trial.expect(target, 413 if is_too_large else 400, data=body)
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 
+from jobledger.http.document import MalformedDocumentError
 from jobledger.http.members import (
     an_object,
     boolean,
@@ -46,8 +47,18 @@ def in_xml(target: Target) -> bytes:
     return write_xml(target.due, "any")
 
 
+def is_object(body: bytes) -> bool:
+    """Whether it is a document of members."""
+    try:
+        return isinstance(read_xml(body)[1], dict)
+    except MalformedDocumentError:
+        return False
+
+
 async def test_bodies_that_are_not_what_is_due(trial: Trial) -> None:
     for target, body in share(DOCUMENT_POSTS, SPOILT):
+        if target.passes_over and is_object(body):
+            continue
         is_too_large = target.body is not None and len(body) > target.body.limit_bytes
         await trial.expect(target, 413 if is_too_large else 400, data=body, headers=XML)
 

@@ -15,8 +15,9 @@ from typing import NamedTuple
 from uuid import UUID
 
 from jobledger.ledger.domain.access import CAPABILITIES_BY_ROLE
-from tests.http.dialects.manners import Body, Target, basic
+from tests.http.dialects.manners import ATTACHMENT_ID, Body, Target, basic
 from tests.http.dialects.native import TOKEN_ID
+from tests.http.equipment import equip
 from tests.http.serving import OWNER_PASSWORD, Api, Server, add_principal
 from tests.http.targets import GUARDED, TARGETS
 from tests.world import ORG
@@ -37,7 +38,16 @@ LAST = (
     *("stop", "cancel", "fail", "succeed", "close", "reopen", "retain", "release", "delete", "erase", "manage"),
     *("revoke", "revoke_tokens"),
 )
-IN_ORDER = sorted(GUARDED, key=lambda it: LAST.index(it.last) if it.last in LAST else -1)
+
+
+def rank(target: Target) -> int:
+    """When it is its turn: what removes comes last."""
+    if target.method == "DELETE":
+        return len(LAST) + ("{job_id}" not in target.pattern)
+    return LAST.index(target.last) if target.last in LAST else -1
+
+
+IN_ORDER = sorted(GUARDED, key=rank)
 
 
 class Shown(NamedTuple):
@@ -123,6 +133,10 @@ class Walk:
         await self.somebody("client", name=f"{ORG}-only", credential=UUID(only["token_id"]))
         job_id = await self.api(ORG).register_running(**marked(ORG, "Global", datastream=only["datastream_id"]))
         assert str(job_id) == only["job_id"]
+        await self.api(ORG).post("diagrams", {"name": f"of {ORG} only", "steps": [{"id": "a"}], "active": True})
+        template = await self.api(ORG).post("templates", {"name": f"of {ORG} only", "diagram_id": 3})
+        assert str(template.document["id"]) == only["template_id"]
+        await equip(self.server.ledger, ORG, job_id, diagram_id=3, template_id=4, attachment_id=only["attachment_id"])
         hold = await self.api(ORG).post("holds", case(f"{ORG} only"))
         assert str(hold.document["id"]) == only["hold_id"]
 
@@ -161,6 +175,8 @@ async def settled(server: Server, org: str) -> Shown:
     await api.register_running(**marked(org, "Global", datastream="3"))
     await api.register(**marked(org, "Sales", datastream="5"))
     await api.register(**marked(org, "Global", datastream="6"))
+    await api.draw()
+    await equip(server.ledger, org, 1, diagram_id=1, template_id=2, attachment_id=ATTACHMENT_ID)
     await api.post("holds", case(f"of {org}"))
     return Shown(token)
 

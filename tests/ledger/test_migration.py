@@ -155,7 +155,7 @@ ALTER TABLE job DROP COLUMN final_at, DROP COLUMN imported, DROP COLUMN is_close
 UPDATE ledger_head
    SET projections = jsonb_set(projections - 'policy' - 'holds', '{jobs,fold}', '3')
  WHERE projections -> 'jobs' ->> 'fold' = '4';
-DELETE FROM schema_migration WHERE name LIKE '0009%';
+DELETE FROM schema_migration WHERE name LIKE '0009%' OR name LIKE '0010%';
 """
 
 
@@ -170,7 +170,7 @@ async def test_jobs_of_an_earlier_release_are_known_by_when_they_begin(empty_url
     async with session(empty_url) as owner:
         await owner.execute(WITHOUT_KEEPING + WITHOUT_BEGINS)
 
-    assert await migrate(empty_url) == ["0006_job_begins", "0007_job_states", "0009_keeping"]
+    assert await migrate(empty_url) == ["0006_job_begins", "0007_job_states", "0009_keeping", "0010_workflow"]
 
     async with serving(empty_url) as ledger:
         await ledger.execute(start(1))

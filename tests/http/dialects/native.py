@@ -5,6 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
+from jobledger.http.native.diagrams import (
+    CREATION,
+    NEW_DIAGRAM,
+    NEW_TEMPLATE,
+    PAGES,
+    SAVED_DIAGRAM,
+    SAVED_TEMPLATE,
+)
 from jobledger.http.native.dialect import NATIVE
 from jobledger.http.native.events import FILTERS as EVENT_FILTERS
 from jobledger.http.native.events import PARAMETERS as EVENT_PARAMETERS
@@ -18,12 +26,17 @@ from jobledger.http.native.principals import CHANGE, NEW_PRINCIPAL, OWN_PASSWORD
 from jobledger.http.native.principals import FILTERS as PRINCIPAL_FILTERS
 from jobledger.http.native.tokens import FILTERS as TOKEN_FILTERS
 from jobledger.http.native.tokens import NEW_TOKEN
-from tests.http.dialects.manners import MEBIBYTE, Body, Manners, Sample, Target, json_body
+from jobledger.http.native.workflow import STEPS
+from jobledger.http.native.workflow_members import JOB_MEMBERS
+from tests.http.dialects.manners import A_FORM, ATTACHMENT_ID, MEBIBYTE, Body, Manners, Sample, Target, json_body
 from tests.http.dialects.wrong import (
     NO_NUMBERS,
+    WRONG_DETAILS,
     WRONG_ID,
     WRONG_INSTANT,
+    WRONG_LOCATION,
     WRONG_OBJECT,
+    WRONG_PROPERTIES,
     WRONG_TEXT,
     WRONG_TIME,
     WRONG_TIMEOUT,
@@ -48,9 +61,18 @@ BODIES: dict[str, tuple[Any, Mapping[str, Any]]] = {
     "tokens": ({"principal_id": 2}, NEW_TOKEN),
     "tokens/{token_id}/revoke": ({}, REASON),
     "jobs/manage": ({"action": "retain", "job_ids": [1]}, MANAGEMENT),
-    "holds": ({"name": "case 7", "reason": "a lawsuit", "filter": {"type": "copy"}}, NEW_HOLD),
+    "holds": ({"name": "case 7", "reason": "a lawsuit", "filter": {"type": "none"}}, NEW_HOLD),
     "holds/{hold_id}/release": ({"reason": "settled"}, RELEASE),
     "policy": ({"rules": [{"type": "other", "basic_days": 1}], "reason": "law"}, POLICY),
+    "jobs/{job_id}/update": ({}, JOB_MEMBERS),
+    "jobs/{job_id}/upgrade": ({}, {}),
+    "jobs/{job_id}/steps": ({"action": "run"}, STEPS),
+    "diagrams": ({"name": "d", "steps": [{"id": "a"}]}, NEW_DIAGRAM),
+    "diagrams/{diagram_id}": ({}, SAVED_DIAGRAM),
+    "diagrams/{diagram_id}/versions/{number}/activate": ({}, {}),
+    "templates": ({"name": "t", "diagram_id": 1}, NEW_TEMPLATE),
+    "templates/{template_id}": ({}, SAVED_TEMPLATE),
+    "templates/{template_id}/jobs": ({}, CREATION),
 }
 # Of verbs on a job that take one not empty.
 DUE: dict[str, Any] = {
@@ -61,6 +83,8 @@ DUE: dict[str, Any] = {
 }
 READ = {
     "jobs": "jobs.read",
+    "diagrams": "jobs.read",
+    "templates": "jobs.read",
     "holds": "jobs.read",
     "policy": "jobs.read",
     "events": "events.read",
@@ -75,6 +99,18 @@ DONE = {
     "principals": "principals.manage",
     "tokens": "tokens.manage",
     "me": None,
+    "diagrams": "diagrams.manage",
+    "templates": "diagrams.manage",
+}
+# Of what is done to a job, but for its verbs.
+DONE_TO_JOBS = {
+    "jobs/manage": "jobs.retain",
+    "jobs/{job_id}/update": "jobs.update",
+    "jobs/{job_id}/upgrade": "jobs.upgrade",
+    "jobs/{job_id}/steps": "jobs.update",
+    "jobs/{job_id}/attachments": "jobs.update",
+    "jobs/{job_id}/attachments/{attachment_id}": "jobs.update",
+    "templates/{template_id}/jobs": "jobs.register",
 }
 
 
@@ -87,6 +123,14 @@ class NativeManners(Manners):
         "job_id": Sample("1", "4", "9", ["2", "3", *NO_NUMBERS]),
         "principal_id": Sample("2", "3", "9", NO_NUMBERS),
         "hold_id": Sample("1", "2", "9", NO_NUMBERS),
+        "diagram_id": Sample("1", "3", "9", ["2", *NO_NUMBERS]),
+        "template_id": Sample("2", "4", "9", ["5", *NO_NUMBERS]),
+        "attachment_id": Sample(
+            ATTACHMENT_ID,
+            ATTACHMENT_ID[:-1] + "8",
+            ATTACHMENT_ID[:-1] + "9",
+            ["2", *NO_NUMBERS, ATTACHMENT_ID.upper(), ATTACHMENT_ID.replace("-", ""), f"{{{ATTACHMENT_ID}}}"],
+        ),
         "token_id": Sample(
             TOKEN_ID,
             TOKEN_ID[:-1] + "1",
@@ -140,7 +184,20 @@ class NativeManners(Manners):
         "expires_in": WRONG_TIMEOUT,
         "expires_at": WRONG_TIME,
         "label": [*WRONG_TEXT, "x" * 201],
-        "action": [*WRONG_TEXT, "start", "Close"],
+        "action": [*WRONG_TEXT, "start", "Close", "jump"],
+        **WRONG_DETAILS,
+        "location": WRONG_LOCATION,
+        "extended_properties": WRONG_PROPERTIES,
+        **{key: [*WRONG_WORDS, ["x" * 201]] for key in ("step_ids", "following")},
+        "steps": [
+            1, "x", True, {}, [1], [{}], [{"id": ""}], [{"id": "a", "next": "b"}], [{"id": "a", "other": 1}],
+            [{"id": "a"}] * 1001,
+        ],
+        "initial_step": [*WRONG_TEXT, "x" * 201],
+        "active": [1, 0, "x", [], {}],
+        "diagram_id": WRONG_ID,
+        "defaults": WRONG_OBJECT,
+        "number_of_jobs": [*WRONG_ID, 5_001],
         "job_ids": [1, "x", True, {}, [0], ["x"], [None], [[1]], [1] * 10_001],
         "all_or_none": [1, 0, "x", [], {}],
         "until": WRONG_TIME,
@@ -170,13 +227,18 @@ class NativeManners(Manners):
     }
 
     def words(self, pattern: str) -> Mapping[str, Sequence[str]]:
-        return {JOB_VERBS: {"verb": list(TRANSITIONS)}, PRINCIPAL_VERBS: {"verb": list(VERBS)}}.get(pattern, {})
+        if pattern.endswith("/activate"):
+            return {"number": ["2"]}
+        verbs = {JOB_VERBS: {"verb": list(TRANSITIONS)}, PRINCIPAL_VERBS: {"verb": list(VERBS)}}
+        return verbs.get(pattern, {"number": ["2", "-1"]})
 
     def body(self, target: Target) -> Body | None:
         if target.method not in ("POST", "PUT"):
             return None
         if self.is_commands(target):
             return json_body(COMMAND, media_type=NDJSON)
+        if self.is_upload(target):
+            return A_FORM
         below = target.pattern.removeprefix(BELOW)
         if below in BODIES:
             document, _ = BODIES[below]
@@ -197,6 +259,8 @@ class NativeManners(Manners):
             "principals": [*PRINCIPAL_FILTERS],
             "tokens": [*TOKEN_FILTERS],
             "holds": [*HOLD_FILTERS],
+            "diagrams": [*PAGES],
+            "templates": [*PAGES],
             "policy": [] if target.method == "GET" else [*POLICY_PARAMETERS],
         }.get(target.pattern.removeprefix(BELOW), [])
 
@@ -220,17 +284,25 @@ class NativeManners(Manners):
             return READ[resource]
         if target.pattern == JOB_VERBS:
             return TRANSITIONS[target.last].command.capability
-        if target.pattern == f"{BELOW}jobs/manage":
-            return "jobs.retain"
+        below = target.pattern.removeprefix(BELOW)
+        if below in DONE_TO_JOBS:
+            return DONE_TO_JOBS[below]
         if self.is_commands(target):
             return "jobs.update"
         if target.last == "revoke_tokens":
             return "tokens.manage"
         return DONE[resource]
 
-    def outside_domains(self, target: Target) -> int:
-        """Principals and tokens are of all domains: those who may see some only are told nothing of any."""
+    def outside_domains(self, target: Target) -> int | None:
+        """Principals and tokens are of all domains: those who may see some only are told nothing of any. Diagrams and templates
+        are everybody's.
+        """
+        if target.pattern.removeprefix(BELOW).startswith(("diagrams", "templates")):
+            return None
         return 404 if "{job_id}" in target.pattern else 403
+
+    def is_upload(self, target: Target) -> bool:
+        return target.method == "POST" and target.pattern.endswith("/attachments")
 
     def is_commands(self, target: Target) -> bool:
         return target.pattern == f"{BELOW}commands"
