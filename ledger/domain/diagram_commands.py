@@ -14,11 +14,19 @@ from jobledger.ledger.errors import InvalidCommandError, NotFoundError
 MANAGE_DIAGRAMS = "diagrams.manage"
 
 
-def known_diagram(unit: UnitOfWork, diagram_id: int) -> Diagram:
-    """The diagram. Raises NotFoundError, also for one that was deleted."""
-    diagram = unit.get(Diagram, diagram_stream(diagram_id))
+def seen_diagram(unit: UnitOfWork, diagram_id: int) -> Diagram:
+    """The diagram, which is not to be changed. Raises NotFoundError, also for one that was deleted."""
+    diagram = unit.see(Diagram, diagram_stream(diagram_id))
     if diagram is None or diagram.is_deleted:
         raise NotFoundError(f"There is no diagram {diagram_id}.", diagram_id=diagram_id)
+    return diagram
+
+
+def known_diagram(unit: UnitOfWork, diagram_id: int) -> Diagram:
+    """The diagram, to be changed. Raises NotFoundError, also for one that was deleted."""
+    seen_diagram(unit, diagram_id)
+    diagram = unit.get(Diagram, diagram_stream(diagram_id))
+    assert diagram is not None
     return diagram
 
 
@@ -147,7 +155,7 @@ class CreateTemplate(Command):
 
     def decide(self, unit: UnitOfWork) -> dict[str, Any]:
         """Raises NotFoundError."""
-        known_diagram(unit, self.diagram_id)
+        seen_diagram(unit, self.diagram_id)
         number = next_number(unit)
         template = unit.begin(
             Template.Created,

@@ -10,19 +10,13 @@ from typing import Any, ClassVar
 import orjson
 
 from jobledger.ledger.domain.aggregate import ENVELOPE, NOTHING, Aggregate
-from jobledger.ledger.errors import (
-    JobCannotBeStoppedError,
-    JobIsClosedError,
-    JobIsFinalError,
-    JobIsNotRunningError,
-)
+from jobledger.ledger.errors import JobCannotBeStoppedError, JobIsClosedError, JobIsFinalError, JobIsNotRunningError
 
 # Job ids lie within int32: clients of every dialect hold them so.
 LARGEST_JOB_ID = 2**31 - 1
 DEFAULT_DOMAIN = "Global"
 # The stage in which a running job can be stopped by hand, and the reason that its events then give.
-STOPPABLE_STAGE = "fetch"
-STOPPED = "cancelled manually"
+STOPPABLE_STAGE, STOPPED = "fetch", "cancelled manually"
 
 
 class State(StrEnum):
@@ -276,9 +270,9 @@ class Job(Aggregate):
         """See ``Aggregate``: more for a job with large attributes."""
         if self.attributes is None and self.backup is None and not self.is_decided:
             return super().weight_bytes
-        decided = (self.details, self.workflow, self.attachments, self.location, self.extended_properties)
-        large = (self.attributes, self.backup, decided, dict(self.retentions))
-        return super().weight_bytes + 4 * len(orjson.dumps(large, default=str))
+        said = (self.details, self.workflow, self.attachments, self.location, self.extended_properties)
+        large = orjson.dumps((self.attributes, self.backup, said, dict(self.retentions)), default=str)
+        return super().weight_bytes + 4 * len(large)
 
     @property
     def is_final(self) -> bool:

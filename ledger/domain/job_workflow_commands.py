@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from jobledger.ledger.domain.command import Command, Effect, Find, UnitOfWork
 from jobledger.ledger.domain.diagram import Diagram, Version, diagram_stream
-from jobledger.ledger.domain.diagram_commands import known_diagram
+from jobledger.ledger.domain.diagram_commands import seen_diagram
 from jobledger.ledger.domain.hold import hold_stream
 from jobledger.ledger.domain.hold_commands import FILTER_HOLDS, active_holds
 from jobledger.ledger.domain.job import Job, job_stream
@@ -44,7 +44,7 @@ STEP_ACTIONS = (RUN, FINISH, STOP, SET_CURRENT)
 
 def diagram_of(unit: UnitOfWork, job: Job) -> Diagram | None:
     """The diagram that the job goes through, None where it has none."""
-    return None if job.workflow is None else unit.get(Diagram, diagram_stream(job.workflow["diagram_id"]))
+    return None if job.workflow is None else unit.see(Diagram, diagram_stream(job.workflow["diagram_id"]))
 
 
 def version_of(unit: UnitOfWork, job: Job) -> Version:
@@ -87,12 +87,12 @@ class CreateJobs(Command):
         """Raises NotFoundError, DiagramIsNotActiveError, InvalidCommandError, NotAllowedError."""
         if not 1 <= self.number_of_jobs <= MOST_JOBS_CREATED:
             raise InvalidCommandError(f"One request creates 1 to {MOST_JOBS_CREATED} jobs.", limit=MOST_JOBS_CREATED)
-        template = unit.get(Template, template_stream(self.template_id))
+        template = unit.see(Template, template_stream(self.template_id))
         if template is None or template.is_deleted or template.diagram_id != self.diagram_id:
             if template is not None or self.template_id != self.diagram_id:
                 raise NotFoundError(f"There is no template {self.template_id}.", template_id=self.template_id)
             template = None
-        diagram = known_diagram(unit, self.diagram_id)
+        diagram = seen_diagram(unit, self.diagram_id)
         version = diagram.active_version()
         members = self._members(template)
         parent = (members.get("details") or {}).get("parent_job_id")
