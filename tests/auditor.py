@@ -31,6 +31,7 @@ from jobledger.projections.diagrams import diagram_row, template_row, version_ro
 from jobledger.projections.holds import hold_row
 from jobledger.projections.jobs import registered_row, residue_row
 from jobledger.projections.policy import policy_row
+from tests.auditor_beside import audit_attachments, audit_credentials
 from tests.cluster import session
 
 HEADER_KEYS = ["org", "position", "recorded_at", "stream", "version", "type", "schema", "by", "content"]
@@ -128,8 +129,8 @@ async def _audit_org(connection: asyncpg.Connection[asyncpg.Record], head: async
     _audit_head(head, records, audited)
     await _audit_rows(connection, head, audited)
     await _audit_answers(connection, org, audited)
-    await _audit_credentials(connection, org, audited)
-    await _audit_attachments(connection, org, audited)
+    await audit_credentials(connection, org, audited.aggregates.values())
+    await audit_attachments(connection, org, audited.aggregates.values())
     return audited
 
 
@@ -379,37 +380,3 @@ async def _audit_answers(connection: asyncpg.Connection[asyncpg.Record], org: st
         assert (answer["first_position"] is None) == (answer["event_count"] == 0)
         if answer["first_position"] is not None:
             assert answer["first_position"] + answer["event_count"] <= audited.size
-
-
-async def _audit_credentials(connection: asyncpg.Connection[asyncpg.Record], org: str, audited: Audited) -> None:
-    """Each credential is one that counts by the events of its principal, and the other way round: none is left over."""
-    counting = {
-        (credential, it.principal_id)
-        for it in audited.aggregates.values()
-        if isinstance(it, Principal)
-        for credential in (*it.tokens, it.password)
-        if credential is not None
-    }
-    records = await connection.fetch("SELECT id, principal_id FROM credential WHERE org = $1", org)
-    assert {(str(record["id"]), record["principal_id"]) for record in records} == counting
-
-
-async def _audit_attachments(connection: asyncpg.Connection[asyncpg.Record], org: str, audited: Audited) -> None:
-    """What the events say is attached is there, byte for byte, and nothing else is recorded."""
-    attached = {
-        attachment_id: (it.job_id, said)
-        for it in audited.aggregates.values()
-        if isinstance(it, Job)
-        for attachment_id, said in (it.attachments or {}).items()
-    }
-    records = await connection.fetch("SELECT id, job_id, size_bytes, chunk_count FROM attachment WHERE org = $1", org)
-    assert {str(it["id"]): it["job_id"] for it in records} == {name: job for name, (job, _) in attached.items()}
-    for it in records:
-        chunks = await connection.fetch(
-            "SELECT number, body FROM attachment_chunk WHERE org = $1 AND id = $2 ORDER BY number", org, it["id"]
-        )
-        assert [chunk["number"] for chunk in chunks] == list(range(1, it["chunk_count"] + 1))
-        body = b"".join(chunk["body"] for chunk in chunks)
-        said = attached[str(it["id"])][1]
-        assert (len(body), sha256(body).hexdigest()) == (said["size_bytes"], said["sha256"])
-        assert it["size_bytes"] == said["size_bytes"]

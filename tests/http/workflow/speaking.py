@@ -30,6 +30,11 @@ DIAGRAM: dict[str, Any] = {
 }
 
 
+def error(message: str, kind: str, *details: str) -> Any:
+    """The document of a refusal."""
+    return {"error": {"message": message, "type": kind, "details": list(details)}}
+
+
 @dataclass
 class Workflow:
     """A client: what it sends goes below an org and an item."""

@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.http.workflow.speaking import DIAGRAM, Workflow
-from tests.http.workflow.test_jobs import error
+from tests.http.workflow.speaking import DIAGRAM, Workflow, error
 
 
 async def test_a_diagram_comes_back_as_it_was_given(workflow: Workflow) -> None:
