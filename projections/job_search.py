@@ -150,8 +150,11 @@ def _sql(condition: Condition, arguments: list[Any]) -> str:
             assert operator in OPERATORS
             arguments.append(value)
             it = MEMBERS[member]
-            operator = "ILIKE" if operator == "LIKE" else operator
-            return f"coalesce({it.expression} {operator} ${len(arguments)}::{it.type}, false)"
+            value_sql = f"${len(arguments)}::{it.type}"
+            if operator == "LIKE":
+                # No character escapes another: a pattern that ended in one would be an error.
+                return f"coalesce({it.expression} ILIKE {value_sql} ESCAPE '', false)"
+            return f"coalesce({it.expression} {operator} {value_sql}, false)"
         case OneOf(member, values):
             arguments.append(list(values))
             it = MEMBERS[member]

@@ -243,13 +243,24 @@ CONTENT = Named(
         }
     ),
 )
-EVENT = Named("Event", object_of({"header": HEADER, "content": nullable(CONTENT)}))
+PRIVATE = Named("PrivateContent", object_of({"data": OBJECT, "salt": CONTENT["properties"]["salt"]}))
+# Private content is there only where there is any, or any left.
+EVENT = Named(
+    "Event", object_of({"header": HEADER, "content": nullable(CONTENT), "private": PRIVATE}, without=["private"])
+)
 EVENT_PAGE = Named("EventPage", object_of({"events": array_of(EVENT), "next_after": nullable(INTEGER)}))
 # In XML an event is its stored bytes as text.
 EVENT_TEXTS = Named(
     "EventTexts",
     object_of(
-        {"header": STRING, "content": nullable(STRING), "content_base64": STRING}, without=["content", "content_base64"]
+        {
+            "header": STRING,
+            "content": nullable(STRING),
+            "content_base64": STRING,
+            "private": STRING,
+            "private_base64": STRING,
+        },
+        without=["content", "content_base64", "private", "private_base64"],
     ),
 )
 EVENT_TEXT_PAGE: Schema = object_of({"events": array_of(EVENT_TEXTS), "next_after": nullable(INTEGER)})

@@ -228,17 +228,13 @@ async def act_on_job(request: web.Request) -> web.Response:
         job = await request.app[LEDGER].job(caller.org, job_id)
         # A hold is of the whole org: decided as who asks, not as who sees this item alone.
         whole = request[CALLER]
-        commands: list[PlaceHold | ReleaseHold] = []
-        if given["type"] == HOLD:
-            commands.append(PlaceHold(caller=whole, idempotency=idempotency, name=f"Job {job_id}", job_ids=[job_id]))
-        else:
-            commands += [
-                ReleaseHold(caller=whole, hold_id=number, reason=REASON)
-                for number in sorted(map(int, job.holds))
-                if await is_over_it_alone(request, caller, number, job_id)
-            ]
-        for command in commands:
+        placed = [it for it in sorted(map(int, job.holds)) if await is_placed_here(request, it, job_id)]
+        if given["type"] == HOLD and not placed:
+            name = hold_name(job_id)
+            command = PlaceHold(caller=whole, idempotency=idempotency, name=name, job_ids=[job_id])
             await request.app[LEDGER].execute(command)
+        for number in placed if given["type"] == RELEASE_HOLD else ():
+            await request.app[LEDGER].execute(ReleaseHold(caller=whole, hold_id=number, reason=REASON))
         return answer(request, {"success": True, "stepResponses": []})
     outcome = await request.app[LEDGER].execute(
         TakeSteps(
@@ -261,10 +257,15 @@ async def act_on_job(request: web.Request) -> web.Response:
     return answer(request, {"success": is_done, "stepResponses": steps}, headers=told_of(outcome))
 
 
-async def is_over_it_alone(request: web.Request, caller: Caller, number: int, job_id: int) -> bool:
-    """Whether a hold lists this job and no other."""
-    hold = await request.app[LEDGER].aggregate(caller.org, hold_stream(number))
-    return isinstance(hold, Hold) and hold.job_ids == (job_id,)
+def hold_name(job_id: int) -> str:
+    """What a hold is called that is placed here."""
+    return f"Job {job_id}"
+
+
+async def is_placed_here(request: web.Request, number: int, job_id: int) -> bool:
+    """Whether a hold is as those that are placed here: over this job and no other, and called so."""
+    hold = await request.app[LEDGER].aggregate(request[CALLER].org, hold_stream(number))
+    return isinstance(hold, Hold) and hold.job_ids == (job_id,) and hold.name == hold_name(job_id)
 
 
 @workflow_job_routes.post(ITEM + "/jobs/manage")

@@ -308,6 +308,9 @@ async def test_every_answer_says_the_same_in_either_form(trial: Trial) -> None:
         in_json = await trial.api.send("GET", url, headers={**headers, "Accept": "application/json"})
         in_xml = await trial.api.send("GET", url, headers={**headers, "Accept": "application/xml"})
         assert [it.status for it in (in_json, in_xml)] == [200, 200], str(target)
+        if target.is_file:
+            assert in_json.body == in_xml.body
+            continue
         assert [it.headers["Content-Type"] for it in (in_json, in_xml)] == ["application/json", "application/xml"]
         if "events" not in target.pattern:  # which hold JSON as it was hashed: in XML as text
             assert in_xml.document == kept(in_json.document), str(target)

@@ -41,10 +41,10 @@ LAST = (
 
 
 def rank(target: Target) -> int:
-    """When it is its turn: what removes comes last."""
+    """When it is its turn: what removes comes last, first of what a job has, then the job, then all else."""
     if target.method == "DELETE":
-        return len(LAST) + ("{job_id}" not in target.pattern)
-    return LAST.index(target.last) if target.last in LAST else -1
+        return 0 if "{job_id}" in target.pattern else 1 + len(LAST)
+    return 1 + LAST.index(target.last) if target.last in LAST else -1
 
 
 IN_ORDER = sorted(GUARDED, key=rank)

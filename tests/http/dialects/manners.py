@@ -150,6 +150,11 @@ class Target:
         return self.manners.is_upload(self)
 
     @property
+    def is_file(self) -> bool:
+        """Whether it answers with a file, and no document."""
+        return self.method == "GET" and self.pattern.endswith("/{attachment_id}")
+
+    @property
     def passes_over(self) -> bool:
         """Whether members of a body that mean nothing are passed over, and not refused."""
         return self.manners.passes_over(self)

@@ -28,6 +28,7 @@ from jobledger.http.native.tokens import FILTERS as TOKEN_FILTERS
 from jobledger.http.native.tokens import NEW_TOKEN
 from jobledger.http.native.workflow import STEPS
 from jobledger.http.native.workflow_members import JOB_MEMBERS
+from jobledger.http.negotiation import OCTETS
 from tests.http.dialects.manners import A_FORM, ATTACHMENT_ID, MEBIBYTE, Body, Manners, Sample, Target, json_body
 from tests.http.dialects.wrong import (
     NO_NUMBERS,
@@ -316,15 +317,14 @@ class NativeManners(Manners):
         if is_stream and not target.is_commands:
             return ["is no problem document"]
         faults = []
+        offered = NDJSON if target.is_commands else OCTETS.media_type if target.is_file else "application/json"
         for document in reply.lines if is_stream else [reply.document]:
             members = [it for it in document if it != "line"][:6]
             if members != ["type", "title", "status", "detail", "code", "instance"]:
                 faults.append(f"has members {members}")
             elif not document["instance"].endswith(reply.headers["X-Request-Id"]):
                 faults.append("names another request")
-            elif reply.status == 406 and document["offered"][0] != (
-                NDJSON if target.is_commands else "application/json"
-            ):
+            elif reply.status == 406 and document["offered"][0] != offered:
                 faults.append("does not say what is offered")
         return faults
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from jobledger.http.workflow.job_documents import FIELDS
 from tests.http.workflow.speaking import DIAGRAM, Workflow, error
 
 
@@ -128,6 +131,8 @@ async def jobs(workflow: Workflow) -> Workflow:
         ({"q": "jobId NOT IN (1, 3)"}, "24"),
         ({"q": "jobStatus = 'In Progress'"}, "1"),
         ({"q": "jobName = 'Oak''s end'"}, "3"),
+        ({"q": "jobName LIKE 'e_m%'"}, "12"),
+        ({"q": "jobName LIKE '%\\' OR jobName LIKE '\\%'"}, ""),
         ({"q": "dueDate < '2026-02-15T00:00:00Z'"}, "2"),
         ({"q": "percentComplete >= 0 AND ownedBy = 'ann'"}, "1"),
         ({"sortFields": [{"field": "dueDate", "sortOrder": "Desc"}]}, "1234"),
@@ -142,6 +147,46 @@ async def test_searching(jobs: Workflow, body: dict[str, Any], found: str) -> No
     assert reply.status == 200, reply.body
     assert "".join(it for [it] in reply.document["results"]) == found
     assert reply.document["nextStart"] == -1
+
+
+FIELD_NAMES = st.sampled_from([*FIELDS, "createdBy", "nothing"])
+VALUES = st.one_of(
+    st.text(st.characters(codec="utf-8", exclude_characters="\0'"), max_size=9).map("'{}'".format),
+    st.sampled_from(
+        ["'%\\'", "'1'", "'High'", "'2026-01-01T00:00:00Z'", "'9899-12-31T23:59:59-01:00'", "true", "null"]
+    ),
+    st.decimals(-(10**15), 10**15, allow_nan=False, places=3).map(str),
+)
+OPERATORS = st.sampled_from(["=", "<>", "!=", "<", "<=", ">", ">=", "LIKE", "NOT LIKE", "IS"])
+TERMS = st.one_of(
+    st.tuples(FIELD_NAMES, OPERATORS, VALUES).map(" ".join),
+    st.tuples(FIELD_NAMES, st.sampled_from(["IS NULL", "IS NOT NULL"])).map(" ".join),
+    st.tuples(FIELD_NAMES, st.lists(VALUES, min_size=1, max_size=3)).map(lambda it: f"{it[0]} IN ({', '.join(it[1])})"),
+)
+CONDITIONS = st.recursive(
+    TERMS,
+    lambda inner: st.one_of(
+        st.tuples(inner, st.sampled_from(["AND", "OR"]), inner).map(lambda it: f"({' '.join(it)})"),
+        inner.map(lambda it: f"NOT {it}"),
+    ),
+    max_leaves=4,
+)
+
+
+@settings(max_examples=150)
+@given(q=CONDITIONS)
+async def test_every_condition_is_answered_or_refused(jobs: Workflow, q: str) -> None:
+    """And where it is answered, by it and by its opposite each job is found once."""
+
+    async def found(q: str) -> list[str] | None:
+        reply = await jobs.post("jobs/search", {"fields": ["jobId"], "q": q})
+        assert reply.status in (200, 400), (q, reply.body)
+        return [it for [it] in reply.document["results"]] if reply.status == 200 else None
+
+    holding, opposite = await found(q), await found(f"NOT ({q})")
+
+    assert (holding is None) == (opposite is None)
+    assert holding is None or opposite is None or sorted(holding + opposite) == [*"1234"]
 
 
 async def test_pages_of_a_search(jobs: Workflow) -> None:

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from jobledger.ledger.domain.access import CAPABILITIES_BY_ROLE
+from jobledger.ledger.domain.hold_commands import PlaceHold, ReleaseHold
 from tests.http.serving import Api, Server
 from tests.http.workflow.speaking import DIAGRAM, Workflow, error
-from tests.world import ORG
+from tests.world import ALICE, ORG
 
 POINT = {"geometryType": "Point", "geometry": '{"x":1,"y":2}'}
 PROPERTY = {"identifier": "permit.owner", "value": "Ann Example"}
@@ -144,16 +145,24 @@ async def test_holding_a_job(server: Server, workflow: Workflow) -> None:
 
     reply = await workflow.post(f"jobs/{job_id}/action", {"type": "Hold"})
     assert (reply.status, reply.document["error"]["type"]) == (403, "InsufficientPrivilegesError")
-    assert await keeper.act(job_id, "Hold") == {"success": True, "stepResponses": []}
+    for _ in range(2):
+        assert await keeper.act(job_id, "Hold") == {"success": True, "stepResponses": []}
     reply = await workflow.post(f"jobs/{job_id}/action", {"type": "Run"})
     assert (reply.status, reply.document) == (400, error("Job 1 is on legal hold: Job 1.", "JobManageError"))
     holds = (await workflow.get(f"jobs/{job_id}", params={"holds": "true"})).document["holds"]
     assert [(it["holdId"], it["name"], it["isFilter"]) for it in holds] == [("1", "Job 1", False)]
     await keeper.act(job_id, "ReleaseHold")
     await keeper.act(job_id, "ReleaseHold")
+    case = PlaceHold(caller=ALICE, name="Case 7", job_ids=[int(job_id)])
+    placed = await workflow.server.ledger.execute(case)
+    await keeper.act(job_id, "ReleaseHold")
+    reply = await workflow.post(f"jobs/{job_id}/action", {"type": "Run"})
+    assert reply.document == error("Job 1 is on legal hold: Case 7.", "JobManageError")
+    settled = ReleaseHold(caller=ALICE, hold_id=placed.result["id"], reason="settled")
+    await workflow.server.ledger.execute(settled)
     assert (await workflow.act(job_id, "Run"))["success"]
     actions = [it["action"] for it in (await workflow.get(f"jobs/{job_id}/history")).document["jobHistory"]]
-    assert actions == ["Created", "Assigned", "Held", "HoldReleased", "Started", "Started"]
+    assert actions == ["Created", "Assigned", *["Held", "HoldReleased"] * 2, "Started", "Started"]
 
 
 async def test_templates_and_what_creating_refuses(workflow: Workflow) -> None:
