@@ -24,7 +24,7 @@ from jobledger.http.native.workflow_answers import (
     TEMPLATE,
     TEMPLATE_PAGE,
 )
-from jobledger.http.native.workflow_members import JOB_MEMBERS, workflow_members
+from jobledger.http.native.workflow_members import JOB_MEMBERS, LONGEST_REASON, workflow_members
 from jobledger.http.operation import (
     Parameters,
     operation,
@@ -107,7 +107,7 @@ CREATION = Members(
         "domain": text(200).about("Else the caller's home domain."),
     }
 )
-REASON = Parameters({"reason": text(10_000)})
+REASON = Parameters({"reason": text(LONGEST_REASON)})
 PAGES = Parameters({"limit": limit, "cursor": cursor})
 LOCATED = {"Location": "Where it is."}
 

@@ -30,7 +30,7 @@ from jobledger.http.native.workflow_answers import (
     STEPS_TAKEN,
     UPDATED_JOB,
 )
-from jobledger.http.native.workflow_members import JOB_MEMBERS, step_ids, workflow_members
+from jobledger.http.native.workflow_members import JOB_MEMBERS, LONGEST_REASON, step_ids, workflow_members
 from jobledger.http.negotiation import OCTETS, gives
 from jobledger.http.operation import (
     Body,
@@ -61,7 +61,7 @@ STEPS = Members(
     needed=("action",),
 )
 NAMED = Parameters({"name": text(1_000).about("Makes the body the file, as it is.")})
-REASON = Parameters({"reason": text(10_000)})
+REASON = Parameters({"reason": text(LONGEST_REASON)})
 
 workflow_routes = web.RouteTableDef()
 

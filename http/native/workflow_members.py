@@ -11,6 +11,8 @@ from jobledger.ledger.domain.job_workflow import DETAILS, MOST_EXTENDED_PROPERTI
 from jobledger.ledger.store.codec import wire_time
 
 LONGEST_TEXT = 10_000
+# One that comes in a query: the request's line has room for it however it is encoded.
+LONGEST_REASON = 200
 LARGEST_GEOMETRY_CHARACTERS = 500_000
 # What says that there is none.
 EMPTY: Schema = {**STRING, "maxLength": 0}

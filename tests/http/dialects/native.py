@@ -209,6 +209,7 @@ class NativeManners(Manners):
         "locked": [1, 0, "x", [], {}],
     }  # fmt: skip
     wrong_parameters: ClassVar = {
+        "reason": ["", "x" * 201, "%00"],
         "state": ["", "running", "EXPLODED", "SUCCESS&state=EXPLODED", "%00"],
         "type": WRONG_WORD,
         "domain": WRONG_WORD,
@@ -253,6 +254,8 @@ class NativeManners(Manners):
         return TRANSITIONS[target.last].readers if target.pattern == JOB_VERBS else VERBS[target.last].readers
 
     def parameters(self, target: Target) -> Sequence[str]:
+        if target.method == "DELETE":
+            return [] if "/versions/" in target.pattern else ["reason"]
         return {
             "jobs": [*JOB_FILTERS],
             "events": [*EVENT_PARAMETERS, *EVENT_FILTERS],
