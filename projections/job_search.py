@@ -12,6 +12,8 @@ from jobledger.ledger.store.statement import statement
 from jobledger.projections.jobs import shown_job
 
 PACKAGE = "jobledger.projections"
+# What stands in the statement where a search's own condition goes, and its own order.
+ANY_JOB, BY_ID = "true /* condition */", "org, gen, id /* order */"
 TEXT, NUMBER, INSTANT, BOOLEAN = "text", "double precision", "timestamptz", "boolean"
 OPERATORS = frozenset({"=", "<>", "<", "<=", ">", ">=", "LIKE"})
 
@@ -139,7 +141,7 @@ class JobSearch:
         ranks += ["id"] if ranks else ["org", "gen", "id"]
         # Only names and expressions of this module are put into the text; whatever was asked is a parameter.
         template = statement(PACKAGE, "search_jobs")
-        sql = template.replace("   AND {condition}", f"   AND {told}").replace("BY {order}", f"BY {', '.join(ranks)}")
+        sql = template.replace(ANY_JOB, told).replace(BY_ID, ", ".join(ranks))
         return [shown_job(record) for record in await self._database.fetch(sql, *arguments)]
 
 
