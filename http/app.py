@@ -13,14 +13,19 @@ from jobledger.http.access import Access
 from jobledger.http.admission import admit
 from jobledger.http.context import (
     ACCESS,
+    ATTACHMENTS,
     BEGUN,
     COPY_JOBS,
     CURSOR_KEY,
+    DIAGRAMS,
     DIALECT,
     DIALECTS,
+    DOMAINS,
     FETCH_START_TIMEOUT_S,
+    JOB_SEARCH,
     JOBS,
     KEEPING,
+    LARGEST_ATTACHMENT_BYTES,
     LEDGER,
     NUMBERED_JOBS,
     OWNER,
@@ -42,12 +47,14 @@ from jobledger.http.native import (
     NATIVE,
     command_routes,
     copy_routes,
+    diagram_routes,
     event_routes,
     hold_routes,
     job_routes,
     policy_routes,
     principal_routes,
     token_routes,
+    workflow_routes,
 )
 from jobledger.http.native.live import LIVE, LiveStreams
 from jobledger.http.places import PLACES, Places
@@ -55,12 +62,17 @@ from jobledger.http.request_id import new_request_id
 from jobledger.http.response_headers import add_headers
 from jobledger.http.standing import STOPPING, Stopping
 from jobledger.http.urls import DIRECT, EDGE, Edge
+from jobledger.http.workflow import WORKFLOW, WORKFLOW_ROUTES
 from jobledger.ledger.domain.job_registration import FETCH_START_TIMEOUT_S as DEFAULT_FETCH_START_TIMEOUT_S
 from jobledger.ledger.errors import CorruptLedgerError, LedgerError, UnavailableError
+from jobledger.ledger.store.attachments import AttachmentStore
 from jobledger.ledger.store.ledger import Ledger
 from jobledger.ledger.store.survey import Surveyor
 from jobledger.projections.copy_query import CopyQuery
+from jobledger.projections.diagram_query import DiagramQuery
+from jobledger.projections.domain_query import DomainQuery
 from jobledger.projections.job_query import JobQuery
+from jobledger.projections.job_search import JobSearch
 from jobledger.projections.keeping_query import KeepingQuery
 from jobledger.projections.numbered_jobs import NumberedJobs
 from jobledger.projections.principal_query import PrincipalQuery
@@ -68,7 +80,9 @@ from jobledger.projections.principal_query import PrincipalQuery
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 # The first one answers on paths of nobody.
-SPOKEN = (NATIVE, FETCHES, COPIES)
+SPOKEN = (NATIVE, FETCHES, COPIES, WORKFLOW)
+# What may be attached to a job, each.
+USUAL_ATTACHMENT_BYTES = 64 * 1024 * 1024
 
 log = logging.getLogger(__name__)
 
@@ -82,6 +96,7 @@ def make_app(
     metrics: Metrics | None = None,
     places: Places | None = None,
     data: Path | None = None,
+    largest_attachment_bytes: int = USUAL_ATTACHMENT_BYTES,
 ) -> web.Application:
     """The application over *ledger*. *cursor_key* is the installation's secret, the same in every server of it.
 
@@ -98,6 +113,11 @@ def make_app(
     app[KEEPING] = KeepingQuery(ledger.database)
     app[NUMBERED_JOBS] = NumberedJobs(ledger.database)
     app[PRINCIPALS] = PrincipalQuery(ledger.database)
+    app[DIAGRAMS] = DiagramQuery(ledger.database)
+    app[DOMAINS] = DomainQuery(ledger.database)
+    app[JOB_SEARCH] = JobSearch(ledger.database)
+    app[ATTACHMENTS] = AttachmentStore(ledger.database)
+    app[LARGEST_ATTACHMENT_BYTES] = largest_attachment_bytes
     app[CURSOR_KEY] = CursorKey(cursor_key)
     app[FETCH_START_TIMEOUT_S] = fetch_start_timeout_s
     app[LIVE] = LiveStreams()
@@ -110,9 +130,10 @@ def make_app(
     app[HEALTH] = Health(Surveyor(ledger.database.url, ledger.projections), data)
     native = (
         *(job_routes, command_routes, event_routes, principal_routes, token_routes),
-        *(hold_routes, policy_routes, copy_routes),
+        *(hold_routes, policy_routes, copy_routes, diagram_routes, workflow_routes),
     )
-    for routes in (health_routes, documentation_routes, *native, *FETCH_ROUTES, *COPIES_ROUTES):
+    spoken = (*FETCH_ROUTES, *COPIES_ROUTES, *WORKFLOW_ROUTES)
+    for routes in (health_routes, documentation_routes, *native, *spoken):
         app.add_routes(routes)
     app[DOCUMENTATION] = Documentation(app.router, app[DIALECTS], edge.public_url)
     app.on_response_prepare.append(add_headers)

@@ -11,9 +11,13 @@ from jobledger.http.cursor import CursorKey
 from jobledger.http.dialect import Dialect, Dialects
 from jobledger.http.negotiation import Form
 from jobledger.ledger.domain.command import Caller
+from jobledger.ledger.store.attachments import AttachmentStore
 from jobledger.ledger.store.ledger import Ledger
 from jobledger.projections.copy_query import CopyQuery
+from jobledger.projections.diagram_query import DiagramQuery
+from jobledger.projections.domain_query import DomainQuery
 from jobledger.projections.job_query import JobQuery
+from jobledger.projections.job_search import JobSearch
 from jobledger.projections.keeping_query import KeepingQuery
 from jobledger.projections.numbered_jobs import NumberedJobs
 from jobledger.projections.principal_query import PrincipalQuery
@@ -24,8 +28,13 @@ PRINCIPALS = web.AppKey("principals", PrincipalQuery)
 COPY_JOBS = web.AppKey("copy_jobs", CopyQuery)
 KEEPING = web.AppKey("keeping", KeepingQuery)
 NUMBERED_JOBS = web.AppKey("numbered_jobs", NumberedJobs)
+DIAGRAMS = web.AppKey("diagrams", DiagramQuery)
+DOMAINS = web.AppKey("domains", DomainQuery)
+JOB_SEARCH = web.AppKey("job_search", JobSearch)
+ATTACHMENTS = web.AppKey("attachments", AttachmentStore)
 ACCESS = web.AppKey("access", Access)
 CURSOR_KEY = web.AppKey("cursor_key", CursorKey)
+LARGEST_ATTACHMENT_BYTES = web.AppKey("largest_attachment_bytes", int)
 FETCH_START_TIMEOUT_S = web.AppKey("fetch_start_timeout_s", int)
 # Held while a large XML document is read.
 READING_XML = web.AppKey("reading_xml", asyncio.Semaphore)

@@ -52,6 +52,7 @@ class Dialect:
     title:          what the API's description calls it
     error_schema:   the schema of its errors' documents
     status:         the status of errors of a class, as ``refuse`` says it
+    passed_over:    parameters that each of its paths takes, and no handler looks at
     further_schemes: where else it takes credentials, as OpenAPI's security schemes by their names
     """
 
@@ -73,6 +74,7 @@ class Dialect:
     title: str
     error_schema: Schema
     status: Callable[[type[LedgerError]], int] = status_of_class
+    passed_over: frozenset[str] = frozenset()
     further_schemes: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: MappingProxyType({}))
 
     def credentials(self, request: web.Request) -> str | None:

@@ -86,14 +86,19 @@ def has_small_body(request: web.Request) -> bool:
 
 async def body_chunks(request: web.Request) -> AsyncIterator[bytes]:
     """The body as it comes. Raises MalformedDocumentError where it is not encoded as its headers say."""
-    if is_waiting(request):
-        request[CONTINUED] = True
-        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+    await let_come(request)
     try:
         async for chunk in request.content.iter_any():
             yield chunk
     except web.RequestPayloadError as error:
         raise MalformedDocumentError("The body is not encoded as its headers say.") from error
+
+
+async def let_come(request: web.Request) -> None:
+    """Tell the client to send its body, where it waits for that."""
+    if is_waiting(request):
+        request[CONTINUED] = True
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
 
 def must_meet_expectation(request: web.Request) -> None:

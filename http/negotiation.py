@@ -57,6 +57,8 @@ XML = Form("xml", "application/xml", also=("text/xml",))
 NDJSON = Form("ndjson", "application/x-ndjson", also=("application/ndjson", "application/jsonl"))
 EVENT_STREAM = Form("sse", "text/event-stream")
 CSV = Form("csv", "text/csv", MappingProxyType({"charset": "utf-8"}))
+# A file as it is, also for those who would rather have a document.
+OCTETS = Form("octets", "application/octet-stream", also=("application/json", "application/xml", "text/xml"))
 PLAIN = Form("text", "text/plain", MappingProxyType({"charset": "utf-8"}))
 
 

@@ -86,6 +86,11 @@ class Place(NamedTuple):
         return f"{self.dialect.name}: {next(it for it in words if it and not it.startswith('{'))}"
 
     @property
+    def takes_key(self) -> bool:
+        """Whether it takes an ``Idempotency-Key``."""
+        return self.dialect is not None and self.method in ("POST", "PUT")
+
+    @property
     def is_open(self) -> bool:
         """Whether it needs no credentials."""
         return self.dialect is None or self.path in self.dialect.open_paths
@@ -130,8 +135,10 @@ def refusals_of(place: Place) -> list[type[LedgerError]]:
         kinds.append(NotFoundError)
     if said.body is not None:
         kinds += [TooSlowError, BodyTooLargeError, UnsupportedMediaTypeError]
-    if place.method == "POST":
-        kinds += [IdempotencyKeyReusedError, OutcomeUnknownError]
+    if place.takes_key:
+        kinds.append(IdempotencyKeyReusedError)
+    if place.method != "GET":
+        kinds.append(OutcomeUnknownError)
     return [*kinds, *said.may]
 
 
@@ -203,7 +210,7 @@ class _Description:
             {"name": name, "in": where, "required": where == "path", "schema": self._resolved(reader.schema)}
             for where, name, reader in listed
         ]
-        if place.method == "POST" and place.dialect is not None:
+        if place.takes_key:
             parameters.append({"$ref": "#/components/parameters/Idempotency-Key"})
         return parameters
 
@@ -228,7 +235,7 @@ class _Description:
                 "schema": self._in_xml(schema, dialect.root) if form.syntax == "xml" else schema
             }
         headers = {name: {"description": it, "schema": STRING} for name, it in said.gives_headers.items()}
-        if place.method == "POST" and place.dialect is not None and said.marks_replays:
+        if place.takes_key and said.marks_replays:
             headers["Idempotent-Replayed"] = {
                 "description": "`true`: the first answer again, to a repeated request.",
                 "schema": STRING,

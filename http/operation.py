@@ -146,6 +146,8 @@ def read_parameters(request: web.Request) -> dict[str, Any]:
         return {}
     given: dict[str, Any] = {}
     for name in request.query:
+        if name in request[DIALECT].passed_over:
+            continue
         values = request.query.getall(name)
         if name in readers.lists:
             given[name] = values

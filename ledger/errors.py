@@ -20,6 +20,10 @@ LedgerError                    the caller can act on it
 │   ├── JobCopyIsDeletedError
 │   ├── JobIsRequiredError
 │   ├── CopyStaysError
+│   ├── JobHasNoDiagramError
+│   ├── StepIsNotThereError
+│   ├── DiagramIsNotActiveError
+│   ├── DiagramVersionIsActiveError
 │   ├── JobIsNotFinalError
 │   ├── JobIsRetainedError
 │   │   └── JobIsHeldError
@@ -189,6 +193,30 @@ class JobIsRequiredError(ConflictError):
     """Other jobs require the job."""
 
     code = "job_is_required"
+
+
+class JobHasNoDiagramError(ConflictError):
+    """The job goes through no diagram."""
+
+    code = "job_has_no_diagram"
+
+
+class StepIsNotThereError(ConflictError):
+    """A current step of the job is not in the diagram's version."""
+
+    code = "step_is_not_there"
+
+
+class DiagramIsNotActiveError(ConflictError):
+    """The diagram has no active version."""
+
+    code = "diagram_is_not_active"
+
+
+class DiagramVersionIsActiveError(ConflictError):
+    """The version is the active one."""
+
+    code = "diagram_version_is_active"
 
 
 class JobIsNotFinalError(ConflictError):

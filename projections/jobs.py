@@ -17,6 +17,7 @@ from jobledger.ledger.domain.job import Job, State, job_id_of, job_stream
 from jobledger.ledger.domain.job_commands import FOLLOW_UPS, LAST_HEARTBEAT
 from jobledger.ledger.domain.job_registration import JOBS_BY_EXTERNAL_ID
 from jobledger.ledger.domain.job_removal import become_residue, residue_of
+from jobledger.ledger.domain.job_workflow_commands import DIAGRAMS_OF_JOBS
 from jobledger.ledger.domain.retention import retained_until
 from jobledger.ledger.store.columns import packed, plain_array, sparse_array
 from jobledger.ledger.store.database import Connection
@@ -24,7 +25,7 @@ from jobledger.ledger.store.projection import Changed
 from jobledger.ledger.store.statement import statement
 
 PACKAGE = "jobledger.projections"
-WRITES = ("register_jobs", "update_jobs", "remove_jobs", "write_residues", "count_jobs")
+WRITES = ("register_jobs", "update_jobs", "rewrite_jobs", "remove_jobs", "write_residues", "count_jobs")
 # Jobs are counted by blocks of so many bits' worth of ids, so that no page of a list is looked for job by job.
 BLOCK_BITS = 12
 
@@ -60,10 +61,14 @@ SHOWN = {
     "attributes": "attributes",
     "is_closed": "closed",
     "copies": "copies",
+    "details": "details",
+    "workflow": "workflow",
+    "attachments": "attachments",
     "holds": "holds",
     "retentions": "retention",
     "location": "location",
     "extended_properties": "extended_properties",
+    "attachment_names": "attachment_names",
 }
 # Those that change as a job goes.
 COURSE = {
@@ -75,7 +80,8 @@ COURSE = {
 }
 # Those that are decided about it, and of these those that can be erased alone: absent from most jobs.
 PRIVATE = {name: SHOWN[name] for name in Job.PRIVATE_MEMBERS}
-DECISIONS = {name: SHOWN[name] for name in ("is_closed", "copies", "holds", "retentions")}
+DECIDED = ("is_closed", "copies", "details", "workflow", "attachments", "holds", "retentions")
+DECISIONS = {name: SHOWN[name] for name in DECIDED}
 REGISTRATION = {name: shown for name, shown in SHOWN.items() if name not in COURSE | DECISIONS | PRIVATE}
 # What the API shows where nothing was decided.
 UNDECIDED = {
@@ -208,6 +214,16 @@ def updated_row(job: Job) -> tuple[Any, ...]:
     )
 
 
+def rewritten_row(job: Job) -> tuple[Any, ...]:
+    """As ``updated_row``, and what is changed seldom, in the order of ``rewrite_jobs``."""
+    return (*updated_row(job), search_text(job).encode(), render(job, REGISTRATION))
+
+
+def is_registered_otherwise(before: Aggregate | None, after: Job) -> bool:
+    """Whether what was registered is another now."""
+    return isinstance(before, Job) and (before.name != after.name or before.priority != after.priority)
+
+
 def moved_jobs(changes: Iterable[Changed]) -> Counter[tuple[str, date, str, int]]:
     """By how many the jobs of each state, day, domain and block of ids become more, or fewer."""
     moves: Counter[tuple[str, date, str, int]] = Counter()
@@ -234,12 +250,13 @@ class JobsProjection:
     fold_version = 4
     aggregate_class: type[Aggregate] = Job
     write_statements = MappingProxyType({name: statement(PACKAGE, name) for name in WRITES})
-    finds = frozenset({JOBS_BY_EXTERNAL_ID, FOLLOW_UPS, LAST_HEARTBEAT})
+    finds = frozenset({JOBS_BY_EXTERNAL_ID, FOLLOW_UPS, LAST_HEARTBEAT, DIAGRAMS_OF_JOBS})
 
     def writes(self, changes: Sequence[Changed]) -> Sequence[tuple[str, Sequence[Any]]]:
         """See ``InlineProjection``."""
         registered: list[tuple[Any, ...]] = []
         updated: list[tuple[Any, ...]] = []
+        rewritten: list[tuple[Any, ...]] = []
         gone: list[tuple[Any, ...]] = []
         removed: list[int] = []
         for before, job in ((it.before, it.after) for it in changes):
@@ -250,10 +267,16 @@ class JobsProjection:
                     removed.append(job.job_id)
             elif before is None:
                 registered.append(registered_row(job))
+            elif is_registered_otherwise(before, job):
+                rewritten.append(rewritten_row(job))
             else:
                 updated.append(updated_row(job))
         writes: list[tuple[str, Sequence[Any]]] = []
-        for name, rows, texts in (("register_jobs", registered, 3), ("update_jobs", updated, 1)):
+        for name, rows, texts in (
+            ("register_jobs", registered, 3),
+            ("update_jobs", updated, 1),
+            ("rewrite_jobs", rewritten, 3),
+        ):
             if rows:
                 columns = list(zip(*rows, strict=True))
                 plain, values, encoded = columns[:3], columns[3:-texts], columns[-texts:]
@@ -277,7 +300,7 @@ class JobsProjection:
         """See ``InlineProjection``.
 
         Jobs by external id: ``{(source, external_id): (id, body hash, position)}``. Follow-ups: ``[(id, preceding
-        id)]``, nearest first. Last heartbeat: an instant or None.
+        id)]``, nearest first. Diagrams of jobs: their ids, each once. Last heartbeat: an instant or None.
         """
         subjects = [subject for find in finds for subject in find.subjects]
         if kind == JOBS_BY_EXTERNAL_ID:
@@ -288,6 +311,10 @@ class JobsProjection:
             for record in await connection.fetch(statement(PACKAGE, "follow_ups"), org, generation, subjects):
                 behind.setdefault(record["root"], []).append((record["id"], record["preceding_job_id"]))
             return [behind.get(find.subjects[0], []) for find in finds]
+        if kind == DIAGRAMS_OF_JOBS:
+            rows = await connection.fetch(statement(PACKAGE, "diagrams_of_jobs"), org, generation, subjects)
+            diagrams = {row["id"]: row["diagram_id"] for row in rows}
+            return [sorted({diagrams[it] for it in find.subjects if it in diagrams}) for find in finds]
         records = await connection.fetch(statement(PACKAGE, "last_heartbeats"), org, subjects)
         beats = {record["job_id"]: record["beat_at"] for record in records}
         return [beats.get(find.subjects[0]) for find in finds]

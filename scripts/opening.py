@@ -12,6 +12,7 @@ from jobledger.ledger.store.ledger import Ledger
 from jobledger.ledger.store.observer import UNOBSERVED, AppendObserver
 from jobledger.projections.access import AccessProjection
 from jobledger.projections.copies import CopiesProjection
+from jobledger.projections.diagrams import DiagramsProjection, TemplatesProjection
 from jobledger.projections.holds import HoldsProjection
 from jobledger.projections.job_copies import JobCopiesProjection
 from jobledger.projections.jobs import JobsProjection
@@ -35,18 +36,9 @@ async def ledger_at(
     database = Database(url, readers=readers, writers=writers)
     await database.open()
     try:
-        ledger = Ledger(
-            database,
-            [
-                JobsProjection(),
-                JobCopiesProjection(),
-                CopiesProjection(),
-                AccessProjection(),
-                PolicyProjection(),
-                HoldsProjection(),
-            ],
-            observer,
-        )
+        kept = (JobsProjection(), JobCopiesProjection(), PolicyProjection(), HoldsProjection())
+        known = (CopiesProjection(), AccessProjection(), DiagramsProjection(), TemplatesProjection())
+        ledger = Ledger(database, [*kept, *known], observer)
         try:
             yield ledger
         finally:

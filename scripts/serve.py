@@ -80,6 +80,7 @@ async def _serve(
         trusted_proxies=settings.trusted_proxies,
         is_behind_proxy=options.is_behind_proxy,
         logs_requests=settings.logs_requests,
+        largest_attachment_bytes=settings.largest_attachment_bytes,
     )
     tell_ready = _told(installation, url_of(listener, is_tls=settings.tls_certificate is not None))
     if options.workers == 1:

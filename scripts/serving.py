@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from jobledger.http.app import make_app
+from jobledger.http.app import USUAL_ATTACHMENT_BYTES, make_app
 from jobledger.http.connections import MOST_CONNECTIONS, BoundedSite, make_runner
 from jobledger.http.deadlines import DEADLINES
 from jobledger.http.metrics import Metrics
@@ -56,6 +56,7 @@ class Plan:
     trusted_proxies: tuple[str, ...] = ()
     is_behind_proxy: bool = False
     logs_requests: bool = True
+    largest_attachment_bytes: int = USUAL_ATTACHMENT_BYTES
 
     @property
     def edge(self) -> Edge:
@@ -83,6 +84,7 @@ async def serve_app(listener: socket.socket, plan: Plan, stop: Stop, tell_ready:
             edge=plan.edge,
             metrics=metrics,
             data=plan.data,
+            largest_attachment_bytes=plan.largest_attachment_bytes,
         )
         in_flight = InFlight(app)
         lines = LineWriter()

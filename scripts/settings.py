@@ -14,6 +14,8 @@ from jobledger.scripts.failure import UsageError
 DEFAULT_DATA = Path("jobledger-data")
 DEFAULT_START_TIMEOUT = timedelta(days=2)
 SECRET_KEY_BYTES = 32
+# What is usual is also the most: attachments are kept in the database, and in each of its backups.
+MOST_ATTACHMENT_BYTES = 64 * 1024 * 1024
 LONGEST_PASSWORD_BYTES = 1024
 PREFIX = "JOBLEDGER_"
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -25,7 +27,7 @@ class Settings:
 
     ``database_url`` absent: the embedded Postgres in ``data``. ``admin_password`` and ``secret_key`` absent: files in ``data``.
     ``start_timeout`` is that of fetches. ``public_url``: absent, the request's own host. ``trusted_proxies``: addresses and
-    networks.
+    networks. ``largest_attachment_bytes``: of each, 64 MiB at most.
     """
 
     data: Path = DEFAULT_DATA
@@ -38,6 +40,7 @@ class Settings:
     public_url: str | None = None
     trusted_proxies: tuple[str, ...] = ()
     logs_requests: bool = True
+    largest_attachment_bytes: int = MOST_ATTACHMENT_BYTES
 
     @classmethod
     def read(cls, environment: Mapping[str, str], data: Path | None = None) -> Settings:
@@ -61,6 +64,7 @@ class Settings:
             public_url=_read_public_url(values.get("PUBLIC_URL")),
             trusted_proxies=_read_networks(values.get("TRUSTED_PROXIES")),
             logs_requests=_read_log(values.get("LOG")),
+            largest_attachment_bytes=_read_size(values.get("LARGEST_ATTACHMENT")),
         )
 
 
@@ -120,6 +124,15 @@ def _read_networks(text: str | None) -> tuple[str, ...]:
         return tuple(str(ipaddress.ip_network(word)) for word in words)
     except ValueError as error:
         raise UsageError(f"JOBLEDGER_TRUSTED_PROXIES is addresses and networks with commas between: {error}.") from None
+
+
+def _read_size(text: str | None) -> int:
+    if text is None:
+        return MOST_ATTACHMENT_BYTES
+    size_bytes = int(text) if re.fullmatch(r"[0-9]{1,9}", text, re.ASCII) else 0
+    if not 0 < size_bytes <= MOST_ATTACHMENT_BYTES:
+        raise UsageError(f"JOBLEDGER_LARGEST_ATTACHMENT is a number of bytes, 1 to {MOST_ATTACHMENT_BYTES}.")
+    return size_bytes
 
 
 def _read_log(text: str | None) -> bool:

@@ -42,6 +42,7 @@ def encode_plan(plan: Plan) -> bytes:
         "trusted_proxies": plan.trusted_proxies,
         "is_behind_proxy": plan.is_behind_proxy,
         "logs_requests": plan.logs_requests,
+        "largest_attachment_bytes": plan.largest_attachment_bytes,
     }
     return json.dumps(members).encode() + b"\n"
 
@@ -60,6 +61,7 @@ def decode_plan(line: bytes) -> Plan:
         trusted_proxies=tuple(members["trusted_proxies"]),
         is_behind_proxy=members["is_behind_proxy"],
         logs_requests=members["logs_requests"],
+        largest_attachment_bytes=members["largest_attachment_bytes"],
     )
 
 

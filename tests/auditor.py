@@ -8,59 +8,35 @@ from __future__ import annotations
 
 import json
 import re
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
-from uuid import UUID
 
 import asyncpg
 import orjson
 
 from jobledger.ledger.domain.access import Org, Principal
 from jobledger.ledger.domain.aggregate import Aggregate
-from jobledger.ledger.domain.copy import Copy
+from jobledger.ledger.domain.diagram import Diagram
 from jobledger.ledger.domain.event_types import read_event
 from jobledger.ledger.domain.hold import Hold
 from jobledger.ledger.domain.job import Job
-from jobledger.projections.access import rendered_row
-from jobledger.projections.copies import MEMBERS as COPY_MEMBERS
-from jobledger.projections.copies import copy_row
-from jobledger.projections.holds import hold_row
-from jobledger.projections.job_copies import job_copy_rows, requirement_rows
-from jobledger.projections.jobs import registered_row, residue_row
-from jobledger.projections.policy import policy_row
+from jobledger.ledger.domain.template import Template
+from tests.auditor_beside import audit_attachments, audit_credentials
+from tests.auditor_rows import audit_rows
 from tests.cluster import session
 
 HEADER_KEYS = ["org", "position", "recorded_at", "stream", "version", "type", "schema", "by", "content"]
 PRIVATE_KEYS = ["data", "salt"]
 CONTENT_KEYS = ["data", "via", "from", "request", "salt"]
 RECORDED_AT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
-JOB_COLUMNS = (
-    "id, version, state, type, domain, datastream_id, source, external_id, body_hash, preceding_job_id, scheduled_at,"
-    " started_at, ended_at, due_at, begins_at, final_at, imported, is_closed, is_held, retained_until, decisions, private, q,"
-    " registration, course"
-)
-PRINCIPAL_COLUMNS = (
-    "id, version, name, roles, capabilities, home_domain, domains, is_disabled, is_administrator, password,"
-    " tokens, added_at"
-)
-COPY_COLUMNS = ", ".join(("id", "version", *COPY_MEMBERS, "registered_at", "updated_at"))
-JOB_COPY_COLUMNS = "copy_id, job_id, state, is_deleted, domain, begins_at, level, client_id, subclient_id"
-RESIDUE_COLUMNS = "id, version, domain, gone, gone_at, residue"
-HOLD_COLUMNS = "id, version, name, reason, placed_at, released_at, release_reason, job_ids, filter"
-CRITERIA = (
-    *("type", "domain", "datastream_id", "source", "external_id", "state"),
-    *(f"{name}_{end}" for name in ("registered", "scheduled", "started", "ended") for end in ("from", "to")),
-)
-JSON_COLUMNS = (20, 21, 23, 24)  # of a job's: decisions, private, registration and course
-
-
 PROJECTED = (
     *("job", "job_count", "job_residue", "principal", "org_policy", "hold"),
     *("storage_copy", "job_copy", "job_requirement"),
+    *("diagram", "diagram_version", "template", "attachment", "attachment_chunk"),
 )
 
 
@@ -73,6 +49,9 @@ class Audited:
     types: list[str] = field(default_factory=list)
     streams: list[str] = field(default_factory=list)
     data: list[dict[str, Any]] = field(default_factory=list)
+    # By stream and id: the version that added an attachment; and, by stream, the versions whose private contents went with one.
+    added: dict[tuple[str, str], int] = field(default_factory=dict)
+    unnamed: defaultdict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
     # Of streams of which contents are gone: the positions, and those whose private contents alone are.
     lost: defaultdict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
     lost_private: defaultdict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
@@ -129,9 +108,10 @@ async def _audit_org(connection: asyncpg.Connection[asyncpg.Record], head: async
     _audit_gone(audited, records)
     assert not contents, f"{org} has contents of no event: {sorted(contents)}"
     _audit_head(head, records, audited)
-    await _audit_rows(connection, head, audited)
+    await audit_rows(connection, head, audited.aggregates.values())
     await _audit_answers(connection, org, audited)
-    await _audit_credentials(connection, org, audited)
+    await audit_credentials(connection, org, audited.aggregates.values())
+    await audit_attachments(connection, org, audited.aggregates.values())
     return audited
 
 
@@ -188,6 +168,12 @@ def _audit_cover(audited: Audited, header: dict[str, Any], body: bytes | None, p
         is_whole = header["type"] == "job.erased" and data["scope"] == "all"
         assert ("residue" in data) == (is_whole or header["type"] == "job.deleted")
         (audited.covers if is_whole else audited.covers_private)[stream].append(version)
+    if body is not None and header["type"] in ("job.attachment_added", "job.attachment_removed"):
+        named = (stream, json.loads(body)["data"]["attachment_id"])
+        if header["type"] == "job.attachment_added":
+            audited.added[named] = version
+        else:
+            audited.unnamed[stream].append(audited.added[named])
 
 
 def _audit_gone(audited: Audited, records: Sequence[asyncpg.Record]) -> None:
@@ -201,6 +187,7 @@ def _audit_gone(audited: Audited, records: Sequence[asyncpg.Record]) -> None:
             f"contents of {stream} are gone that nothing covers, or not"
         )
         covered = [it for it in range(whole, max(audited.covers_private[stream], default=0)) if (stream, it) in private]
+        covered = sorted({*covered, *(it for it in audited.unnamed[stream] if it >= whole)})
         assert audited.lost_private[stream] == covered, f"private contents of {stream} are gone, or not"
 
 
@@ -236,6 +223,9 @@ def _audit_head(head: asyncpg.Record, records: Sequence[asyncpg.Record], audited
         "principal": max(
             (it.principal_id for it in audited.aggregates.values() if isinstance(it, Principal)), default=None
         ),
+        "diagram": max(
+            (number for it in audited.aggregates.values() if (number := _diagram_number(it)) is not None), default=None
+        ),
         "hold": max((it.hold_id for it in audited.aggregates.values() if isinstance(it, Hold)), default=None),
     }
     # Where the last event stands that says who may do what: by it callers are believed who were let in before it.
@@ -244,121 +234,11 @@ def _audit_head(head: asyncpg.Record, records: Sequence[asyncpg.Record], audited
     assert json.loads(head["numbers"]) == {name: number for name, number in numbers.items() if number is not None}
 
 
-async def _audit_rows(connection: asyncpg.Connection[asyncpg.Record], head: asyncpg.Record, audited: Audited) -> None:
-    """The live rows of each projection are those of a fold from the first event: invariant 5."""
-    live = json.loads(head["projections"])
-    every_job = [it for it in audited.aggregates.values() if isinstance(it, Job)]
-    jobs = [registered_row(it) for it in every_job if it.gone is None]
-    await _compare(connection, "job", JOB_COLUMNS, head["org"], live["jobs"]["gen"], jobs, JSON_COLUMNS)
-    await _audit_counts(connection, head["org"], live["jobs"]["gen"], audited)
-    await _audit_copies(connection, head["org"], live, audited)
-    residues = [residue_row(it) for it in every_job if it.gone is not None]
-    await _compare(connection, "job_residue", RESIDUE_COLUMNS, head["org"], live["jobs"]["gen"], residues)
-    if head["size"]:
-        policy = [(1, *policy_row(org)) for org in audited.aggregates.values() if isinstance(org, Org)]
-        columns = "1, version, begun_at, policy"
-        await _compare(connection, "org_policy", columns, head["org"], live["policy"]["gen"], policy)
-    holds = [it for it in audited.aggregates.values() if isinstance(it, Hold)]
-    rows = [(*hold_row(it)[:7], None if it.job_ids is None else list(it.job_ids), hold_row(it)[8]) for it in holds]
-    await _compare(connection, "hold", HOLD_COLUMNS, head["org"], live["holds"]["gen"], rows)
-    criteria = [(it.hold_id, *(it.filter and getattr(it.filter, name) for name in CRITERIA)) for it in holds]
-    columns = f"id, {', '.join(CRITERIA)}"
-    await _compare(connection, "hold", columns, head["org"], live["holds"]["gen"], criteria)
-    principals = [
-        (
-            *(it.principal_id, it.version, it.name, it.roles, it.capabilities, it.home_domain, it.domains),
-            *(it.is_disabled, it.has_standing_to_manage, it.password, rendered_row(it)[7], it.created_on),
-        )
-        for it in audited.aggregates.values()
-        if isinstance(it, Principal)
-    ]
-    generation = live["access"]["gen"]
-    await _compare(connection, "principal", PRINCIPAL_COLUMNS, head["org"], generation, principals, keyed_columns=(10,))
-
-
-async def _audit_copies(
-    connection: asyncpg.Connection[asyncpg.Record], org: str, live: dict[str, Any], audited: Audited
-) -> None:
-    """The copies, which jobs are on them, and who requires whom."""
-    copies = [copy_row(it) for it in audited.aggregates.values() if isinstance(it, Copy)]
-    await _compare(connection, "storage_copy", COPY_COLUMNS, org, live["copies"]["gen"], copies)
-    jobs = [it for it in audited.aggregates.values() if isinstance(it, Job)]
-    for table, columns, rows_of in (
-        ("job_copy", JOB_COPY_COLUMNS, job_copy_rows),
-        ("job_requirement", "required_id, job_id", requirement_rows),
-    ):
-        folded = [row for job in jobs for row in rows_of(job)]
-        await _compare(connection, table, columns, org, live["job_copies"]["gen"], folded)
-
-
-async def _audit_counts(
-    connection: asyncpg.Connection[asyncpg.Record], org: str, generation: int, audited: Audited
-) -> None:
-    """Of each state, day, domain and block of 4096 ids it is known how many jobs begin on it."""
-    jobs = [it for it in audited.aggregates.values() if isinstance(it, Job) and it.gone is None]
-    counted = Counter(
-        (
-            it.state,
-            (it.started_at or it.scheduled_at or it.registered_at).astimezone(UTC).date(),
-            it.domain,
-            it.job_id // 4096,
-        )
-        for it in jobs
-    )
-    records = await connection.fetch(
-        "SELECT state, day, domain, block, jobs FROM job_count WHERE org = $1 AND gen = $2 AND jobs <> 0",
-        org,
-        generation,
-    )
-    found = {(it["state"], it["day"], it["domain"], it["block"]): it["jobs"] for it in records}
-    assert found == counted, f"{org} is counted wrong"
-
-
-async def _compare(
-    connection: asyncpg.Connection[asyncpg.Record],
-    table: str,
-    columns: str,
-    org: str,
-    generation: int,
-    folded: Iterable[Sequence[Any]],
-    json_columns: Sequence[int] = (),
-    keyed_columns: Sequence[int] = (),
-) -> None:
-    records = await connection.fetch(f"SELECT {columns} FROM {table} WHERE org = $1 AND gen = $2", org, generation)
-    stored = _canonical(map(tuple, records), json_columns, keyed_columns)
-    expected = _canonical(folded, json_columns, keyed_columns)
-    if _hash(stored) != _hash(expected):
-        differences = [(a, b) for a, b in zip(stored, expected, strict=False) if a != b][:3]
-        raise AssertionError(f"{table} of {org}: {len(stored)} rows, {len(expected)} folded; first: {differences}")
-
-
-def _canonical(rows: Iterable[Sequence[Any]], json_columns: Sequence[int], keyed_columns: Sequence[int]) -> list[str]:
-    """The rows in order of their ids; instants in UTC, JSON with its members in the order they stand in, or, where Postgres
-    keeps none, in that of their names.
-    """
-
-    def told(number: int, value: Any) -> Any:
-        if value and number in keyed_columns:
-            return json.dumps(json.loads(value), sort_keys=True)
-        return json.loads(value) if value and number in json_columns else value
-
-    return [
-        json.dumps([told(number, it) for number, it in enumerate(row)], default=_plain)
-        for row in sorted(rows, key=lambda row: (row[0], row[1]))
-    ]
-
-
-def _plain(value: Any) -> str:
-    if isinstance(value, bytes):
-        return value.decode()
-    if isinstance(value, UUID):
-        return str(value)
-    assert isinstance(value, datetime)
-    return value.astimezone(UTC).isoformat()
-
-
-def _hash(lines: Iterable[str]) -> str:
-    return sha256("\n".join(lines).encode()).hexdigest()
+def _diagram_number(aggregate: Aggregate) -> int | None:
+    """The number that a diagram or a template has: both are of one counter."""
+    if isinstance(aggregate, Diagram):
+        return aggregate.diagram_id
+    return aggregate.template_id if isinstance(aggregate, Template) else None
 
 
 async def _audit_answers(connection: asyncpg.Connection[asyncpg.Record], org: str, audited: Audited) -> None:
@@ -368,16 +248,3 @@ async def _audit_answers(connection: asyncpg.Connection[asyncpg.Record], org: st
         assert (answer["first_position"] is None) == (answer["event_count"] == 0)
         if answer["first_position"] is not None:
             assert answer["first_position"] + answer["event_count"] <= audited.size
-
-
-async def _audit_credentials(connection: asyncpg.Connection[asyncpg.Record], org: str, audited: Audited) -> None:
-    """Each credential is one that counts by the events of its principal, and the other way round: none is left over."""
-    counting = {
-        (credential, it.principal_id)
-        for it in audited.aggregates.values()
-        if isinstance(it, Principal)
-        for credential in (*it.tokens, it.password)
-        if credential is not None
-    }
-    records = await connection.fetch("SELECT id, principal_id FROM credential WHERE org = $1", org)
-    assert {(str(record["id"]), record["principal_id"]) for record in records} == counting

@@ -16,6 +16,7 @@ from jobledger.ledger.store.database import Database
 from jobledger.ledger.store.ledger import Ledger
 from jobledger.projections.access import AccessProjection
 from jobledger.projections.copies import CopiesProjection
+from jobledger.projections.diagrams import DiagramsProjection, TemplatesProjection
 from jobledger.projections.holds import HoldsProjection
 from jobledger.projections.job_copies import JobCopiesProjection
 from jobledger.projections.jobs import JobsProjection
@@ -40,14 +41,8 @@ SALES = replace(ALICE, principal="principal-5", home_domain="Sales", domains=fro
 
 def projections() -> list[Any]:
     """The inline projections that every server has."""
-    return [
-        JobsProjection(),
-        JobCopiesProjection(),
-        CopiesProjection(),
-        AccessProjection(),
-        PolicyProjection(),
-        HoldsProjection(),
-    ]
+    kept = [JobsProjection(), JobCopiesProjection(), PolicyProjection(), HoldsProjection()]
+    return [*kept, CopiesProjection(), AccessProjection(), DiagramsProjection(), TemplatesProjection()]
 
 
 @asynccontextmanager

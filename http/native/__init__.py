@@ -2,6 +2,7 @@
 
 from jobledger.http.native.commands import command_routes
 from jobledger.http.native.copies import copy_routes
+from jobledger.http.native.diagrams import diagram_routes
 from jobledger.http.native.dialect import NATIVE
 from jobledger.http.native.events import event_routes
 from jobledger.http.native.holds import hold_routes
@@ -9,15 +10,18 @@ from jobledger.http.native.jobs import job_routes
 from jobledger.http.native.policy import policy_routes
 from jobledger.http.native.principals import principal_routes
 from jobledger.http.native.tokens import token_routes
+from jobledger.http.native.workflow import workflow_routes
 
 __all__ = [
     "NATIVE",
     "command_routes",
     "copy_routes",
+    "diagram_routes",
     "event_routes",
     "hold_routes",
     "job_routes",
     "policy_routes",
     "principal_routes",
     "token_routes",
+    "workflow_routes",
 ]

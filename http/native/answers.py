@@ -70,6 +70,41 @@ JOB_COPY = Named(
     object_of({"id": INTEGER, "state": A_COPY_STATE, "copied_at": nullable(TIME), "deleted_at": nullable(TIME)}),
 )
 
+DETAIL_MEMBERS: dict[str, Schema] = {
+    **dict.fromkeys(("description", "notes"), STRING),
+    **dict.fromkeys(("start_date", "due_date"), TIME),
+    **dict.fromkeys(("owned_by", "assigned_type", "assigned_to"), STRING),
+    "parent_job_id": INTEGER,
+}
+DETAILS = Named("JobDetails", object_of(DETAIL_MEMBERS, without=DETAIL_MEMBERS))
+CURRENT_STEP = object_of(
+    {
+        "id": STRING,
+        "name": STRING,
+        "assigned_type": STRING,
+        "assigned_to": STRING,
+        "can_skip": BOOLEAN,
+        "state": {**STRING, "enum": ["ready", "running", "stopped"]},
+    },
+    without=["assigned_type", "assigned_to", "can_skip"],
+)
+WORKFLOW = Named(
+    "JobWorkflow",
+    object_of(
+        {
+            "template_id": INTEGER,
+            "template_name": STRING,
+            "diagram_id": INTEGER,
+            "diagram_name": STRING,
+            "diagram_version": INTEGER,
+            "steps": {**array_of(CURRENT_STEP), "description": "The current ones."},
+            "finished": STRINGS,
+        }
+    ),
+)
+ATTACHED: dict[str, Schema] = {"size_bytes": INTEGER, "sha256": HASH, "added_at": TIME, "media_type": STRING}
+ATTACHED_BYTES = object_of(ATTACHED, without=["media_type"])
+
 JOB = Named(
     "Job",
     object_of(
@@ -106,10 +141,14 @@ JOB = Named(
             "attributes": nullable(OBJECT),
             "closed": BOOLEAN,
             "copies": nullable(array_of(JOB_COPY)),
+            "details": nullable(DETAILS),
+            "workflow": nullable(WORKFLOW),
+            "attachments": nullable({**OBJECT, "additionalProperties": ATTACHED_BYTES}),
             "holds": array_of(object_of({"id": INTEGER, "name": STRING})),
             "retention": array_of(KEPT_BY),
             "location": nullable(OBJECT),
             "extended_properties": nullable(array_of(OBJECT)),
+            "attachment_names": nullable({**OBJECT, "additionalProperties": STRING}),
         }
     ),
 )
@@ -212,13 +251,24 @@ CONTENT = Named(
         }
     ),
 )
-EVENT = Named("Event", object_of({"header": HEADER, "content": nullable(CONTENT)}))
+PRIVATE = Named("PrivateContent", object_of({"data": OBJECT, "salt": CONTENT["properties"]["salt"]}))
+# Private content is there only where there is any, or any left.
+EVENT = Named(
+    "Event", object_of({"header": HEADER, "content": nullable(CONTENT), "private": PRIVATE}, without=["private"])
+)
 EVENT_PAGE = Named("EventPage", object_of({"events": array_of(EVENT), "next_after": nullable(INTEGER)}))
 # In XML an event is its stored bytes as text.
 EVENT_TEXTS = Named(
     "EventTexts",
     object_of(
-        {"header": STRING, "content": nullable(STRING), "content_base64": STRING}, without=["content", "content_base64"]
+        {
+            "header": STRING,
+            "content": nullable(STRING),
+            "content_base64": STRING,
+            "private": STRING,
+            "private_base64": STRING,
+        },
+        without=["content", "content_base64", "private", "private_base64"],
     ),
 )
 EVENT_TEXT_PAGE: Schema = object_of({"events": array_of(EVENT_TEXTS), "next_after": nullable(INTEGER)})
@@ -339,31 +389,4 @@ POLICY_EFFECTS = Named(
             "fewer_days": array_of(OBJECT),
         }
     ),
-)
-
-COPY = Named(
-    "Copy",
-    object_of(
-        {
-            "id": INTEGER,
-            "name": STRING,
-            "storage_policy_id": INTEGER,
-            "storage_policy_name": STRING,
-            "commcell_id": INTEGER,
-            "copy_type": INTEGER,
-            "precedence": INTEGER,
-            "is_default": BOOLEAN,
-            "is_snap": BOOLEAN,
-            "is_active": BOOLEAN,
-            "version": INTEGER,
-            "registered_at": TIME,
-            "updated_at": TIME,
-        }
-    ),
-)
-COPY_PAGE = Named("CopyPage", object_of({"copies": array_of(COPY), "next": NEXT}))
-CHANGED_COPY = Named("ChangedCopy", object_of({"id": INTEGER, "version": INTEGER, **RECORDED}))
-CHANGED_ON_COPY = Named(
-    "ChangedOnCopy",
-    object_of({"copy_id": INTEGER, "jobs": array_of(INTEGER), "changed": array_of(INTEGER), **RECORDED}),
 )

@@ -9,7 +9,7 @@ from aiohttp import web
 from jobledger.http.context import CALLER, COPY_JOBS, CURSOR_KEY, LEDGER
 from jobledger.http.exchange import answer
 from jobledger.http.members import Members, boolean, instant, integer, job_id, list_of, text
-from jobledger.http.native.answers import CHANGED_COPY, CHANGED_ON_COPY, COPY, COPY_PAGE
+from jobledger.http.native.copy_answers import CHANGED_COPY, CHANGED_ON_COPY, COPY, COPY_PAGE
 from jobledger.http.native.dialect import copy_id
 from jobledger.http.native.parameters import DEFAULT_LIMIT, LINK, cursor, idempotency, limit
 from jobledger.http.native.principals import outcome_answer, read_cursor

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from types import MappingProxyType
+from typing import Any
 
 from aiohttp import web
 
 from jobledger.http.context import REQUEST_ID
 from jobledger.http.dialect import Dialect, Refusal
-from jobledger.http.members import Reader, integer, job_id, uuid
+from jobledger.http.members import Reader, integer, job_id, reads, uuid
 from jobledger.http.native.answers import PROBLEM
 from jobledger.http.negotiation import Form
 from jobledger.http.problem import MEDIA_TYPE, problem_of
 from jobledger.ledger.domain.access import ORG_NAME
 from jobledger.ledger.domain.copy import LARGEST_COPY_ID
+from jobledger.ledger.domain.diagram import DRAFT, LARGEST_DIAGRAM_ID
 
 PREFIX = "/ledger/v1/"
 LARGEST_NUMBER = 2**31 - 1
@@ -21,6 +23,17 @@ LARGEST_NUMBER = 2**31 - 1
 principal_id = integer(1, LARGEST_NUMBER)
 hold_id = integer(1, LARGEST_NUMBER)
 copy_id = integer(1, LARGEST_COPY_ID)
+diagram_id = integer(1, LARGEST_DIAGRAM_ID)
+FROM_DRAFT = integer(DRAFT, LARGEST_DIAGRAM_ID)
+
+
+@reads({**FROM_DRAFT.schema, "not": {"const": 0}, "description": f"{DRAFT}: the draft."})
+def version_number(value: Any) -> int:
+    """The number of a diagram's version, -1 for the draft."""
+    number = FROM_DRAFT.read(value)
+    if number == 0:
+        raise ValueError("is no version")
+    return number
 
 
 def read_org(value: str) -> str:
@@ -59,6 +72,10 @@ NATIVE = Dialect(
             "token_id": uuid,
             "hold_id": hold_id,
             "copy_id": copy_id,
+            "diagram_id": diagram_id,
+            "number": version_number,
+            "template_id": diagram_id,
+            "attachment_id": uuid,
         }
     ),
     # Source: RFC 9457, sections 6.1 and 6.2, appendix B.

@@ -9,13 +9,26 @@ from typing import Any
 from jobledger.ledger.domain.access import Org, Principal
 from jobledger.ledger.domain.aggregate import Aggregate, event_from_data
 from jobledger.ledger.domain.copy import Copy
+from jobledger.ledger.domain.diagram import Diagram
 from jobledger.ledger.domain.hold import Hold
 from jobledger.ledger.domain.job import Job
 from jobledger.ledger.domain.job_copies import Copied, CopyAllowed, CopyDeleted, CopyDisallowed
 from jobledger.ledger.domain.job_decisions import Closed, Reopened
 from jobledger.ledger.domain.job_keeping import HoldPlaced, HoldReleased, Retained, RetentionReleased
 from jobledger.ledger.domain.job_removal import Deleted, Erased
+from jobledger.ledger.domain.job_workflow import (
+    AttachmentAdded,
+    AttachmentRemoved,
+    CurrentStepsSet,
+    DiagramAssigned,
+    StepFinished,
+    StepStarted,
+    StepStopped,
+    Updated,
+    Upgraded,
+)
 from jobledger.ledger.domain.policy_commands import PolicyChanged
+from jobledger.ledger.domain.template import Template
 from jobledger.ledger.errors import CorruptLedgerError
 
 EVENT_CLASSES: tuple[type[Aggregate.Event], ...] = (
@@ -37,6 +50,24 @@ EVENT_CLASSES: tuple[type[Aggregate.Event], ...] = (
     CopyDeleted,
     Copy.Registered,
     Copy.Changed,
+    Updated,
+    DiagramAssigned,
+    Upgraded,
+    StepStarted,
+    StepStopped,
+    StepFinished,
+    CurrentStepsSet,
+    AttachmentAdded,
+    AttachmentRemoved,
+    Diagram.Created,
+    Diagram.DraftSaved,
+    Diagram.VersionSaved,
+    Diagram.Activated,
+    Diagram.VersionDeleted,
+    Diagram.Deleted,
+    Template.Created,
+    Template.Changed,
+    Template.Deleted,
     Retained,
     RetentionReleased,
     HoldPlaced,

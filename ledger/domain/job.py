@@ -10,18 +10,13 @@ from typing import Any, ClassVar
 import orjson
 
 from jobledger.ledger.domain.aggregate import ENVELOPE, NOTHING, Aggregate
-from jobledger.ledger.errors import (
-    JobCannotBeStoppedError,
-    JobIsClosedError,
-    JobIsFinalError,
-    JobIsNotRunningError,
-)
+from jobledger.ledger.errors import JobCannotBeStoppedError, JobIsClosedError, JobIsFinalError, JobIsNotRunningError
 
 # Job ids lie within int32: clients of every dialect hold them so.
 LARGEST_JOB_ID = 2**31 - 1
 DEFAULT_DOMAIN = "Global"
-STOPPABLE_STAGE = "fetch"  # the one in which a running job can be stopped by hand
-STOPPED = "cancelled manually"  # the reason that its events then give
+# The stage in which a running job can be stopped by hand, and the reason that its events then give.
+STOPPABLE_STAGE, STOPPED = "fetch", "cancelled manually"
 
 
 class State(StrEnum):
@@ -37,8 +32,6 @@ class State(StrEnum):
 
 
 FINAL_STATES = frozenset({State.SUCCESS, State.FAILED, State.CANCELLED, State.DISCARDED})
-# What a preceding job ends in for its follow-ups to be discarded, and how the reason says it.
-BROKEN_STATES = {State.FAILED: "failed", State.CANCELLED: "was cancelled", State.DISCARDED: "was discarded"}
 
 
 def job_stream(job_id: int) -> str:
@@ -94,6 +87,10 @@ class Job(Aggregate):
     is_decided: bool = False
     is_closed: bool = False
     copies: list[dict[str, Any]] | None = None  # by copy id; see job_copies
+    # What people say of it (see job_workflow), where it stands in its diagram, and what is attached to it, by ids.
+    details: dict[str, Any] | None = None
+    workflow: dict[str, Any] | None = None
+    attachments: dict[str, dict[str, Any]] | None = None
     # What users retain, by the copy's id, "" for the whole job: {"until"?, "reason"?}. The names of the holds that list it, by id.
     retentions: Mapping[str, Mapping[str, str]] = NOTHING
     holds: Mapping[str, str] = NOTHING
@@ -101,7 +98,8 @@ class Job(Aggregate):
     gone: str | None = None
     location: dict[str, Any] | None = None  # of private contents, as what follows: what can be erased alone
     extended_properties: list[dict[str, Any]] | None = None
-    PRIVATE_MEMBERS: ClassVar[tuple[str, ...]] = ("location", "extended_properties")
+    attachment_names: dict[str, str] | None = None
+    PRIVATE_MEMBERS: ClassVar[tuple[str, ...]] = ("location", "extended_properties", "attachment_names")
 
     class Event(Aggregate.Event):
         """Base of a job's events."""
@@ -270,8 +268,11 @@ class Job(Aggregate):
     @property
     def weight_bytes(self) -> int:
         """See ``Aggregate``: more for a job with large attributes."""
-        large = (self.attributes, self.backup, self.copies, dict(self.retentions))
-        return super().weight_bytes + (4 * len(orjson.dumps(large, default=str)) if any(large) else 0)
+        if self.attributes is None and self.backup is None and not self.is_decided:
+            return super().weight_bytes
+        said = (self.details, self.workflow, self.attachments, self.location, self.extended_properties)
+        large = orjson.dumps((self.attributes, self.backup, self.copies, said, dict(self.retentions)), default=str)
+        return super().weight_bytes + 4 * len(large)
 
     @property
     def is_final(self) -> bool:
@@ -368,11 +369,6 @@ class Job(Aggregate):
         self.must_be_running()
         if self.state is State.RUNNING:
             self.trigger_event(Job.WentStale, timestamp=at, last_seen_at=last_seen_at)
-
-    def discard_after(self, at: datetime, preceding: Job) -> None:
-        """Be discarded with *preceding*, which has broken, or is gone."""
-        why = BROKEN_STATES[preceding.state] if preceding.gone is None else f"was {preceding.gone}"
-        self.discard(at, f"preceding job {preceding.job_id} {why}", because_of_job_id=preceding.job_id)
 
     def must_not_be_final(self) -> None:
         """Raise JobIsFinalError, with the state it ended in, if it has ended."""

@@ -8,9 +8,11 @@ from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
 from jobledger.ledger.domain.command import Caller, Command, Effect, Find, UnitOfWork
-from jobledger.ledger.domain.job import BROKEN_STATES, Job, State, job_stream
+from jobledger.ledger.domain.job import Job, State, job_stream
 from jobledger.ledger.errors import GoneError, NotFoundError
 
+# What a preceding job ends in for its follow-ups to be discarded, and how the reason says it.
+BROKEN_STATES = {State.FAILED: "failed", State.CANCELLED: "was cancelled", State.DISCARDED: "was discarded"}
 FOLLOW_UPS = "follow_ups"
 LAST_HEARTBEAT = "last_heartbeat"
 
@@ -150,9 +152,15 @@ def discard_follow_ups(unit: UnitOfWork, broken: Job) -> list[Job]:
         preceding = broken_by_id.get(preceding_id)
         is_waiting = follow_up is not None and follow_up.state is State.SCHEDULED and follow_up.gone is None
         if preceding is not None and follow_up is not None and is_waiting:
-            follow_up.discard_after(unit.now, preceding)
+            discard_after(unit, follow_up, preceding)
             broken_by_id[job_id] = follow_up
     return list(broken_by_id.values())[1:]
+
+
+def discard_after(unit: UnitOfWork, job: Job, preceding: Job) -> None:
+    """Discard the job with *preceding*, which has broken, or is gone. Raises JobIsFinalError."""
+    why = BROKEN_STATES[preceding.state] if preceding.gone is None else f"was {preceding.gone}"
+    job.discard(unit.now, f"preceding job {preceding.job_id} {why}", because_of_job_id=preceding.job_id)
 
 
 @dataclass(slots=True, kw_only=True, eq=False)

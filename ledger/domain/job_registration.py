@@ -12,8 +12,8 @@ import orjson
 
 from jobledger.ledger.domain.command import Command, Find, UnitOfWork
 from jobledger.ledger.domain.copy import copy_stream
-from jobledger.ledger.domain.job import BROKEN_STATES, LARGEST_JOB_ID, Job, State, job_stream
-from jobledger.ledger.domain.job_commands import FOLLOW_UPS, visible_job
+from jobledger.ledger.domain.job import LARGEST_JOB_ID, Job, State, job_stream
+from jobledger.ledger.domain.job_commands import BROKEN_STATES, FOLLOW_UPS, discard_after, visible_job
 from jobledger.ledger.domain.job_copies import DEPENDENTS, registered_copies
 from jobledger.ledger.errors import InvalidCommandError, JobExistsError, NotAllowedError, NotFoundError
 
@@ -202,7 +202,7 @@ class RegisterJobs(Command):
             unit.outdate(DEPENDENTS)
         self._tell_past(unit, spec, job)
         if preceding is not None and preceding.state in BROKEN_STATES and job.state is State.SCHEDULED:
-            job.discard_after(unit.now, preceding)
+            discard_after(unit, job, preceding)
         return {"id": job_id, "state": str(job.state), "version": job.version, "offset": offset}
 
     def _already_there(

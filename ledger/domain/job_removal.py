@@ -117,7 +117,7 @@ class Erased(Removal):
         """Know nothing private of it; of scope all, nothing but the residue."""
         super().apply(aggregate)
         if self.residue is None:
-            for name in Job.PRIVATE_MEMBERS:
+            for name in (*Job.PRIVATE_MEMBERS, "attachments"):
                 aggregate.__dict__.pop(name, None)
 
 

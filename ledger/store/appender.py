@@ -26,9 +26,10 @@ HEAD_HAS_MOVED = "JL001"
 STORE_PARTS = (
     *("write_head", "move_head", "insert_headers", "insert_contents"),
     *("remember_answers", "replace_answers", "credential", "heartbeat", "drop_credentials"),
+    *("attachment", "drop_uploads"),
 )
 # What must find this batch's events written: statements of their own, which the one statement of a batch decided ahead is not.
-AFTER_EVENTS = ("remove_contents",)
+AFTER_EVENTS = ("remove_contents", "remove_attachments")
 
 # SQL with its arguments; and a part of such: its name instead of the SQL.
 Statement: TypeAlias = tuple[str, list[Any]]

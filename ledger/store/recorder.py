@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+
+import orjson
 
 from jobledger.ledger.errors import InvalidCommandError, NotFoundError
 from jobledger.ledger.store.codec import StoredEvent
@@ -72,6 +74,16 @@ class Recorder:
             return Page(events, events[-1].position, events[-1].position)
         # What is seen of later commits is whole too, up to the last that is seen.
         return Page(events, None, max([head.size - 1, *(it.position for it in events[-1:])]))
+
+    async def stream_page(self, org: str, stream: str, after_version: int, limit: int) -> list[StoredEvent]:
+        """Up to *limit* events of a stream beyond a version of it. Raises DatabaseIsAwayError."""
+        records = await self._database.fetch(ledger_statement("stream_page"), org, stream, after_version, limit)
+        return [StoredEvent(*record) for record in records]
+
+    async def begun_by(self, org: str, streams: Sequence[str]) -> dict[str, str]:
+        """Who began each of the streams, as headers say it in ``by``. Raises DatabaseIsAwayError."""
+        records = await self._database.fetch(ledger_statement("first_headers"), org, streams)
+        return {it["stream"]: orjson.loads(it["header"])["by"] for it in records}
 
     async def _page_of_type(
         self, org: str, start: int, limit: int, type_name: str, stream: str | None, head: Head

@@ -26,6 +26,9 @@ LONGEST_GAP_S = 3.0
 MOST_OVERDUE = 500
 FORGET_EVERY_S = 600.0
 MOST_FORGOTTEN = 5_000
+# An upload that brought nothing for so long was cut off: clients that are so slow are cut off long before.
+CUT_OFF_AFTER = timedelta(hours=1)
+MOST_DISCARDED = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +117,7 @@ class Watch:
         )
 
     async def _forget(self) -> None:
-        """Remove answers to Idempotency-Keys that are past their time, a bounded number every so often."""
+        """Remove answers to Idempotency-Keys that are past their time, and uploads cut off, a bounded number every so often."""
         if monotonic() < self._forget_at:
             return
         is_all = await self._ledger.database.write(self._forget_some)
@@ -125,4 +128,5 @@ class Watch:
             # A writer never scans; this one must, through an index of ranges.
             await connection.execute("SET LOCAL enable_bitmapscan = on; SET LOCAL enable_seqscan = on")
             forgotten = await connection.fetch(statement(PACKAGE, "forget_answers"), MOST_FORGOTTEN)
+            await connection.execute(statement(PACKAGE, "discard_cut_off_uploads"), CUT_OFF_AFTER, MOST_DISCARDED)
         return len(forgotten) < MOST_FORGOTTEN

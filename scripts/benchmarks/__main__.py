@@ -15,6 +15,7 @@ from time import perf_counter
 import uvloop
 
 from jobledger.scripts.benchmarks.append import measure_append
+from jobledger.scripts.benchmarks.attachments import measure_attachments
 from jobledger.scripts.benchmarks.bed import Bed, make_bed, tell
 from jobledger.scripts.benchmarks.dependents import measure_dependents
 from jobledger.scripts.benchmarks.growth import measure_growth, measure_list, measure_streams
@@ -31,6 +32,7 @@ MEASUREMENTS: Mapping[str, Callable[[Bed], Awaitable[list[Row]]]] = {
     "load": measure_load,
     "register": measure_registration,
     "manage": measure_management,
+    "attachments": measure_attachments,
     "commands": measure_commands,
     "requests": measure_requests,
     "xml": measure_xml,

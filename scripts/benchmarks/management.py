@@ -1,4 +1,4 @@
-"""Managing and retaining many jobs in one request, while others append to the same org."""
+"""Managing, upgrading and retaining many jobs in one request, while others append to the same org."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from time import perf_counter
 from typing import Any
 
 from jobledger.ledger.domain.command import Caller
+from jobledger.ledger.domain.diagram_commands import CreateDiagram, SaveDiagram
 from jobledger.ledger.domain.job_commands import JobTransition, ReportProgress
 from jobledger.ledger.domain.job_decisions import CloseJob
 from jobledger.ledger.domain.job_keeping import RetainJob
 from jobledger.ledger.domain.job_registration import JobSpec, RegisterJobs
 from jobledger.ledger.domain.job_removal import DeleteJob
+from jobledger.ledger.domain.job_workflow_commands import MOST_JOBS_CREATED, CreateJobs, UpgradeJob
 from jobledger.ledger.domain.manage_jobs import ManageJobs
 from jobledger.scripts.benchmarks.bed import Bed, tell
 from jobledger.scripts.benchmarks.table import Row, percentile
@@ -21,11 +23,13 @@ from jobledger.scripts.benchmarks.table import Row, percentile
 OTHER_CALLERS = 16
 LONGEST_S = 2.0
 LONGEST_LATENCY_MS = 150.0
+STEPS = [{"id": "a", "name": "Survey", "next": ["b"]}, {"id": "b", "name": "Check", "next": []}]
 
 # What is done to the jobs in turn, each as one request.
 REQUESTS: dict[str, tuple[type[JobTransition], dict[str, Any]]] = {
     "manage (close)": (CloseJob, {}),
     "retain": (RetainJob, {}),
+    "manage (upgrade)": (UpgradeJob, {}),
     "manage (delete)": (DeleteJob, {"reason": "measured"}),
 }
 
@@ -39,9 +43,7 @@ async def measure_management(bed: Bed) -> list[Row]:
         for name, (kind, members) in REQUESTS.items():
             caller = await bed.new_org("manage")
             running = await bed.running_jobs(caller, OTHER_CALLERS)
-            jobs = [JobSpec(type="backup", name=f"nightly {it}") for it in range(count)]
-            registered = await bed.ledger.execute(RegisterJobs(caller=caller, jobs=jobs))
-            job_ids = [it["id"] for it in registered.result["jobs"]]
+            job_ids = await (_in_a_diagram if kind is UpgradeJob else _registered)(bed, caller, count)
             commands = [kind(caller=caller, job_id=it, **members) for it in job_ids]
             took_s, latencies_ms = await _beside_others(bed, caller, running, commands)
             seconds[name].append(took_s)
@@ -63,6 +65,32 @@ async def measure_management(bed: Bed) -> list[Row]:
             )
         )
     return rows
+
+
+async def _registered(bed: Bed, caller: Caller, count: int) -> list[int]:
+    """The ids of so many jobs."""
+    jobs = [JobSpec(type="backup", name=f"nightly {it}") for it in range(count)]
+    registered = await bed.ledger.execute(RegisterJobs(caller=caller, jobs=jobs))
+    return [it["id"] for it in registered.result["jobs"]]
+
+
+async def _in_a_diagram(bed: Bed, caller: Caller, count: int) -> list[int]:
+    """The ids of so many jobs that go through a version of a diagram which is the active one no more."""
+    content = {"steps": STEPS}
+    made = await bed.ledger.execute(CreateDiagram(caller=caller, name="Permit", content=content, is_active=True))
+    diagram_id: int = made.result["id"]
+    job_ids: list[int] = []
+    while len(job_ids) < count:
+        number = min(MOST_JOBS_CREATED, count - len(job_ids))
+        created = await bed.ledger.execute(
+            CreateJobs(
+                caller=caller, template_id=diagram_id, diagram_id=diagram_id, domain="Global", number_of_jobs=number
+            )
+        )
+        job_ids += created.result["job_ids"]
+    further = {"steps": [*STEPS[:1], {**STEPS[1], "name": "Check well"}]}
+    await bed.ledger.execute(SaveDiagram(caller=caller, diagram_id=diagram_id, content=further, is_active=True))
+    return job_ids
 
 
 async def _beside_others(

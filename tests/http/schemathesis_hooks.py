@@ -11,12 +11,20 @@ from hypothesis import strategies as st
 
 from jobledger.ledger.domain.access import ORG_NAME
 from jobledger.ledger.domain.job import LARGEST_JOB_ID
+from tests.http.dialects.manners import ATTACHMENT_ID
 from tests.world import ORG
 
 # Of most requests the org and the job are there, so that what is generated comes further than to a 404.
 JOBS = 6
+# Diagram 1, and template 2 of it.
+NUMBERED = {
+    **dict.fromkeys(("job_id", "principal_id", "copy_id", "storage_policy_id"), JOBS),
+    "diagram_id": 1,
+    "template_id": 2,
+    "number": 2,
+    "version": 2,
+}
 MOST_ITEMS = 20
-NUMBERED = ("job_id", "principal_id", "copy_id", "storage_policy_id")
 
 TIMES = st.datetimes(datetime(1901, 1, 1), datetime(9899, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001  # bounds are naive
 schemathesis.openapi.format("date-time", TIMES.map(lambda it: it.isoformat().replace("+00:00", "Z")))
@@ -28,8 +36,12 @@ def map_path_parameters(_context: Any, given: dict[str, Any] | None) -> dict[str
     for name, value in (given or {}).items():
         if name == "org" and isinstance(value, str) and ORG_NAME.fullmatch(value):
             given = {**(given or {}), "org": ORG}
+        elif name == "org_id" and isinstance(value, str) and ORG_NAME.fullmatch(value.lower()):
+            given = {**(given or {}), name: ORG}
         elif name in NUMBERED and isinstance(value, int) and 0 < value <= LARGEST_JOB_ID:
-            given = {**(given or {}), name: value % JOBS + 1}
+            given = {**(given or {}), name: value % NUMBERED[name] + 1}
+        elif name == "attachment_id" and isinstance(value, str) and value.endswith(tuple("01234567")):
+            given = {**(given or {}), name: ATTACHMENT_ID}
     return given
 
 

@@ -143,6 +143,14 @@ class Api:
         assert reply.status == 200, reply.body
         return job_id
 
+    async def draw(self) -> None:
+        """A diagram, 1, of which version 2 is the active one and there is a draft, and a template of it, 2."""
+        for path, steps in (("diagrams", ["a", "b"]), ("diagrams/1", ["a"])):
+            told = [{"id": it, "next": following} for it, following in zip(steps, [steps[1:], []], strict=False)]
+            await self.post(path, {"name": "d", "steps": told, "active": True})
+        await self.post("diagrams/1", {"name": "d", "steps": [{"id": "z"}]})
+        await self.post("templates", {"name": "t", "diagram_id": 1})
+
     async def job(self, job_id: int) -> Any:
         """The job's document."""
         reply = await self.get(f"jobs/{job_id}")

@@ -14,11 +14,13 @@ from tests.http.dialects.copies import CopiesManners
 from tests.http.dialects.fetches import FetchesManners
 from tests.http.dialects.manners import Manners, Target
 from tests.http.dialects.native import NativeManners
+from tests.http.dialects.workflow import WorkflowManners
 from tests.http.serving import CURSOR_KEY
 from tests.world import ORG, projections
 
 # What is known of each dialect. One that is not here fails every test that walks the routes.
-MANNERS: dict[str, Manners] = {it.dialect.name: it for it in (NativeManners(), FetchesManners(), CopiesManners())}
+ALL = (NativeManners(), FetchesManners(), CopiesManners(), WorkflowManners())
+MANNERS: dict[str, Manners] = {it.dialect.name: it for it in ALL}
 NATIVE = MANNERS["native"]
 # Paths of no dialect, about the server and no org: anybody may ask, and is told the same.
 OF_NO_ORG = {"/healthz", "/readyz", "/metrics", "/docs", "/openapi.json"}
@@ -65,4 +67,4 @@ GUARDED = [it for it in TARGETS if not it.is_open]
 # Each path in one spelling.
 ROUTES = [it for it in TARGETS if ("slash", "") not in it.values]
 POSTS = [it for it in ROUTES if it.body is not None]
-DOCUMENT_POSTS = [it for it in POSTS if not it.is_commands]
+DOCUMENT_POSTS = [it for it in POSTS if not it.is_commands and not it.is_upload]

@@ -111,6 +111,11 @@ async def test_no_secret_is_in_any_line(ledger: Ledger, caplog: pytest.LogCaptur
                 await api.get(f"jobs/{shown}")
                 await api.get(f"jobs/x;token={shown}")
                 await api.send("GET", f"{server.url}/{shown}/{shown}?a=b&token={shown}")
+                # Where it is taken.
+                for path in ("jobs/1", "checkStatus", f"jobs/{shown}/attachments/{shown}"):
+                    in_query = Api(server.session, server.url)
+                    taken = await in_query.send("GET", f"{server.url}/workflow/Global/{path}?token={shown}")
+                    assert taken.status == (401 if shown == wrong else 200 if path == "checkStatus" else 404)
                 await server.raw(f"GET /?token={shown} HTTP/1.1\r\nHost: x\r\nBad\x01: {shown}\r\n\r\n".encode())
 
     documents = read(lines)

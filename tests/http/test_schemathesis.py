@@ -12,7 +12,10 @@ import pytest
 from jobledger.http import access
 from jobledger.ledger.domain.access import CAPABILITIES_BY_ROLE
 from jobledger.ledger.store.ledger import Ledger
+from tests.http.dialects.manners import ATTACHMENT_ID
+from tests.http.equipment import equip
 from tests.http.serving import WEAK_HASHER, Server, add_principal, served
+from tests.world import ORG
 
 ROOT = Path(__file__).parent.parent.parent
 # A larger run, which also tries each boundary of each value by itself:
@@ -77,6 +80,8 @@ async def test_the_description_holds_whatever_is_sent(
         for number in range(1, 4):
             await api.register_running(datastream={"id": 1, "name": "a"}, stage="fetch", copies=[{"id": number}])
             await api.register()
+        await api.draw()
+        await equip(ledger, ORG, 1, diagram_id=1, template_id=2, attachment_id=ATTACHMENT_ID)
         token = await add_principal(ledger, roles)
 
         status, said = await run_schemathesis(server, token, tmp_path, examples)

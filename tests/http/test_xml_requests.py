@@ -47,9 +47,14 @@ def in_xml(target: Target) -> bytes:
     return write_xml(target.due, "any")
 
 
+def parsed(body: bytes) -> object:
+    """The document. Raises MalformedDocumentError."""
+    return read_xml(body)[1]
+
+
 async def test_bodies_that_are_not_what_is_due(trial: Trial, spread: Spread) -> None:
     for target, body in spread(DOCUMENT_POSTS, SPOILT):
-        if is_taken(target, body, read_xml):
+        if is_taken(target, body, parsed):
             continue
         is_too_large = target.body is not None and len(body) > target.body.limit_bytes
         await trial.expect(target, 413 if is_too_large else 400, data=body, headers=XML)
@@ -314,6 +319,9 @@ async def test_every_answer_says_the_same_in_either_form(trial: Trial) -> None:
             in_json = again
             in_xml = await trial.api.send("GET", url, headers={**headers, "Accept": "application/xml"})
         assert [it.status for it in (in_json, in_xml)] == [200, 200], str(target)
+        if target.is_file:
+            assert in_json.body == in_xml.body
+            continue
         assert [it.headers["Content-Type"] for it in (in_json, in_xml)] == ["application/json", "application/xml"]
         if "events" not in target.pattern:  # which hold JSON as it was hashed: in XML as text
             assert in_xml.document == kept(in_json.document), str(target)

@@ -60,14 +60,14 @@ class Spread:
 
 
 def is_taken(target: Target, body: bytes, read: Callable[[bytes], object]) -> bool:
-    """Whether the body is a document, by *read*, and the target takes any that is."""
-    if target.body is None or not target.body.is_passed_over or len(body) > target.body.limit_bytes:
+    """Whether the body is a document, by *read*, and the target takes any that is, or any that has members."""
+    if target.body is None or len(body) > target.body.limit_bytes:
         return False
     try:
-        read(body)
+        document = read(body)
     except LedgerError:
         return False
-    return True
+    return target.body.is_passed_over or (target.passes_over and isinstance(document, dict))
 
 
 @dataclass

@@ -15,8 +15,9 @@ from typing import NamedTuple
 from uuid import UUID
 
 from jobledger.ledger.domain.access import CAPABILITIES_BY_ROLE
-from tests.http.dialects.manners import Body, Target, basic
+from tests.http.dialects.manners import ATTACHMENT_ID, Body, Target, basic
 from tests.http.dialects.native import NEW_COPY_BODY, TOKEN_ID
+from tests.http.equipment import equip
 from tests.http.serving import OWNER_PASSWORD, Api, Server, add_principal
 from tests.http.targets import GUARDED, TARGETS
 from tests.world import ORG
@@ -38,7 +39,16 @@ LAST = (
     *("stop", "cancel", "fail", "succeed", "close", "reopen", "retain", "release", "delete", "erase", "manage"),
     *("revoke", "revoke_tokens", "Logout"),
 )
-IN_ORDER = sorted(GUARDED, key=lambda it: LAST.index(it.last) if it.last in LAST else -1)
+
+
+def rank(target: Target) -> int:
+    """When it is its turn: what removes comes last, first of what a job has, then the job, then all else."""
+    if target.method == "DELETE":
+        return 0 if "{job_id}" in target.pattern else 1 + len(LAST)
+    return 1 + LAST.index(target.last) if target.last in LAST else -1
+
+
+IN_ORDER = sorted(GUARDED, key=rank)
 
 
 class Shown(NamedTuple):
@@ -129,6 +139,10 @@ class Walk:
         job = marked(ORG, "Global", datastream=only["datastream_id"])
         job_id = await self.api(ORG).register_running(**job, copies=[{"id": int(only["copy_id"])}])
         assert str(job_id) == only["job_id"]
+        await self.api(ORG).post("diagrams", {"name": f"of {ORG} only", "steps": [{"id": "a"}], "active": True})
+        template = await self.api(ORG).post("templates", {"name": f"of {ORG} only", "diagram_id": 3})
+        assert str(template.document["id"]) == only["template_id"]
+        await equip(self.server.ledger, ORG, job_id, diagram_id=3, template_id=4, attachment_id=only["attachment_id"])
         hold = await self.api(ORG).post("holds", case(f"{ORG} only"))
         assert str(hold.document["id"]) == only["hold_id"]
 
@@ -179,6 +193,8 @@ async def settled(server: Server, org: str) -> Shown:
     await api.register_running(**marked(org, "Global", datastream="3"), copies=[{"id": 7, "state": "to_be_copied"}])
     await api.register(**marked(org, "Sales", datastream="5"))
     await api.register(**marked(org, "Global", datastream="6"))
+    await api.draw()
+    await equip(server.ledger, org, 1, diagram_id=1, template_id=2, attachment_id=ATTACHMENT_ID)
     await api.post("holds", case(f"of {org}"))
     return Shown(token)
 

@@ -18,7 +18,7 @@ from jobledger.ledger.domain.aggregate import Aggregate, event_from_data
 from jobledger.ledger.domain.event_types import CLASS_BY_TYPE, EVENT_CLASSES, must_know
 from jobledger.ledger.domain.job import Job
 from jobledger.ledger.errors import ContentTooLargeError, CorruptLedgerError, InvalidCommandError
-from jobledger.ledger.store.codec import StoredEvent, encode_content, encode_header, leaf_of, wire_time
+from jobledger.ledger.store.codec import StoredEvent, encode_content, encode_header, encode_private, leaf_of, wire_time
 from tests.world import ALICE
 
 OLD_EVENTS = Path(__file__).with_name("old_events.ndjson")
@@ -154,24 +154,28 @@ def test_data_that_does_not_read_as_its_type_is_noticed(data: dict[str, Any]) ->
         event_types.read_event("job.started", 1, "job-42", 3, NOW, data)
 
 
-def old_events() -> list[tuple[str, str]]:
-    lines = OLD_EVENTS.read_text("utf-8").splitlines()
-    return [(json.loads(line)["header"], json.loads(line)["content"]) for line in lines]
+def old_events() -> list[tuple[str, str, str | None]]:
+    lines = map(json.loads, OLD_EVENTS.read_text("utf-8").splitlines())
+    return [(line["header"], line["content"], line.get("private")) for line in lines]
 
 
 def test_old_bytes_of_every_type_are_kept() -> None:
     """A type that is added, or a schema that is raised, is added to the file; no line of it is ever changed."""
-    kept = {(json.loads(header)["type"], json.loads(header)["schema"]) for header, _ in old_events()}
+    kept = {(json.loads(header)["type"], json.loads(header)["schema"]) for header, *_ in old_events()}
     known = {(cls.type_name, schema) for cls in EVENT_CLASSES for schema in range(1, cls.class_version + 1)}
 
     assert kept == known
     assert len(CLASS_BY_TYPE) == len(EVENT_CLASSES)
 
 
-@pytest.mark.parametrize(("header", "content"), old_events(), ids=lambda it: json.loads(it).get("type", ""))
-def test_old_bytes_read_as_today(header: str, content: str) -> None:
+@pytest.mark.parametrize(
+    ("header", "content", "private"), old_events(), ids=lambda it: "" if it is None else json.loads(it).get("type", "")
+)
+def test_old_bytes_read_as_today(header: str, content: str, private: str | None) -> None:
     """An event written by an earlier release says the same today: written again, its data is the same."""
-    stored = StoredEvent(json.loads(header)["position"], header.encode(), content.encode())
+    stored = StoredEvent(
+        json.loads(header)["position"], header.encode(), content.encode(), None if private is None else private.encode()
+    )
 
     event = stored.event()
 
@@ -182,6 +186,8 @@ def test_old_bytes_read_as_today(header: str, content: str) -> None:
     assert wire_time(event.timestamp) == envelope["recorded_at"]
     if envelope["schema"] == event.class_version:
         assert json.loads(encode_content(event, ALICE))["data"] == json.loads(content)["data"]
+        again = encode_private(event)
+        assert (None if again is None else json.loads(again)["data"]) == (private and json.loads(private)["data"])
 
 
 def test_older_data_is_brought_forward(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -123,10 +123,10 @@ def tightest(job: Job) -> HoldFilter:
 
 
 def happen(job: Job, event_class: type[Any], text: str = "another", only: Sequence[str] | None = None) -> None:
-    """Such an event, with a value for each member, or for those of *only* and what it cannot do without."""
+    """Such an event, with *text* in each member, or in those of *only*, and another in what it cannot do without."""
     hints = get_type_hints(event_class)
     members = {
-        it.name: some(hints[it.name], text)
+        it.name: some(hints[it.name], text if only is None or it.name in only else "another")
         for it in fields(event_class)
         if it.name not in ENVELOPE and (only is None or it.name in only or it.default is MISSING)
     }

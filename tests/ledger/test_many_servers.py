@@ -17,7 +17,19 @@ from jobledger.ledger.store.ledger import Ledger
 from jobledger.projections.access import AccessProjection
 from jobledger.projections.jobs import JobsProjection
 from tests.auditor import audit
-from tests.world import ALICE, ORG, fail, ids, register, register_running, registration, serving, start, succeed
+from tests.world import (
+    ALICE,
+    ORG,
+    fail,
+    ids,
+    projections,
+    register,
+    register_running,
+    registration,
+    serving,
+    start,
+    succeed,
+)
 
 
 async def test_servers_append_to_one_org_and_one_job_without_losing_anything(ledger: Ledger, database_url: str) -> None:
@@ -83,8 +95,8 @@ async def test_a_server_of_another_release_reads_and_does_not_append(ledger: Led
         name = "another"
 
     releases: list[list[Any]] = [
-        [NewerJobs(), AccessProjection()],
-        [JobsProjection(), AccessProjection(), Another()],
+        [NewerJobs(), *projections()[1:]],
+        [*projections(), Another()],
     ]
     for folds in releases:
         database = Database(database_url)

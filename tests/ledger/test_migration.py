@@ -147,13 +147,20 @@ UPDATE ledger_head SET projections = jsonb_set(projections, '{jobs,fold}', '1');
 DELETE FROM schema_migration WHERE name LIKE '0006%' OR name LIKE '0007%';
 """
 # What comes later and would be there already.
+WITHOUT_WORKFLOW = """
+DROP TABLE diagram, diagram_version, template, attachment, attachment_chunk, upload;
+DROP FUNCTION discard_upload, remove_attachments;
+DROP INDEX job_count_domain;
+UPDATE ledger_head SET projections = projections - 'diagrams' - 'templates';
+DELETE FROM schema_migration WHERE name LIKE '%_workflow';
+"""
 WITHOUT_KEEPING = """
 DROP TABLE job_residue, org_policy, hold;
 DROP FUNCTION remove_contents;
 ALTER TABLE job DROP COLUMN final_at, DROP COLUMN imported, DROP COLUMN is_closed, DROP COLUMN is_held,
                 DROP COLUMN retained_until;
 UPDATE ledger_head
-   SET projections = jsonb_set(projections - 'policy' - 'holds', '{jobs,fold}', '3')
+   SET projections = jsonb_set(projections - 'policy' - 'holds', '{jobs, fold}', '3')
  WHERE projections -> 'jobs' ->> 'fold' = '4';
 DELETE FROM schema_migration WHERE name LIKE '0009%';
 """
@@ -168,9 +175,9 @@ async def test_jobs_of_an_earlier_release_are_known_by_when_they_begin(empty_url
         await register_running(ledger)
         await register(ledger)
     async with session(empty_url) as owner:
-        await owner.execute(WITHOUT_KEEPING + WITHOUT_BEGINS)
+        await owner.execute(WITHOUT_WORKFLOW + WITHOUT_KEEPING + WITHOUT_BEGINS)
 
-    assert await migrate(empty_url) == ["0006_job_begins", "0007_job_states", "0009_keeping"]
+    assert await migrate(empty_url) == ["0006_job_begins", "0007_job_states", "0009_keeping", "0011_workflow"]
 
     async with serving(empty_url) as ledger:
         await ledger.execute(start(1))
@@ -185,9 +192,9 @@ async def test_jobs_of_an_earlier_release_are_known_by_when_their_end_was_record
         await ledger.execute(succeed(await register_running(ledger), ended_at=datetime(2020, 1, 1, tzinfo=UTC)))
         await ledger.execute(CloseJob(caller=ALICE, job_id=1))
     async with session(empty_url) as owner:
-        await owner.execute(WITHOUT_KEEPING)
+        await owner.execute(WITHOUT_WORKFLOW + WITHOUT_KEEPING)
 
-    assert await migrate(empty_url) == ["0009_keeping"]
+    assert await migrate(empty_url) == ["0009_keeping", "0011_workflow"]
 
     async with serving(empty_url) as ledger:
         await register_running(ledger)

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 import pytest
@@ -34,6 +35,15 @@ STATEMENTS: dict[str, tuple[str, list[Any]]] = {
             *packed([b"{}"] * len(ASKED)),
         ],
     ),
+    "rewrite_jobs": (
+        "jobledger.projections",
+        [
+            *(ORG, 1, plain_array(ASKED), plain_array([9] * len(ASKED)), plain_array(["RUNNING"] * len(ASKED))),
+            *([NOW] * len(ASKED), [], [], [NOW] * len(ASKED), [], [], [], [], [], []),
+            *(it for _ in range(3) for it in packed([b"{}"] * len(ASKED))),
+        ],
+    ),
+    "diagrams_of_jobs": ("jobledger.projections", [ORG, 1, ASKED]),
     "remove_jobs": ("jobledger.projections", [ORG, 1, plain_array(ASKED)]),
     "load_jobs": ("jobledger.projections", [ORG, 1, ASKED]),
     "jobs_by_external_id": ("jobledger.projections", [ORG, 1, ["cron"] * len(ASKED), NAMES]),
@@ -95,6 +105,18 @@ SELECT 'large', 1, state, begins_at::date, domain, id >> 12, count(*) FROM job W
 INSERT INTO idempotency (org, principal, key, request_hash, answer, recorded_at)
 SELECT 'large', 'principal-1', n, '', '', to_timestamp(n) FROM generate_series(1, 10000) AS n;
 """
+# Likewise, of what jobs go through and what is attached to them; our own has a thousand diagrams.
+MANY_DIAGRAMS = """
+INSERT INTO diagram (org, gen, id, version, name, active, is_deleted, created_at, updated_at)
+SELECT o, 1, n, 1, 'd', 1, false, now(), now() FROM generate_series(1, 1000) AS n, unnest(ARRAY['large', 'acme']) AS o;
+INSERT INTO diagram_version (org, gen, id, number, content, saved_at, is_deleted)
+SELECT org, 1, id, number, '{}', now(), false FROM diagram, generate_series(1, 5) AS number;
+INSERT INTO template (org, gen, id, version, name, diagram_id, defaults, is_deleted, created_at, updated_at)
+SELECT org, 1, 1000 + id, 1, 't', id, '{}', false, now(), now() FROM diagram;
+INSERT INTO attachment (org, id, job_id, size_bytes, chunk_count)
+SELECT 'large', gen_random_uuid(), n, 9, 3 FROM generate_series(1, 3000) AS n;
+INSERT INTO attachment_chunk (org, id, number, body) SELECT org, id, number, '' FROM attachment, generate_series(1, 3) AS number;
+"""
 MANY_PRINCIPALS = """
 INSERT INTO principal (org, gen, id, version, name, roles, home_domain, is_administrator)
 SELECT o, 1, n, 1, 'name-' || n, '{}', 'Global', false FROM generate_series(1, 3000) AS n, unnest(ARRAY['large', 'acme']) AS o;
@@ -149,6 +171,19 @@ READ: dict[str, tuple[str, list[Any]]] = {
     "get_residue": ("jobledger.projections", [ORG, 1, None]),
     "keeping": ("jobledger.projections", [ORG]),
     "list_holds": ("jobledger.projections", [ORG, 0, 20, None, True]),
+    "search_jobs": ("jobledger.projections", [ORG, ["Global"], 5, 20, None, None]),
+    "domains_of_org": ("jobledger.projections", [ORG]),
+    "names_of_principals": ("jobledger.projections", [ORG, [1, 2]]),
+    "list_diagrams": ("jobledger.projections", [ORG, 7, 20, None]),
+    "list_templates": ("jobledger.projections", [ORG, 1, 20, 7]),
+    "get_diagram_version": ("jobledger.projections", [ORG, 7, None]),
+    "load_diagrams": ("jobledger.projections", [ORG, 1, [7, 8]]),
+    "load_diagram_versions": ("jobledger.projections", [ORG, 1, [7, 8]]),
+    "load_templates": ("jobledger.projections", [ORG, 1, [1007, 1008]]),
+    "diagrams_of_jobs": ("jobledger.projections", [ORG, 1, [7, 8]]),
+    "stream_page": ("jobledger.ledger.store", [ORG, "job-7", 0, 100]),
+    "first_headers": ("jobledger.ledger.store", [ORG, ["job-7", "job-8"]]),
+    "read_chunk": ("jobledger.ledger.store", [ORG, UUID(int=7), 1]),
     "last_job_of_datastream": ("jobledger.projections", [ORG, "7", None]),
     "list_jobs": ("jobledger.projections", [ORG, 1, 20, *NONE]),
     "overdue_jobs": ("jobledger.projections", [100, []]),
@@ -169,7 +204,7 @@ async def test_a_reader_finds_what_it_asks_for_beside_an_org_that_is_far_larger(
 ) -> None:
     """A new org is in no statistics: each index that begins with org seems as good as the right one."""
     async with session(database_url) as owner:
-        await owner.execute(MANY)
+        await owner.execute(MANY + MANY_DIAGRAMS)
         await owner.execute("ANALYZE")
     for job_id in range(1, FEW_JOBS + 1):
         outcome = await ledger.enqueue(registration(spec(), key=str(job_id)))
@@ -185,6 +220,7 @@ async def test_a_reader_finds_what_it_asks_for_beside_an_org_that_is_far_larger(
     async with session(database_url) as owner:
         for table in ("event", "content", "job", "job_count", "idempotency"):
             await owner.execute(f"DELETE FROM {table} WHERE org = 'large'")
+        await owner.execute("TRUNCATE diagram, diagram_version, template, attachment, attachment_chunk")
 
     for plan in plans.values():
         # But for what was counted of the parts of a time that the page is not in.

@@ -8,10 +8,10 @@ import pytest
 
 from jobledger.ledger.domain.command import Command
 from jobledger.ledger.domain.job_removal import DeleteJob, EraseJob
-from jobledger.ledger.postgres.postmaster import binaries_folder, output_of
 from jobledger.ledger.store.ledger import Ledger
 from tests.auditor import audit
 from tests.cluster import session
+from tests.dumps import dumped, is_in, kept_rows
 from tests.located import SECRET, LocateJob, located_events
 from tests.world import ALICE, ORG, idempotency, register_running, succeed
 
@@ -28,25 +28,6 @@ def located() -> Iterator[None]:
     """A type of event with private content, until the last audit is over."""
     with located_events():
         yield
-
-
-async def dumped(url: str) -> str:
-    """All that pg_dump writes of the database, with what planners know of its tables."""
-    code, output = await output_of([binaries_folder() / "pg_dump", "--statistics", url])
-    assert code == 0, output
-    return output
-
-
-def is_in(dump: str, text: str) -> bool:
-    """Whether the text is there, as it is or as the bytes of a column."""
-    return text in dump or text.encode().hex() in dump
-
-
-async def kept_rows(url: str) -> list[str]:
-    """Headers, and what is not the job's."""
-    async with session(url) as owner:
-        events = await owner.fetch("SELECT e::text AS line FROM event AS e ORDER BY org, position")
-        return [it["line"] for it in events]
 
 
 @pytest.mark.parametrize("removal", REMOVALS)

@@ -47,6 +47,8 @@ def test_what_cannot_be_understood_is_usage(empty: Place, arguments: tuple[str, 
         ("JOBLEDGER_SECRET_KEY", "hidden"),
         ("JOBLEDGER_ADMIN_PASSWORD", "hid\tden"),
         ("JOBLEDGER_START_TIMEOUT", "-1"),
+        ("JOBLEDGER_LARGEST_ATTACHMENT", "1 GB"),
+        ("JOBLEDGER_LARGEST_ATTACHMENT", "67108865"),
         ("JOBLEDGER_TLS_CERT", "/only/this"),
     ],
 )

@@ -25,6 +25,7 @@ def test_the_command_line_goes_over_the_environment() -> None:
     assert Settings.read(environment).data == Path("/from/environment")
     assert Settings.read(environment, Path("given")).data == Path("given")
     assert Settings.read(environment).start_timeout == timedelta(minutes=90)
+    assert Settings.read({"JOBLEDGER_LARGEST_ATTACHMENT": "1000"}).largest_attachment_bytes == 1000
 
 
 def test_secrets_are_in_no_representation() -> None:

@@ -58,6 +58,15 @@ def json_body(document: Any, **members: Any) -> Body:
     return Body(orjson.dumps(document), **members)
 
 
+# What stands for the id of an attachment of job 1, and what is sent to add another.
+ATTACHMENT_ID = "1b4e28ba-2fa1-41d2-883f-0016d3cca427"
+A_FORM = Body(
+    b'--b\r\nContent-Disposition: form-data; name="attachment"; filename="a.txt"\r\n\r\na plan\r\n--b--\r\n',
+    "multipart/form-data; boundary=b",
+    also=frozenset({"multipart/form-data"}),
+)
+
+
 @dataclass(frozen=True)
 class Target:
     """A method and a path: the route's *pattern* with *values* for its variables, and perhaps a *query*."""
@@ -136,6 +145,21 @@ class Target:
     def members(self) -> Mapping[str, Any]:
         """The readers of the body's members."""
         return self.manners.members(self)
+
+    @property
+    def is_upload(self) -> bool:
+        """Whether it takes a file, and no document."""
+        return self.manners.is_upload(self)
+
+    @property
+    def is_file(self) -> bool:
+        """Whether it answers with a file, and no document."""
+        return self.method == "GET" and self.pattern.endswith("/{attachment_id}")
+
+    @property
+    def passes_over(self) -> bool:
+        """Whether members of a body that mean nothing are passed over, and not refused."""
+        return self.manners.passes_over(self)
 
     @property
     def is_open(self) -> bool:
@@ -232,6 +256,14 @@ class Manners(ABC):
         domain, and theirs to see.
         """
         return self.status(target, 404)
+
+    def is_upload(self, target: Target) -> bool:
+        """Whether it takes a file, and no document."""
+        return False
+
+    def passes_over(self, target: Target) -> bool:
+        """Whether members of a body that mean nothing are passed over, and not refused."""
+        return False
 
     def is_commands(self, target: Target) -> bool:
         """Whether it takes a stream, and answers each line for itself."""

@@ -8,6 +8,14 @@ from typing import Any, ClassVar
 from jobledger.http.native.copies import FILTERS as COPY_FILTERS
 from jobledger.http.native.copies import NEW_COPY
 from jobledger.http.native.copies import VERBS as COPY_OPERATIONS
+from jobledger.http.native.diagrams import (
+    CREATION,
+    NEW_DIAGRAM,
+    NEW_TEMPLATE,
+    PAGES,
+    SAVED_DIAGRAM,
+    SAVED_TEMPLATE,
+)
 from jobledger.http.native.dialect import NATIVE
 from jobledger.http.native.events import FILTERS as EVENT_FILTERS
 from jobledger.http.native.events import PARAMETERS as EVENT_PARAMETERS
@@ -21,15 +29,21 @@ from jobledger.http.native.principals import CHANGE, NEW_PRINCIPAL, OWN_PASSWORD
 from jobledger.http.native.principals import FILTERS as PRINCIPAL_FILTERS
 from jobledger.http.native.tokens import FILTERS as TOKEN_FILTERS
 from jobledger.http.native.tokens import NEW_TOKEN
-from tests.http.dialects.manners import MEBIBYTE, Body, Manners, Sample, Target, json_body
+from jobledger.http.native.workflow import STEPS
+from jobledger.http.native.workflow_members import JOB_MEMBERS
+from jobledger.http.negotiation import OCTETS
+from tests.http.dialects.manners import A_FORM, ATTACHMENT_ID, MEBIBYTE, Body, Manners, Sample, Target, json_body
 from tests.http.dialects.wrong import (
     NO_NUMBERS,
     WRONG_BOOLEAN,
+    WRONG_DETAILS,
     WRONG_ID,
     WRONG_INSTANT,
     WRONG_JOB_IDS,
+    WRONG_LOCATION,
     WRONG_NUMBER,
     WRONG_OBJECT,
+    WRONG_PROPERTIES,
     WRONG_TEXT,
     WRONG_TIME,
     WRONG_TIMEOUT,
@@ -57,10 +71,19 @@ BODIES: dict[str, tuple[Any, Mapping[str, Any]]] = {
     "tokens": ({"principal_id": 2}, NEW_TOKEN),
     "tokens/{token_id}/revoke": ({}, REASON),
     "jobs/manage": ({"action": "retain", "job_ids": [1]}, MANAGEMENT),
-    "holds": ({"name": "case 7", "reason": "a lawsuit", "filter": {"type": "copy"}}, NEW_HOLD),
+    "holds": ({"name": "case 7", "reason": "a lawsuit", "filter": {"type": "none"}}, NEW_HOLD),
     "holds/{hold_id}/release": ({"reason": "settled"}, RELEASE),
     "policy": ({"rules": [{"type": "other", "basic_days": 1}], "reason": "law"}, POLICY),
     "copies/{copy_id}": (NEW_COPY_BODY, NEW_COPY),
+    "jobs/{job_id}/update": ({}, JOB_MEMBERS),
+    "jobs/{job_id}/upgrade": ({}, {}),
+    "jobs/{job_id}/steps": ({"action": "run"}, STEPS),
+    "diagrams": ({"name": "d", "steps": [{"id": "a"}]}, NEW_DIAGRAM),
+    "diagrams/{diagram_id}": ({}, SAVED_DIAGRAM),
+    "diagrams/{diagram_id}/versions/{number}/activate": ({}, {}),
+    "templates": ({"name": "t", "diagram_id": 1}, NEW_TEMPLATE),
+    "templates/{template_id}": ({}, SAVED_TEMPLATE),
+    "templates/{template_id}/jobs": ({}, CREATION),
 }
 # Of verbs on a job that take one not empty.
 DUE: dict[str, Any] = {
@@ -73,6 +96,8 @@ DUE: dict[str, Any] = {
 READ = {
     "jobs": "jobs.read",
     "copies": "jobs.read",
+    "diagrams": "jobs.read",
+    "templates": "jobs.read",
     "holds": "jobs.read",
     "policy": "jobs.read",
     "events": "events.read",
@@ -88,6 +113,18 @@ DONE = {
     "principals": "principals.manage",
     "tokens": "tokens.manage",
     "me": None,
+    "diagrams": "diagrams.manage",
+    "templates": "diagrams.manage",
+}
+# Of what is done to a job, but for its verbs.
+DONE_TO_JOBS = {
+    "jobs/manage": "jobs.retain",
+    "jobs/{job_id}/update": "jobs.update",
+    "jobs/{job_id}/upgrade": "jobs.upgrade",
+    "jobs/{job_id}/steps": "jobs.update",
+    "jobs/{job_id}/attachments": "jobs.update",
+    "jobs/{job_id}/attachments/{attachment_id}": "jobs.update",
+    "templates/{template_id}/jobs": "jobs.register",
 }
 
 
@@ -101,6 +138,14 @@ class NativeManners(Manners):
         "principal_id": Sample("2", "3", "9", NO_NUMBERS),
         "hold_id": Sample("1", "2", "9", NO_NUMBERS),
         "copy_id": Sample("7", "6", "9", NO_NUMBERS),
+        "diagram_id": Sample("1", "3", "9", ["2", *NO_NUMBERS]),
+        "template_id": Sample("2", "4", "9", ["5", *NO_NUMBERS]),
+        "attachment_id": Sample(
+            ATTACHMENT_ID,
+            ATTACHMENT_ID[:-1] + "8",
+            ATTACHMENT_ID[:-1] + "9",
+            ["2", *NO_NUMBERS, ATTACHMENT_ID.upper(), ATTACHMENT_ID.replace("-", ""), f"{{{ATTACHMENT_ID}}}"],
+        ),
         "token_id": Sample(
             TOKEN_ID,
             TOKEN_ID[:-1] + "1",
@@ -154,7 +199,20 @@ class NativeManners(Manners):
         "expires_in": WRONG_TIMEOUT,
         "expires_at": WRONG_TIME,
         "label": [*WRONG_TEXT, "x" * 201],
-        "action": [*WRONG_TEXT, "start", "Close"],
+        "action": [*WRONG_TEXT, "start", "Close", "jump"],
+        **WRONG_DETAILS,
+        "location": WRONG_LOCATION,
+        "extended_properties": WRONG_PROPERTIES,
+        **{key: [*WRONG_WORDS, ["x" * 201]] for key in ("step_ids", "following")},
+        "steps": [
+            1, "x", True, {}, [1], [{}], [{"id": ""}], [{"id": "a", "next": "b"}], [{"id": "a", "other": 1}],
+            [{"id": "a"}] * 1001,
+        ],
+        "initial_step": [*WRONG_TEXT, "x" * 201],
+        "active": WRONG_BOOLEAN,
+        "diagram_id": WRONG_ID,
+        "defaults": WRONG_OBJECT,
+        "number_of_jobs": [*WRONG_ID, 5_001],
         "job_ids": WRONG_JOB_IDS,
         "all_or_none": WRONG_BOOLEAN,
         "until": WRONG_TIME,
@@ -178,6 +236,7 @@ class NativeManners(Manners):
         "is_active": WRONG_BOOLEAN,
     }  # fmt: skip
     wrong_parameters: ClassVar = {
+        "reason": ["", "x" * 201, "%00"],
         "state": ["", "running", "EXPLODED", "SUCCESS&state=EXPLODED", "%00"],
         "type": WRONG_WORD,
         "domain": WRONG_WORD,
@@ -197,18 +256,22 @@ class NativeManners(Manners):
     }
 
     def words(self, pattern: str) -> Mapping[str, Sequence[str]]:
+        if pattern.endswith("/activate"):
+            return {"number": ["2"]}
         verbs: dict[str, Mapping[str, Any]] = {
             JOB_VERBS: TRANSITIONS,
             PRINCIPAL_VERBS: VERBS,
             COPY_VERBS: COPY_OPERATIONS,
         }
-        return {"verb": list(verbs[pattern])} if pattern in verbs else {}
+        return {"verb": list(verbs[pattern])} if pattern in verbs else {"number": ["2", "-1"]}
 
     def body(self, target: Target) -> Body | None:
         if target.method not in ("POST", "PUT"):
             return None
         if self.is_commands(target):
             return json_body(COMMAND, media_type=NDJSON)
+        if self.is_upload(target):
+            return A_FORM
         below = target.pattern.removeprefix(BELOW)
         if below in BODIES:
             document, _ = BODIES[below]
@@ -227,6 +290,8 @@ class NativeManners(Manners):
         return TRANSITIONS[target.last].readers if target.pattern == JOB_VERBS else VERBS[target.last].readers
 
     def parameters(self, target: Target) -> Sequence[str]:
+        if target.method == "DELETE":
+            return [] if "/versions/" in target.pattern else ["reason"]
         return {
             "jobs": [*JOB_FILTERS],
             "events": [*EVENT_PARAMETERS, *EVENT_FILTERS],
@@ -235,6 +300,8 @@ class NativeManners(Manners):
             "tokens": [*TOKEN_FILTERS],
             "holds": [*HOLD_FILTERS],
             "copies": [*COPY_FILTERS],
+            "diagrams": [*PAGES],
+            "templates": [*PAGES],
             "policy": [] if target.method == "GET" else [*POLICY_PARAMETERS],
         }.get(target.pattern.removeprefix(BELOW), [])
 
@@ -261,8 +328,9 @@ class NativeManners(Manners):
             return TRANSITIONS[target.last].command.capability
         if target.pattern == COPY_VERBS:
             return COPY_OPERATIONS[target.last].command.capability
-        if target.pattern == f"{BELOW}jobs/manage":
-            return "jobs.retain"
+        below = target.pattern.removeprefix(BELOW)
+        if below in DONE_TO_JOBS:
+            return DONE_TO_JOBS[below]
         if self.is_commands(target):
             return "jobs.update"
         if target.last == "revoke_tokens":
@@ -270,10 +338,15 @@ class NativeManners(Manners):
         return DONE[resource]
 
     def outside_domains(self, target: Target) -> int | None:
-        """Principals and tokens are of all domains: those who may see some only are told nothing of any. Copies are of none."""
-        if "{copy_id}" in target.pattern:
+        """Principals and tokens are of all domains: those who may see some only are told nothing of any. Copies, diagrams and
+        templates are of none.
+        """
+        if "{copy_id}" in target.pattern or target.pattern.removeprefix(BELOW).startswith(("diagrams", "templates")):
             return None
         return 404 if "{job_id}" in target.pattern else 403
+
+    def is_upload(self, target: Target) -> bool:
+        return target.method == "POST" and target.pattern.endswith("/attachments")
 
     def is_commands(self, target: Target) -> bool:
         return target.pattern == f"{BELOW}commands"
@@ -287,15 +360,14 @@ class NativeManners(Manners):
         if is_stream and not target.is_commands:
             return ["is no problem document"]
         faults = []
+        offered = NDJSON if target.is_commands else OCTETS.media_type if target.is_file else "application/json"
         for document in reply.lines if is_stream else [reply.document]:
             members = [it for it in document if it != "line"][:6]
             if members != ["type", "title", "status", "detail", "code", "instance"]:
                 faults.append(f"has members {members}")
             elif not document["instance"].endswith(reply.headers["X-Request-Id"]):
                 faults.append("names another request")
-            elif reply.status == 406 and document["offered"][0] != (
-                NDJSON if target.is_commands else "application/json"
-            ):
+            elif reply.status == 406 and document["offered"][0] != offered:
                 faults.append("does not say what is offered")
         return faults
 

@@ -20,5 +20,19 @@ WRONG_JOB_IDS: list[Any] = [1, "x", True, {}, [0], ["x"], [None], [[1]], [1] * 1
 WRONG_OBJECT: list[Any] = [1, "x", True, [], 1.5]
 WRONG_WORDS: list[Any] = ["x", 1, True, {}, [1], [None], [[]], [""], ["x"] * 1001]
 
+# Empty texts say of these that there is none.
+WRONG_DETAILS: dict[str, list[Any]] = {
+    **{key: [*WRONG_TEXT[:-1], "x" * 10001] for key in ("description", "notes")},
+    **{key: [it for it in WRONG_TIME if it != ""] for key in ("start_date", "due_date")},
+    **{key: [*WRONG_TEXT[:-1], "x" * 201] for key in ("owned_by", "assigned_type", "assigned_to")},
+    "parent_job_id": [it for it in WRONG_ID if it != ""],
+}
+WRONG_LOCATION: list[Any] = [
+    *WRONG_OBJECT, {"geometryType": "Point"}, {"geometryType": 1, "geometry": "{}"}, {"geometryType": "P", "geometry": 1},
+]  # fmt: skip
+WRONG_PROPERTIES: list[Any] = [
+    1, "x", True, {}, [1], [{}], [{"identifier": ""}], [{"identifier": 1}], [{"identifier": "a"}] * 1001,
+]  # fmt: skip
+
 WRONG_WORD = ["", "x" * 501, "%00"]
 WRONG_INSTANT = ["", "now", "2026-11-21", "2026-11-21T22:34:05", "2026-13-01T00:00:00Z", "9999-12-31T23:59:59Z", "%00"]

@@ -1,0 +1,6 @@
+-- Templates as their rows have them.
+--   $1 org text    $2 gen integer    $3 ids integer[]
+-- Returns id, version, name, diagram_id, defaults, is_deleted, created_at, updated_at.
+SELECT id, version, name, diagram_id, defaults, is_deleted, created_at, updated_at
+  FROM template
+ WHERE org = $1::text AND gen = $2::integer AND id = ANY ($3::integer[]);
