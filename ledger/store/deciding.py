@@ -51,9 +51,7 @@ class Limits:
 def decide(batch: Batch, command: Command, answers: Mapping[Find, Any], *remembered: Answers) -> Outcome | Exception:
     """What becomes of a command: decided on the batch, or answered as *remembered* under its Idempotency-Key."""
     try:
-        belief = command.caller.belief
-        if belief is not None and belief.access_at != batch.access_at:
-            raise CallerIsOutdatedError("Who may do what has changed.")
+        _must_still_be_so(batch, command)
         repeated = _repeated(batch, command, *remembered)
         return batch.execute(command, answers) if repeated is None else repeated
     except Exception as refusal:
@@ -66,6 +64,7 @@ async def decide_at_length(
 ) -> Outcome | Exception:
     """As ``decide``, of a command that may take long: others of this process have a turn now and then."""
     try:
+        _must_still_be_so(batch, command)
         repeated = _repeated(batch, command, *remembered)
         if repeated is not None:
             return repeated
@@ -79,6 +78,13 @@ async def decide_at_length(
             await asyncio.sleep(0)
     except Exception as refusal:
         return refusal
+
+
+def _must_still_be_so(batch: Batch, command: Command) -> None:
+    """Raise CallerIsOutdatedError where who may do what has changed since the caller was let in."""
+    belief = command.caller.belief
+    if belief is not None and belief.access_at != batch.access_at:
+        raise CallerIsOutdatedError("Who may do what has changed.")
 
 
 def _repeated(batch: Batch, command: Command, *remembered: Answers) -> Outcome | None:

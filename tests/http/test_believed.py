@@ -17,6 +17,7 @@ from jobledger.http.context import PRINCIPALS
 from jobledger.ledger.domain.access_commands import AddPrincipal, ChangePrincipal, DisablePrincipal
 from jobledger.ledger.domain.command import Command
 from jobledger.ledger.domain.credential_commands import RevokeTokens
+from jobledger.ledger.store.appender import EVENTS_A_PART
 from jobledger.ledger.store.ledger import Ledger, ledger_itself
 from tests.cluster import session
 from tests.http.serving import Api, Server, add_principal
@@ -104,6 +105,30 @@ async def test_what_was_changed_counts_with_the_next_request(
     for number in range(1, 3):
         assert (await bob.post("jobs/1/progress", PROGRESS)).status == status
         assert await size(server.ledger) == before + (number if status == 200 else 0)
+
+
+async def test_many_jobs_at_once_are_managed_by_nobody_who_was_shut_out(
+    server: Server, other: Ledger, bob: Api
+) -> None:
+    """Of so many it is decided at length: natively, and by manage of the workflow dialect."""
+    reply = await bob.post("jobs", [{"type": "copy", "name": "n"}] * EVENTS_A_PART)
+    assert reply.status == 201
+    job_ids = [it["id"] for it in reply.document["jobs"]]
+    requests = [
+        (f"{server.url}/workflow/Global/jobs/manage", {"type": "Close", "jobIds": [str(it) for it in job_ids]}),
+        (f"{server.url}/ledger/v1/{ORG}/jobs/manage", {"action": "reopen", "job_ids": job_ids}),
+    ]
+    headers = {"Content-Type": "application/json"}
+
+    async def ask() -> list[int]:
+        sent = [await bob.send("POST", url, data=json.dumps(body), headers=headers) for url, body in requests]
+        return [it.status for it in sent]
+
+    assert await ask() == [200, 200]
+    await other.execute(DisablePrincipal(caller=ITSELF, principal="bob"))
+    before = await size(server.ledger)
+    assert await ask() == [401, 401]
+    assert await size(server.ledger) == before
 
 
 async def test_who_is_given_a_capability_has_it_at_once(server: Server, other: Ledger, bob: Api) -> None:
