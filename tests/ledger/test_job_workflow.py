@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from jobledger.ledger.domain.diagram_commands import CreateDiagram, CreateTemplate, DeleteDiagram, SaveDiagram
@@ -24,6 +24,7 @@ from jobledger.ledger.errors import (
     StepIsNotThereError,
 )
 from jobledger.ledger.store.ledger import Ledger
+from tests.examples import examples
 from tests.world import ALICE, ORG, SALES, register, register_running, serving, types_of
 
 # a leads to b and c at once, both lead to d; b may be skipped.
@@ -267,7 +268,7 @@ ACTIONS = st.lists(
 
 
 @given(ACTIONS)
-@settings(max_examples=15)
+@examples(60)
 async def test_steps_go_as_a_simple_model_says(ledger: Ledger, actions: list[tuple[str, list[str]]]) -> None:
     """The model is a table of the diagram and of the current steps; the auditor compares rows and folds at the end."""
     paths, skippable = {it["id"]: it["next"] for it in CONTENT["steps"]}, {"b"}

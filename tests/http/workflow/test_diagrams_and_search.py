@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from jobledger.http.workflow.job_documents import FIELDS
+from tests.examples import examples
 from tests.http.workflow.speaking import DIAGRAM, Workflow, error
 
 
@@ -173,7 +174,7 @@ CONDITIONS = st.recursive(
 )
 
 
-@settings(max_examples=150)
+@examples(150)
 @given(q=CONDITIONS)
 async def test_every_condition_is_answered_or_refused(jobs: Workflow, q: str) -> None:
     """And where it is answered, by it and by its opposite each job is found once."""
