@@ -34,15 +34,17 @@ INSTANCE = re.compile(rb"(?<=urn:uuid:)[0-9a-f-]{36}")
 QUERIES = [replace(it, query=query) for it in GUARDED if it.method == "GET" for query in it.manners.queries(it)]
 READS = [it for it in GUARDED if it.method == "GET"] + QUERIES
 OPEN = [it for it in TARGETS if it.is_open]
-# After these others are refused: the job has ended, or is gone; the token is none, not even one's own.
+# After these others are refused: the job has ended, or is gone; the token is none.
 LAST = (
     *("stop", "cancel", "fail", "succeed", "close", "reopen", "retain", "release", "delete", "erase", "manage"),
-    *("revoke", "revoke_tokens", "Logout"),
+    *("revoke", "revoke_tokens"),
 )
 
 
 def rank(target: Target) -> int:
-    """When it is its turn: what removes comes last, first of what a job has, then the job, then all else."""
+    """When it is its turn: what removes comes last, first of what a job has, then the job, then all else, then one's own token."""
+    if target.last == "Logout":
+        return 2 + len(LAST)
     if target.method == "DELETE":
         return 0 if "{job_id}" in target.pattern else 1 + len(LAST)
     return 1 + LAST.index(target.last) if target.last in LAST else -1
