@@ -15,7 +15,6 @@ from jobledger.http.document import (
     BODY,
     LARGEST_BODY_BYTES,
     UnsupportedMediaTypeError,
-    parse_json,
     read_body,
 )
 from jobledger.http.large_json import read_json
@@ -60,8 +59,7 @@ async def read_document(request: web.Request, limit_bytes: int = LARGEST_BODY_BY
     if not body:
         return Received({}, b"")
     if syntax == "json":
-        document = parse_json(body) if len(body) <= READ_AT_ONCE_BYTES else await read_json(body)
-        return Received(document, body)
+        return Received(await read_json(body), body)
     if request.charset is None:
         # Then the document itself says it.
         encoding = None

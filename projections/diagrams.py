@@ -99,8 +99,8 @@ class DiagramsProjection:
     async def answer(
         self, connection: Connection, org: str, generation: int, kind: str, finds: Sequence[Find]
     ) -> Sequence[Any]:
-        """See ``InlineProjection``: nothing is asked."""
-        raise NotImplementedError(kind)
+        """See ``InlineProjection``: it answers none."""
+        raise KeyError(kind)
 
     async def load(
         self, connection: Connection, org: str, generation: int, streams: Sequence[str]
@@ -155,8 +155,8 @@ class TemplatesProjection:
     async def answer(
         self, connection: Connection, org: str, generation: int, kind: str, finds: Sequence[Find]
     ) -> Sequence[Any]:
-        """See ``InlineProjection``: nothing is asked."""
-        raise NotImplementedError(kind)
+        """See ``InlineProjection``: it answers none."""
+        raise KeyError(kind)
 
     async def load(
         self, connection: Connection, org: str, generation: int, streams: Sequence[str]

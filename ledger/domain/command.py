@@ -181,6 +181,25 @@ class Command(ABC):
         return self.decide(unit)
 
 
+@dataclass(slots=True, kw_only=True, eq=False)
+class SteppedCommand(Command):
+    """Base of those that say in ``deciding`` how they are decided."""
+
+    def decide(self, unit: UnitOfWork) -> dict[str, Any]:
+        """See ``deciding``."""
+        deciding = self.deciding(unit)
+        while True:
+            try:
+                next(deciding)
+            except StopIteration as end:
+                result: dict[str, Any] = end.value
+                return result
+
+    @abstractmethod
+    def deciding(self, unit: UnitOfWork) -> Generator[None, None, dict[str, Any]]:
+        """See ``Command``."""
+
+
 class Outcome(NamedTuple):
     """What became of an accepted command. Durable when it is returned.
 

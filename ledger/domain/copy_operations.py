@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from jobledger.ledger.domain.access import ORG_STREAM, Org
-from jobledger.ledger.domain.command import Command, Find, UnitOfWork
+from jobledger.ledger.domain.command import Find, SteppedCommand, UnitOfWork
 from jobledger.ledger.domain.copy import SIBLING_COPIES, Copy, copy_id_of, copy_stream, known_copy
 from jobledger.ledger.domain.hold import Hold, hold_stream
 from jobledger.ledger.domain.hold_commands import FILTER_HOLDS, active_holds
@@ -47,7 +47,7 @@ JOBS_A_TURN = 100
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
-class CopyOperation(Command):
+class CopyOperation(SteppedCommand):
     """Base of what is asked of jobs on one copy. A job already as is asked stays as it is.
 
     ``storage_policy_id`` and ``commcell_id``, where given, must be the copy's. The result is ``{"copy_id", "jobs", "changed"}``:
@@ -83,18 +83,8 @@ class CopyOperation(Command):
         yield copy_stream(self.copy_id)
         yield from map(job_stream, self.ids)
 
-    def decide(self, unit: UnitOfWork) -> dict[str, Any]:
-        """Raises NotFoundError, JobsNotFoundError, JobsRefusedError, whose ``refused`` are ``{"id", "code", "detail"}``."""
-        deciding = self.deciding(unit)
-        while True:
-            try:
-                next(deciding)
-            except StopIteration as end:
-                result: dict[str, Any] = end.value
-                return result
-
     def deciding(self, unit: UnitOfWork) -> Generator[None, None, dict[str, Any]]:
-        """As ``decide``, with a pause now and then."""
+        """Raises NotFoundError, JobsNotFoundError, JobsRefusedError, whose ``refused`` are ``{"id", "code", "detail"}``."""
         copy = known_copy(unit, self.copy_id)
         self.must_name(copy)
         self.prepare(unit, copy)

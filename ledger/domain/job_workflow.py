@@ -117,7 +117,7 @@ class StepStarted(StepEvent):
 
 
 class StepStopped(StepEvent):
-    """Nobody works on the step for now."""
+    """Whoever worked on the step has stopped."""
 
     type_name: ClassVar[str] = "job.step_stopped"
     state: ClassVar[str] = STOPPED

@@ -6,7 +6,7 @@ from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from jobledger.ledger.domain.command import Command, Find, UnitOfWork
+from jobledger.ledger.domain.command import Find, SteppedCommand, UnitOfWork
 from jobledger.ledger.domain.job_commands import JobTransition
 from jobledger.ledger.errors import InvalidCommandError, JobsRefusedError, LedgerError, told_refusal
 
@@ -16,7 +16,7 @@ JOBS_A_TURN = 50
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
-class ManageJobs(Command):
+class ManageJobs(SteppedCommand):
     """Several commands, each about one job of its own, with the same caller as this one.
 
     Each by itself: those that may be are done, the others refused, whatever the reason, a missing capability among them. The
@@ -67,18 +67,8 @@ class ManageJobs(Command):
             for stream in command.found_streams([known[find] for find in command.finds()])
         }
 
-    def decide(self, unit: UnitOfWork) -> dict[str, Any]:
-        """Raises InvalidCommandError, JobsRefusedError."""
-        deciding = self.deciding(unit)
-        while True:
-            try:
-                next(deciding)
-            except StopIteration as end:
-                result: dict[str, Any] = end.value
-                return result
-
     def deciding(self, unit: UnitOfWork) -> Generator[None, None, dict[str, Any]]:
-        """As ``decide``, with a pause now and then."""
+        """Raises InvalidCommandError, JobsRefusedError."""
         by_job = {it.job_id: it for it in self.commands}
         if not 0 < len(by_job) <= MOST_JOBS:
             raise InvalidCommandError(f"From 1 to {MOST_JOBS} jobs are managed at once.", limit=MOST_JOBS)
