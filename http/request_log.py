@@ -30,7 +30,6 @@ SECRET = re.compile(r"(jl_[a-z][a-z0-9-]{0,40}_)[A-Za-z0-9_-]+|((?:^|[?&;\s])tok
 LONGEST_PATH = 300
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
-# By the first word of the path, for requests that nobody was found to have sent.
 # What no dialect owns.
 OPERATIONS = dict.fromkeys(("/healthz", "/readyz", "/metrics"), "operations")
 

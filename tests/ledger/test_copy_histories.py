@@ -5,19 +5,13 @@ Beside the ledger goes a model of the rules in a few plain lines, which says of 
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Coroutine
-from contextlib import AsyncExitStack
-from dataclasses import dataclass, field, replace
-from itertools import count
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import precondition, rule
 
-from jobledger.ledger.domain.command import Caller, Command, Outcome
 from jobledger.ledger.domain.copy import PutCopy
 from jobledger.ledger.domain.copy_operations import (
     AllowCopy,
@@ -34,13 +28,11 @@ from jobledger.ledger.domain.job_copies import NoteCopied
 from jobledger.ledger.domain.job_keeping import ReleaseJob, RetainJob
 from jobledger.ledger.domain.job_removal import DeleteJob
 from jobledger.ledger.domain.policy_commands import ChangePolicy
-from jobledger.ledger.errors import LedgerError
-from jobledger.ledger.store.ledger import Ledger
 from jobledger.projections.copy_query import CopyJobsFilter, CopyQuery
 from tests.auditor import audit
-from tests.world import ALICE, registration, serving
+from tests.histories import OrgHistories, try_histories
+from tests.world import registration
 
-NUMBERS = count(1)
 # The copies, and the storage policy of each.
 POLICIES = {9: 7, 10: 7, 20: 8}
 # Most often those on which most jobs are.
@@ -72,19 +64,13 @@ class Modelled:
         return is_meant and copy_id not in self.deleted and not self.is_gone
 
 
-class Histories(RuleBasedStateMachine):
+class Histories(OrgHistories):
     """One org with three copies of two storage policies."""
 
-    url = ""
+    kind = "copied"
 
     def __init__(self) -> None:
         super().__init__()
-        self.runner = asyncio.Runner()
-        self.stack = AsyncExitStack()
-        self.org = f"copied-{next(NUMBERS)}"
-        self.caller: Caller = replace(ALICE, org=self.org)
-        self.ledger: Ledger = self.run(self.stack.enter_async_context(serving(self.url)))
-        self.run(self.ledger.create_org(self.org))
         for copy_id, policy in POLICIES.items():
             given = {"storage_policy_id": policy, "storage_policy_name": f"policy {policy}", "name": f"copy {copy_id}"}
             self.tell(PutCopy(caller=self.caller, copy_id=copy_id, **given), is_refused=False)  # type: ignore[arg-type]
@@ -96,18 +82,6 @@ class Histories(RuleBasedStateMachine):
             self.add({9: AVAILABLE, 10: TO_BE_COPIED if requires else AVAILABLE}, requires)
         self.tell(StartJob(caller=self.caller, job_id=3), is_refused=False)
         self.jobs[3].state = RUNNING
-
-    def run(self, asked: Coroutine[Any, Any, Any]) -> Any:
-        return self.runner.run(asked)
-
-    def tell(self, command: Command, *, is_refused: bool) -> Outcome | None:
-        """Execute it: refused exactly where the model says so."""
-        if not is_refused:
-            outcome: Outcome = self.run(self.ledger.execute(command))
-            return outcome
-        with pytest.raises(LedgerError):
-            self.run(self.ledger.execute(command))
-        return None
 
     def is_kept(self, number: int, copy_id: int | None) -> bool:
         """On the copy; None: as a whole."""
@@ -299,16 +273,7 @@ class Histories(RuleBasedStateMachine):
                 assert found == meant
         self.run(audit(self.url, self.org))
 
-    def teardown(self) -> None:
-        try:
-            self.look()
-        finally:
-            self.run(self.stack.aclose())
-            self.runner.close()
-
 
 @pytest.mark.parametrize("examples", [5, pytest.param(40, marks=pytest.mark.slow)])
 def test_no_history_changes_what_the_rules_keep_on_a_copy(database_url: str, examples: int) -> None:
-    machine = type("Machine", (Histories,), {"url": database_url})
-    asked = settings(max_examples=examples, stateful_step_count=40, deadline=None)
-    run_state_machine_as_test(machine, settings=asked)
+    try_histories(Histories, database_url, examples=examples, steps=40)

@@ -5,20 +5,15 @@ Beside the ledger goes a model of the rules in a few plain lines, which says of 
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Coroutine, Iterator
-from contextlib import AsyncExitStack
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from itertools import count
 from typing import Any
 
 import pytest
-from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import precondition, rule
 
-from jobledger.ledger.domain.command import Caller, Command, Outcome
 from jobledger.ledger.domain.hold import HoldFilter
 from jobledger.ledger.domain.hold_commands import PlaceHold, ReleaseHold
 from jobledger.ledger.domain.job_commands import CancelJob, FailJob, StartJob, SucceedJob
@@ -27,15 +22,13 @@ from jobledger.ledger.domain.job_keeping import ReleaseJob, RetainJob
 from jobledger.ledger.domain.job_removal import DeleteJob, EraseJob
 from jobledger.ledger.domain.manage_jobs import ManageJobs
 from jobledger.ledger.domain.policy_commands import ChangePolicy
-from jobledger.ledger.errors import LedgerError
-from jobledger.ledger.store.ledger import Ledger
 from jobledger.projections.job_query import JobFilter, JobQuery
 from tests.auditor import audit
 from tests.cluster import session
+from tests.histories import NUMBERS, OrgHistories, try_histories
 from tests.located import LocateJob, located_events
-from tests.world import ALICE, registration, serving
+from tests.world import registration
 
-NUMBERS = count(1)
 TYPES = ("copy", "audit")
 LONG_AGO = datetime.now(UTC) - timedelta(days=100)
 LATER = datetime(2099, 1, 1, tzinfo=UTC)
@@ -70,36 +63,18 @@ class ModelledHold:
     is_released: bool = False
 
 
-class Histories(RuleBasedStateMachine):
+class Histories(OrgHistories):
     """One org from its beginning."""
 
-    url = ""
+    kind = "history"
 
     def __init__(self) -> None:
         super().__init__()
-        self.runner = asyncio.Runner()
-        self.stack = AsyncExitStack()
-        self.org = f"history-{next(NUMBERS)}"
-        self.caller: Caller = replace(ALICE, org=self.org)
-        self.ledger: Ledger = self.run(self.stack.enter_async_context(serving(self.url)))
-        self.run(self.ledger.create_org(self.org))
         self.jobs: list[Modelled] = []
         self.holds: list[ModelledHold] = []
         self.policy: dict[tuple[str | None, str | None], int] = {}
         self.is_locked = False
         self.removed: list[str] = []
-
-    def run(self, asked: Coroutine[Any, Any, Any]) -> Any:
-        return self.runner.run(asked)
-
-    def tell(self, command: Command, *, is_refused: bool) -> Outcome | None:
-        """Execute it: refused exactly where the model says so."""
-        if not is_refused:
-            outcome: Outcome = self.run(self.ledger.execute(command))
-            return outcome
-        with pytest.raises(LedgerError):
-            self.run(self.ledger.execute(command))
-        return None
 
     def days_for(self, job: Modelled) -> int:
         matching = [
@@ -377,13 +352,6 @@ class Histories(RuleBasedStateMachine):
         assert [it for job in self.jobs for it in job.places if it not in private] == []
         self.run(audit(self.url, self.org))
 
-    def teardown(self) -> None:
-        try:
-            self.look()
-        finally:
-            self.run(self.stack.aclose())
-            self.runner.close()
-
 
 @pytest.fixture(scope="module", autouse=True)
 def located() -> Iterator[None]:
@@ -394,6 +362,4 @@ def located() -> Iterator[None]:
 
 @pytest.mark.parametrize("examples", [5, pytest.param(60, marks=pytest.mark.slow)])
 def test_no_history_removes_what_is_kept(database_url: str, examples: int) -> None:
-    machine = type("Machine", (Histories,), {"url": database_url})
-    asked = settings(max_examples=examples, stateful_step_count=25, deadline=None)
-    run_state_machine_as_test(machine, settings=asked)
+    try_histories(Histories, database_url, examples=examples, steps=25)

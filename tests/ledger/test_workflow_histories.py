@@ -5,20 +5,15 @@ Beside the ledger goes a model of the rules in a few plain lines, which says of 
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Coroutine, Sequence
-from contextlib import AsyncExitStack
-from dataclasses import dataclass, field, replace
-from itertools import count
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
 import pytest
-from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import precondition, rule
 
-from jobledger.ledger.domain.command import Caller, Command, Outcome
 from jobledger.ledger.domain.copy import PutCopy
 from jobledger.ledger.domain.diagram_commands import ActivateDiagram, CreateDiagram, SaveDiagram
 from jobledger.ledger.domain.hold_commands import PlaceHold, ReleaseHold
@@ -35,15 +30,13 @@ from jobledger.ledger.domain.job_workflow_commands import (
     UpdateJob,
     UpgradeJob,
 )
-from jobledger.ledger.errors import LedgerError
 from jobledger.ledger.store.attachments import AttachmentStore, Upload
-from jobledger.ledger.store.ledger import Ledger
 from jobledger.projections.job_query import JobQuery
 from tests.auditor import audit
 from tests.cluster import session
-from tests.world import ALICE, registration, serving
+from tests.histories import NUMBERS, OrgHistories, try_histories
+from tests.world import registration
 
-NUMBERS = count(1)
 # What versions of the diagram look like: of each step whether it may be skipped, and what follows.
 SHAPES: list[dict[str, tuple[bool, list[str]]]] = [
     {"a": (False, ["b"]), "b": (True, ["c"]), "c": (False, [])},
@@ -85,20 +78,14 @@ class Modelled:
         return self.state not in ("SCHEDULED", RUNNING)
 
 
-class Histories(RuleBasedStateMachine):
+class Histories(OrgHistories):
     """One org with one diagram, of which jobs are created."""
 
-    url = ""
+    kind = "drawn"
 
     def __init__(self) -> None:
         super().__init__()
-        self.runner = asyncio.Runner()
-        self.stack = AsyncExitStack()
-        self.org = f"drawn-{next(NUMBERS)}"
-        self.caller: Caller = replace(ALICE, org=self.org)
-        self.ledger: Ledger = self.run(self.stack.enter_async_context(serving(self.url)))
         self.store = AttachmentStore(self.ledger.database)
-        self.run(self.ledger.create_org(self.org))
         copy = {"storage_policy_id": 3, "storage_policy_name": "nightly", "name": "primary"}
         self.tell(PutCopy(caller=self.caller, copy_id=COPY, **copy), is_refused=False)  # type: ignore[arg-type]
         first = CreateDiagram(caller=self.caller, name="Permit", content=content(0), is_active=True)
@@ -110,18 +97,6 @@ class Histories(RuleBasedStateMachine):
         self.holds: list[set[int]] = []
         self.removed: list[str] = []
         self.create(2)
-
-    def run(self, asked: Coroutine[Any, Any, Any]) -> Any:
-        return self.runner.run(asked)
-
-    def tell(self, command: Command, *, is_refused: bool) -> Outcome | None:
-        """Execute it: refused exactly where the model says so."""
-        if not is_refused:
-            outcome: Outcome = self.run(self.ledger.execute(command))
-            return outcome
-        with pytest.raises(LedgerError):
-            self.run(self.ledger.execute(command))
-        return None
 
     def choose(self, data: st.DataObject) -> tuple[Modelled, dict[str, Any]]:
         """A job, and how it is named in a command."""
@@ -356,16 +331,7 @@ class Histories(RuleBasedStateMachine):
             ids = await owner.fetch("SELECT DISTINCT id FROM attachment_chunk WHERE org = $1", self.org)
         return "\n".join(it["private"].decode() for it in records), {str(it["id"]) for it in ids}
 
-    def teardown(self) -> None:
-        try:
-            self.look()
-        finally:
-            self.run(self.stack.aclose())
-            self.runner.close()
-
 
 @pytest.mark.parametrize("examples", [5, pytest.param(40, marks=pytest.mark.slow)])
 def test_no_history_takes_a_step_that_is_not_there(database_url: str, examples: int) -> None:
-    machine = type("Machine", (Histories,), {"url": database_url})
-    asked = settings(max_examples=examples, stateful_step_count=40, deadline=None)
-    run_state_machine_as_test(machine, settings=asked)
+    try_histories(Histories, database_url, examples=examples, steps=40)

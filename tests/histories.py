@@ -1,0 +1,68 @@
+"""What random histories of one org have in common: a ledger on the loop of their own, and a model that says what is refused."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from itertools import count
+from typing import Any, ClassVar
+
+import pytest
+from hypothesis import settings
+from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
+
+from jobledger.ledger.domain.command import Caller, Command, Outcome
+from jobledger.ledger.errors import LedgerError
+from jobledger.ledger.store.ledger import Ledger
+from tests.world import ALICE, serving
+
+# Of orgs and of what is called by a name that is nowhere else.
+NUMBERS = count(1)
+
+
+class OrgHistories(RuleBasedStateMachine):
+    """One org from its beginning, in the database at *url*, named after *kind*. What a subclass adds is a model of what is so."""
+
+    url = ""
+    kind: ClassVar[str]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.runner = asyncio.Runner()
+        self.stack = AsyncExitStack()
+        self.org = f"{self.kind}-{next(NUMBERS)}"
+        self.caller: Caller = replace(ALICE, org=self.org)
+        self.ledger: Ledger = self.run(self.stack.enter_async_context(serving(self.url)))
+        self.run(self.ledger.create_org(self.org))
+
+    def run(self, asked: Coroutine[Any, Any, Any]) -> Any:
+        return self.runner.run(asked)
+
+    def tell(self, command: Command, *, is_refused: bool) -> Outcome | None:
+        """Execute it: refused exactly where the model says so."""
+        if not is_refused:
+            outcome: Outcome = self.run(self.ledger.execute(command))
+            return outcome
+        with pytest.raises(LedgerError):
+            self.run(self.ledger.execute(command))
+        return None
+
+    def look(self) -> None:
+        """AssertionError where anything is not as the model has it, or the audit finds a fault."""
+        raise TypeError(f"{type(self).__name__} looks at nothing")
+
+    def teardown(self) -> None:
+        try:
+            self.look()
+        finally:
+            self.run(self.stack.aclose())
+            self.runner.close()
+
+
+def try_histories(histories: type[OrgHistories], url: str, *, examples: int, steps: int) -> None:
+    """Try so many histories of up to so many steps."""
+    machine = type("Machine", (histories,), {"url": url})
+    asked = settings(max_examples=examples, stateful_step_count=steps, deadline=None)
+    run_state_machine_as_test(machine, settings=asked)
