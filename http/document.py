@@ -56,12 +56,14 @@ class UnsupportedMediaTypeError(InvalidCommandError):
 
 async def read_body(request: web.Request, limit_bytes: int = LARGEST_BODY_BYTES) -> bytes:
     """The body. Raises BodyTooLargeError as soon as it is known to be, before it is read where its length is told."""
-    if (request.content_length or 0) > limit_bytes:
-        raise BodyTooLargeError(f"A body is at most {limit_bytes} bytes here.", limit_bytes=limit_bytes)
     known = request[BODY]
     if known is not None:
         return known
-    if request.content.is_eof() and not is_waiting(request) and has_small_body(request):
+    length = request.content_length
+    if length is not None and length > limit_bytes:
+        raise BodyTooLargeError(f"A body is at most {limit_bytes} bytes here.", limit_bytes=limit_bytes)
+    is_small = length is not None and length <= SMALL_BODY_BYTES
+    if is_small and request.content.is_eof() and not is_waiting(request):
         # As nearly always: it came with its head.
         body = request[BODY] = request.content.read_nowait()
         return body
@@ -73,7 +75,7 @@ async def read_body(request: web.Request, limit_bytes: int = LARGEST_BODY_BYTES)
             raise BodyTooLargeError(f"A body is at most {limit_bytes} bytes here.", limit_bytes=limit_bytes)
         chunks.append(chunk)
     body = b"".join(chunks)
-    if has_small_body(request):
+    if is_small:
         request[BODY] = body
     return body
 

@@ -18,8 +18,9 @@ from jobledger.http.document import (
     read_body,
 )
 from jobledger.http.large_json import read_json
-from jobledger.http.negotiation import PLAIN, Form, accept_header, preferred
+from jobledger.http.negotiation import JSON, PLAIN, Form, accept_header, preferred
 from jobledger.http.standing import ask_standing
+from jobledger.http.whole_answer import WholeAnswer
 from jobledger.http.xml_document import read_xml, write_xml
 
 # XML takes long to read, and many times its size in memory: bodies that may be larger in JSON may not in XML, and of large
@@ -48,19 +49,19 @@ async def read_document(request: web.Request, limit_bytes: int = LARGEST_BODY_BY
     """
     if request[BODY] is None and not request.can_read_body:
         return Received({}, b"")
-    syntax = body_syntax(request)
+    syntax, charset = ("json", None) if request.headers.get("Content-Type") == JSON.media_type else body_syntax(request)
     encoding: str | None = "UTF-8"
-    if request.charset is not None:
-        encoding = (UTF8 if syntax == "json" else XML_ENCODINGS).get(request.charset.lower())
+    if charset is not None:
+        encoding = (UTF8 if syntax == "json" else XML_ENCODINGS).get(charset)
         if encoding is None:
-            raise UnsupportedMediaTypeError("A body is in UTF-8 here.", charset=request.charset.lower())
+            raise UnsupportedMediaTypeError("A body is in UTF-8 here.", charset=charset)
     body = await read_body(request, min(limit_bytes, LARGEST_XML_BYTES) if syntax == "xml" else limit_bytes)
     await ask_standing(request)
     if not body:
         return Received({}, b"")
     if syntax == "json":
         return Received(await read_json(body), body)
-    if request.charset is None:
+    if charset is None:
         # Then the document itself says it.
         encoding = None
     if len(body) <= READ_AT_ONCE_BYTES:
@@ -73,15 +74,16 @@ async def read_document(request: web.Request, limit_bytes: int = LARGEST_BODY_BY
     return Received(document, body, root)
 
 
-def body_syntax(request: web.Request) -> str:
-    """ "json" or "xml", as ``Content-Type`` says. Raises UnsupportedMediaTypeError."""
+def body_syntax(request: web.Request) -> tuple[str, str | None]:
+    """ "json" or "xml", and the charset in lower case, as ``Content-Type`` says. Raises UnsupportedMediaTypeError."""
     if "Content-Type" not in request.headers:
-        return request[DIALECT].forms[0].syntax
+        return request[DIALECT].forms[0].syntax, None
     said = request.content_type
+    charset = None if request.charset is None else request.charset.lower()
     if said == "application/json" or said.endswith("+json"):
-        return "json"
+        return "json", charset
     if said in ("application/xml", "text/xml") or said.endswith("+xml"):
-        return "xml"
+        return "xml", charset
     raise UnsupportedMediaTypeError("A body here is application/json or application/xml.", content_type=said)
 
 
@@ -120,4 +122,4 @@ def written(document: Any, form: Form, root: str | None, namespace: str | None =
 
 
 def _response(form: Form, body: bytes, status: int, headers: Mapping[str, str] | None) -> web.Response:
-    return web.Response(body=body, status=status, headers={**(headers or {}), "Content-Type": form.content_type})
+    return WholeAnswer(body=body, status=status, headers={**(headers or {}), "Content-Type": form.content_type})

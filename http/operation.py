@@ -122,11 +122,10 @@ def has_small_body_of_members(request: web.Request) -> bool:
     """
     return (
         request.method == "POST"
-        and not is_waiting(request)
-        and request.match_info.http_exception is None
         and has_small_body(request)
         and declared(request.match_info.handler) is not None
         and isinstance(operation_of(request).body, Members)
+        and not is_waiting(request)
     )
 
 
@@ -141,9 +140,9 @@ def permitted(request: web.Request) -> Caller:
 
 def read_parameters(request: web.Request) -> dict[str, Any]:
     """The query's parameters. Raises InvalidCommandError, also for one that is not taken here."""
-    readers = operation_of(request).parameters
     if not request.rel_url.raw_query_string:
         return {}
+    readers = operation_of(request).parameters
     given: dict[str, Any] = {}
     for name in request.query:
         if name in request[DIALECT].passed_over:

@@ -17,14 +17,15 @@ class InFlight:
 
     def __init__(self, app: web.Application) -> None:
         self._count = 0
-        self._is_none = asyncio.Event()
-        self._is_none.set()
-        self._is_ending = False
+        # Set once the last of them has been answered; there from when that is waited for.
+        self._is_none: asyncio.Event | None = None
         app.middlewares.insert(0, self._counted)
 
     async def end(self, patience_s: float) -> bool:
         """Wait until none is in flight, for so long at most; whether none is. Connections are closed as they are answered."""
-        self._is_ending = True
+        self._is_none = asyncio.Event()
+        if not self._count:
+            return True
         try:
             async with asyncio.timeout(patience_s):
                 await self._is_none.wait()
@@ -35,13 +36,12 @@ class InFlight:
     @web.middleware
     async def _counted(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         self._count += 1
-        self._is_none.clear()
         try:
             response = await handler(request)
-            if self._is_ending:
+            if self._is_none is not None:
                 response.force_close()
             return response
         finally:
             self._count -= 1
-            if self._count == 0:
+            if self._is_none is not None and self._count == 0:
                 self._is_none.set()
