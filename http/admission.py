@@ -37,22 +37,26 @@ class Asked(NamedTuple):
         return DEFAULT_ORG if self.org is None else self.org
 
 
-@web.middleware
-async def admit(request: web.Request, handler: Handler) -> web.StreamResponse:
+def admit(request: web.Request, handler: Handler) -> Awaitable[web.StreamResponse]:
     """Let only callers of the path's org in: 401 without valid credentials, whether the org exists or not, else 404."""
     dialect = request[OWNER]
     if dialect is None:
-        return await handler(request)
+        return handler(request)
     if request.path in dialect.open_paths:
         _find_form(request)
-        return await handler(request)
+        return handler(request)
     asked = Asked(dialect.credentials(request), dialect.org(request), shown_address(request, request.app[EDGE]))
     if has_small_body_of_members(request):
         known = request.app[ACCESS].believed(asked.shown, asked.looked_up_in)
         if known is not None and asked.org in (None, known.caller.org):
-            return await _answer_believed(request, handler, asked, known)
+            return _answer_believed(request, handler, asked, known)
+    return _answer_known(request, handler, asked)
+
+
+async def _answer_known(request: web.Request, handler: Handler, asked: Asked) -> web.StreamResponse:
     request[CALLER] = await _caller(request, asked)
-    return await _answer(request, handler)
+    _let_in(request)
+    return await handler(request)
 
 
 async def _answer_believed(request: web.Request, handler: Handler, asked: Asked, known: Known) -> web.StreamResponse:
@@ -69,7 +73,8 @@ async def _answer_believed(request: web.Request, handler: Handler, asked: Asked,
         failure: Exception | None = None
         response: web.StreamResponse | None = None
         try:
-            response = await _answer(request, handler)
+            _let_in(request)
+            response = await handler(request)
         except Exception as error:
             failure = error
         # It may have been asked meanwhile, of one whose body took its time; and what may have been recorded is not begun anew.
@@ -92,7 +97,7 @@ async def _answer_believed(request: web.Request, handler: Handler, asked: Asked,
             break
         known = newer
     # Where access changes all the time, it counts that it was asked after the request came.
-    return await _answer(request, handler)
+    return await handler(request)
 
 
 async def _caller(request: web.Request, asked: Asked) -> Caller:
@@ -110,16 +115,13 @@ def _asking(request: web.Request, caller: Caller, asked: Asked, belief: Belief |
     return caller.asking(request[DIALECT].name, asked.address, request[REQUEST_ID], belief)
 
 
-async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """The answer to a caller that is let in, where it has a place among its org's requests; the others are told to come again."""
+def _let_in(request: web.Request) -> None:
+    """Give a caller a place among its org's requests, until it is answered. Raises NotAcceptableError, QueueIsFullError."""
     # Before anything is done: a request whose answer could not be given changes nothing.
     _find_form(request)
     # And before its body is read.
-    place = request[PLACE] = request.app[PLACES].take(request[CALLER].org, is_stream=False)
-    try:
-        return await handler(request)
-    finally:
-        place.leave()
+    if PLACE not in request:
+        request[PLACE] = request.app[PLACES].take(request[CALLER].org, is_stream=False)
 
 
 def _find_form(request: web.Request) -> None:

@@ -42,6 +42,7 @@ from jobledger.http.documentation import DOCUMENTATION, Documentation, documenta
 from jobledger.http.exchange import XML_AT_ONCE, answer_refusal
 from jobledger.http.fetches import FETCH_ROUTES, FETCHES
 from jobledger.http.health import HEALTH, METRICS, Health, health_routes
+from jobledger.http.in_flight import IN_FLIGHT, InFlight
 from jobledger.http.metrics import Metrics
 from jobledger.http.native import (
     NATIVE,
@@ -57,7 +58,7 @@ from jobledger.http.native import (
     workflow_routes,
 )
 from jobledger.http.native.live import LIVE, LiveStreams
-from jobledger.http.places import PLACES, Places
+from jobledger.http.places import PLACE, PLACES, Places
 from jobledger.http.request_id import new_request_id
 from jobledger.http.response_headers import add_headers
 from jobledger.http.standing import STOPPING, Stopping
@@ -104,7 +105,8 @@ def make_app(
     must not run full. Absent: new ones, the usual ones, none.
     """
     # Bodies are bounded where they are read: each path has its own limit, and some stream.
-    app = web.Application(middlewares=[answer_errors, admit], client_max_size=0)
+    app = web.Application(middlewares=[answer_errors], client_max_size=0)
+    app[IN_FLIGHT] = InFlight()
     app[READING_XML] = asyncio.Semaphore(XML_AT_ONCE)
     app[DIALECTS] = Dialects(SPOKEN)
     app[LEDGER] = ledger
@@ -146,18 +148,26 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
     """Give the request its id and its dialect, and turn whatever it fails with into the dialect's document."""
     request[REQUEST_ID] = new_request_id()
     request[BODY] = None
-    dialects = request.app[DIALECTS]
+    app = request.app
+    dialects = app[DIALECTS]
     owner = request[OWNER] = dialects.owner(request.path)
     request[DIALECT] = owner or dialects.first
+    in_flight = app[IN_FLIGHT]
+    in_flight.enter()
     try:
         must_meet_expectation(request)
-        return await handler(request)
+        response = await admit(request, handler)
+        if in_flight.is_ending:
+            response.force_close()
+        return response
     except Exception as error:
         is_gone = request.transport is None or request.transport.is_closing()
         if is_gone and isinstance(error, ConnectionError):
             # The client went away: there is nobody to answer, and nothing to tell.
             return request.get(BEGUN) or web.Response()
         answer = answer_to(error, request)
+        if in_flight.is_ending:
+            answer.force_close()
         begun: web.StreamResponse | None = request.get(BEGUN)
         if begun is None:
             if isinstance(error, TooSlowError) or is_waiting(request) or request.content.exception() is not None:
@@ -170,6 +180,10 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
         if request.transport is not None:
             request.transport.close()
         return begun
+    finally:
+        if PLACE in request:
+            request[PLACE].leave()
+        in_flight.leave()
 
 
 def answer_to(error: BaseException, request: web.Request) -> web.Response:

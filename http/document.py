@@ -56,17 +56,11 @@ class UnsupportedMediaTypeError(InvalidCommandError):
 
 async def read_body(request: web.Request, limit_bytes: int = LARGEST_BODY_BYTES) -> bytes:
     """The body. Raises BodyTooLargeError as soon as it is known to be, before it is read where its length is told."""
-    known = request[BODY]
+    known = body_at_hand(request)
     if known is not None:
         return known
-    length = request.content_length
-    if length is not None and length > limit_bytes:
+    if (request.content_length or 0) > limit_bytes:
         raise BodyTooLargeError(f"A body is at most {limit_bytes} bytes here.", limit_bytes=limit_bytes)
-    is_small = length is not None and length <= SMALL_BODY_BYTES
-    if is_small and request.content.is_eof() and not is_waiting(request):
-        # As nearly always: it came with its head.
-        body = request[BODY] = request.content.read_nowait()
-        return body
     chunks: list[bytes] = []
     size = 0
     async for chunk in body_chunks(request):
@@ -75,8 +69,16 @@ async def read_body(request: web.Request, limit_bytes: int = LARGEST_BODY_BYTES)
             raise BodyTooLargeError(f"A body is at most {limit_bytes} bytes here.", limit_bytes=limit_bytes)
         chunks.append(chunk)
     body = b"".join(chunks)
-    if is_small:
+    if has_small_body(request):
         request[BODY] = body
+    return body
+
+
+def body_at_hand(request: web.Request) -> bytes | None:
+    """A small body that came with its head, as nearly all do, or was read before; None for one that is yet to be read."""
+    body = request[BODY]
+    if body is None and request.content.is_eof() and has_small_body(request) and not is_waiting(request):
+        body = request[BODY] = request.content.read_nowait()
     return body
 
 

@@ -15,9 +15,11 @@ from jobledger.http.document import (
     BODY,
     LARGEST_BODY_BYTES,
     UnsupportedMediaTypeError,
+    body_at_hand,
+    parse_json,
     read_body,
 )
-from jobledger.http.large_json import read_json
+from jobledger.http.large_json import PIECE_BYTES, read_json
 from jobledger.http.negotiation import JSON, PLAIN, Form, accept_header, preferred
 from jobledger.http.standing import ask_standing
 from jobledger.http.whole_answer import WholeAnswer
@@ -55,12 +57,14 @@ async def read_document(request: web.Request, limit_bytes: int = LARGEST_BODY_BY
         encoding = (UTF8 if syntax == "json" else XML_ENCODINGS).get(charset)
         if encoding is None:
             raise UnsupportedMediaTypeError("A body is in UTF-8 here.", charset=charset)
-    body = await read_body(request, min(limit_bytes, LARGEST_XML_BYTES) if syntax == "xml" else limit_bytes)
-    await ask_standing(request)
+    body = body_at_hand(request)
+    if body is None:
+        body = await read_body(request, min(limit_bytes, LARGEST_XML_BYTES) if syntax == "xml" else limit_bytes)
+        await ask_standing(request)
     if not body:
         return Received({}, b"")
     if syntax == "json":
-        return Received(await read_json(body), body)
+        return Received(parse_json(body) if len(body) <= PIECE_BYTES else await read_json(body), body)
     if charset is None:
         # Then the document itself says it.
         encoding = None

@@ -107,8 +107,8 @@ def route_of(request: web.BaseRequest) -> str | None:
 
 def wire_now() -> str:
     """The time, RFC 3339 in UTC, to the millisecond."""
-    seconds, ms = divmod(time_ns() // 1_000_000, 1_000)
-    return f"{_wire_second(seconds)}.{ms:03}Z"
+    ms = time_ns() // 1_000_000
+    return f"{_wire_second(ms // 1_000)}.{ms % 1_000:03}Z"
 
 
 @lru_cache(maxsize=4)

@@ -17,12 +17,12 @@ from pathlib import Path
 from jobledger.http.app import USUAL_ATTACHMENT_BYTES, make_app
 from jobledger.http.connections import MOST_CONNECTIONS, BoundedSite, make_runner
 from jobledger.http.deadlines import DEADLINES
+from jobledger.http.in_flight import IN_FLIGHT
 from jobledger.http.metrics import Metrics
 from jobledger.http.urls import Edge
 from jobledger.ledger.work.watch import Watch
 from jobledger.projections.job_query import JobQuery
 from jobledger.scripts.failure import FailedError
-from jobledger.scripts.in_flight import InFlight
 from jobledger.scripts.listening import BACKLOG, load_certificate, tls_context
 from jobledger.scripts.log_lines import LineWriter
 from jobledger.scripts.opening import ledger_at
@@ -86,7 +86,6 @@ async def serve_app(listener: socket.socket, plan: Plan, stop: Stop, tell_ready:
             data=plan.data,
             largest_attachment_bytes=plan.largest_attachment_bytes,
         )
-        in_flight = InFlight(app)
         lines = LineWriter()
         watch = Watch(ledger, JobQuery(ledger.database).overdue)
         runner = make_runner(
@@ -109,7 +108,7 @@ async def serve_app(listener: socket.socket, plan: Plan, stop: Stop, tell_ready:
             await site.stop()
             # Streams that would never end are told to by the application's on_shutdown; cleanup tells them again.
             await runner.shutdown()
-            await unless(stop.hurried, in_flight.end(SHUTDOWN_S))
+            await unless(stop.hurried, app[IN_FLIGHT].end(SHUTDOWN_S))
         finally:
             await runner.cleanup()
             await watch.stop()

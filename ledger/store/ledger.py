@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
+from typing import Any
 from uuid import uuid4
 
 import orjson
@@ -72,15 +73,15 @@ class Ledger:
         """
         return await (await self.enqueue(command))
 
-    async def enqueue(self, command: Command) -> asyncio.Future[Outcome]:
-        """Queue *command*; the future gives what ``execute`` would, and raises what it would.
+    def enqueue(self, command: Command) -> Coroutine[Any, Any, asyncio.Future[Outcome]]:
+        """Queue *command*, once this is awaited; the future gives what ``execute`` would, and raises what it would.
 
         One caller's commands are decided in the order of its calls. Raises NotAllowedError, UnavailableError.
         """
         if self._is_closing:
             raise UnavailableError("The server is stopping.", retry_after_s=2)
         command.must_be_allowed()
-        return await self._sequencer(command.caller.org).enqueue(command)
+        return self._sequencer(command.caller.org).enqueue(command)
 
     async def create_org(self, name: str) -> Outcome:
         """Begin an org's ledger. Raises InvalidCommandError, NameIsTakenError."""

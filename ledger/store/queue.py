@@ -67,10 +67,15 @@ class CommandQueue:
         """The command that is to be decided next."""
         return self._queue[0].command
 
+    @property
+    def is_full(self) -> bool:
+        """Whether one more must wait for room."""
+        return len(self._queue) >= MOST_WAITING
+
     async def wait_for_room(self) -> None:
         """Return when one more can be put. Raises QueueIsFullError when there was no room for 2 s."""
         give_up_at = monotonic() + LONGEST_WAIT_FOR_ROOM_S
-        while len(self._queue) >= MOST_WAITING:
+        while self.is_full:
             self._room.clear()
             try:
                 await asyncio.wait_for(self._room.wait(), give_up_at - monotonic())

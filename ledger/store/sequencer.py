@@ -81,7 +81,8 @@ class Sequencer:
         appended; OutcomeUnknownError. Or CorruptLedgerError, where an operator must act first. Once queued a command is
         decided, whether or not its caller still waits.
         """
-        await self._queue.wait_for_room()
+        if self._queue.is_full:
+            await self._queue.wait_for_room()
         if self._corruption is not None:
             raise self._corruption
         if self._failing_since is not None and monotonic() > self._failing_since + LONGEST_WAIT_FOR_ROOM_S:
