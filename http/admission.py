@@ -65,6 +65,7 @@ async def _answer_believed(request: web.Request, handler: Handler, asked: Asked,
     That is when it decides a command of the caller's. Whatever else comes of the request is answered only once it has been asked
     who calls; what would have come of somebody else, or of the same with other rights, is thrown away: nothing has been done.
     """
+    is_let_in = False
     for _ in range(MOST_BELIEFS):
         belief = Belief(known.access_at)
         believed = _asking(request, known.caller, asked, belief)
@@ -73,7 +74,9 @@ async def _answer_believed(request: web.Request, handler: Handler, asked: Asked,
         failure: Exception | None = None
         response: web.StreamResponse | None = None
         try:
-            _let_in(request)
+            if not is_let_in:
+                _let_in(request)
+                is_let_in = True
             response = await handler(request)
         except Exception as error:
             failure = error
@@ -97,6 +100,8 @@ async def _answer_believed(request: web.Request, handler: Handler, asked: Asked,
             break
         known = newer
     # Where access changes all the time, it counts that it was asked after the request came.
+    if not is_let_in:
+        _let_in(request)
     return await handler(request)
 
 
@@ -120,8 +125,7 @@ def _let_in(request: web.Request) -> None:
     # Before anything is done: a request whose answer could not be given changes nothing.
     _find_form(request)
     # And before its body is read.
-    if PLACE not in request:
-        request[PLACE] = request.app[PLACES].take(request[CALLER].org, is_stream=False)
+    request[PLACE] = request.app[PLACES].take(request[CALLER].org, is_stream=False)
 
 
 def _find_form(request: web.Request) -> None:

@@ -27,13 +27,11 @@ LONG_NUMBER = b"0" * 19
 DIGITS = bytes.maketrans(b"123456789", b"000000000")
 
 
-# What the client expects, in lower case. aiohttp is not shown the header: it would answer it itself, before whatever could say
-# so in a dialect's words.
+# What the client expects, in lower case; None once it was told to send its body. aiohttp is not shown the header: it would
+# answer it itself, before whatever could say so in a dialect's words.
 EXPECTED: web.RequestKey[str | None] = web.RequestKey("expected", str)
 # A small body that was read, None until then.
 BODY: web.RequestKey[bytes | None] = web.RequestKey("body", bytes)
-# Set once the client was told to send its body.
-CONTINUED = web.RequestKey("continued", bool)
 
 
 class MalformedDocumentError(InvalidCommandError):
@@ -101,7 +99,7 @@ async def body_chunks(request: web.Request) -> AsyncIterator[bytes]:
 async def let_come(request: web.Request) -> None:
     """Tell the client to send its body, where it waits for that."""
     if is_waiting(request):
-        request[CONTINUED] = True
+        request[EXPECTED] = None
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
 
@@ -115,7 +113,7 @@ def is_waiting(request: web.Request) -> bool:
     """Whether the client waits to be told to send its body: that is when it is about to be read, not before, so that whoever is
     refused sends none.
     """
-    return request[EXPECTED] == CONTINUE and CONTINUED not in request
+    return request[EXPECTED] == CONTINUE
 
 
 def parse_json(text: bytes) -> Any:

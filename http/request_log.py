@@ -70,12 +70,13 @@ class RequestLog(AbstractAccessLogger):
     def log(self, request: web.BaseRequest, response: web.StreamResponse, time: float) -> None:
         """Tell of one request. *time* is that of the event loop, which may stand still for long: it is told by ``BEGAN_AT``."""
         sink = self._sink
-        took_s = time if BEGAN_AT not in request else monotonic() - request[BEGAN_AT]
+        began_at = request.get(BEGAN_AT)
+        took_s = time if began_at is None else monotonic() - began_at
         route = route_of(request)
         caller = request.get(CALLER)
         status = response.status
         method = request.method if request.method in METHODS else "other"
-        owner = request[OWNER] if is_routed(request) else None
+        owner = request.get(OWNER)
         dialect = OPERATIONS.get(request.path, "other") if owner is None else owner.name
         sink.metrics.answered(dialect, method, route or "none", status, took_s)
         if sink.write is None:

@@ -51,8 +51,8 @@ class Appender:
         rows = batch.take_rows(MOST_EVENTS_A_PART)
         statements: list[Statement] = []
         answers = self._answers(batch, rows)
-        if rows.streams:
-            head = [batch.org, rows.end, leaf_of(rows.headers[-1]), batch.now, _json(batch.numbers)]
+        if rows.events:
+            head = [batch.org, rows.end, leaf_of(rows.events[-1][0]), batch.now, _json(batch.numbers)]
             parts = [("write_head", head), *self._events(batch, rows), *answers]
             statements.append(self._joined(parts, "SELECT"))
         elif answers:
@@ -80,17 +80,13 @@ class Appender:
 
     def _events(self, batch: Batch, rows: Rows) -> Iterator[Part]:
         """Headers, contents and the rows of the projections."""
-        if not rows.streams:
+        if not rows.events:
             return
         org, first = batch.org, rows.first_position
-        columns = [
-            plain_array(rows.streams),
-            plain_array(rows.versions),
-            plain_array(rows.types),
-            *packed(rows.headers),
-        ]
+        headers, bodies, privates, streams, versions, types = zip(*rows.events, strict=True)
+        columns = [plain_array(streams), plain_array(versions), plain_array(types), *packed(headers)]
         yield "insert_headers", [org, first, batch.now, *columns]
-        yield "insert_contents", [org, first, *packed(rows.bodies), sparse_array(rows.privates)]
+        yield "insert_contents", [org, first, *packed(bodies), sparse_array(privates)]
         for projection in self.projections:
             changes = [it for it in rows.changed.values() if type(it.after) is projection.aggregate_class]
             for name, written in projection.writes(changes) if changes else ():
@@ -141,7 +137,7 @@ class Writing:
     @property
     def is_worth_a_part(self) -> bool:
         """Whether enough has been decided for a statement of its own."""
-        return len(self.batch.rows.streams) >= EVENTS_A_PART
+        return len(self.batch.rows.events) >= EVENTS_A_PART
 
     async def go_on(self) -> None:
         """Start writing what has been decided since the last part."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 import orjson
 
@@ -21,17 +21,16 @@ LARGEST_COMMAND_EVENTS = 10_000
 EVENTS_A_TURN = 100
 
 
+# An event to be written: its header, its content, its private content; its stream, version and type.
+EventRow: TypeAlias = tuple[bytes, bytes, bytes | None, str, int, str]
+
+
 @dataclass(slots=True)
 class Rows:
-    """What a batch has decided and not yet written. Lists in step, one element an event."""
+    """What a batch has decided and not yet written."""
 
     first_position: int
-    streams: list[str] = field(default_factory=list)
-    versions: list[int] = field(default_factory=list)
-    types: list[str] = field(default_factory=list)
-    headers: list[bytes] = field(default_factory=list)
-    bodies: list[bytes] = field(default_factory=list)
-    privates: list[bytes | None] = field(default_factory=list)
+    events: list[EventRow] = field(default_factory=list)
     changed: dict[str, Changed] = field(default_factory=dict)
     effects: dict[str, list[tuple[Any, ...]]] = field(default_factory=dict)
     answers: list[tuple[str, str, bytes, bytes]] = field(default_factory=list)
@@ -39,48 +38,19 @@ class Rows:
     @property
     def end(self) -> int:
         """The position after the last of these events."""
-        return self.first_position + len(self.streams)
+        return self.first_position + len(self.events)
 
     def split(self, most: int) -> tuple[Rows, Rows]:
         """The first *most* events with as many changed rows, and the rest; effects and answers go with the last."""
         changed = list(self.changed.items())
-        first = Rows(
-            self.first_position,
-            self.streams[:most],
-            self.versions[:most],
-            self.types[:most],
-            self.headers[:most],
-            self.bodies[:most],
-            self.privates[:most],
-            dict(changed[:most]),
-        )
-        rest = Rows(
-            self.first_position + most,
-            self.streams[most:],
-            self.versions[most:],
-            self.types[most:],
-            self.headers[most:],
-            self.bodies[most:],
-            self.privates[most:],
-            dict(changed[most:]),
-            self.effects,
-            self.answers,
-        )
+        first = Rows(self.first_position, self.events[:most], dict(changed[:most]))
+        rest = Rows(self.first_position + most, self.events[most:], dict(changed[most:]), self.effects, self.answers)
         return first, rest
 
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing to write."""
-        return not (self.streams or self.effects or self.answers)
-
-
-@dataclass(slots=True)
-class Encoded:
-    """The bytes of a command's events, in step."""
-
-    headers: list[bytes] = field(default_factory=list)
-    bodies: list[bytes] = field(default_factory=list)
-    privates: list[bytes | None] = field(default_factory=list)
+        return not (self.events or self.effects or self.answers)
 
 
 class Batch:
@@ -136,7 +106,7 @@ class Batch:
 
     def take_rows(self, most_events: int) -> Rows:
         """What is to be written next, up to so many events."""
-        if len(self.rows.streams) > most_events:
+        if len(self.rows.events) > most_events:
             taken, self.rows = self.rows.split(most_events)
         else:
             taken, self.rows = self.rows, Rows(self.size)
@@ -147,19 +117,18 @@ class Batch:
         unit = Unit(self, answers)
         result = command.decide(unit)
         self._must_not_be_too_many(command, unit)
-        encoded = Encoded()
-        self._encode(unit.events, command.caller, encoded)
-        return self._conclude(command, unit, result, encoded)
+        return self._conclude(command, unit, result, self._encoded(unit.events, command.caller, self.size))
 
     def steps(self, command: Command, answers: Mapping[Find, Any]) -> Generator[None, None, Outcome]:
         """As ``execute``, with a pause now and then."""
         unit = Unit(self, answers)
         result = yield from command.deciding(unit)
         self._must_not_be_too_many(command, unit)
-        encoded = Encoded()
+        encoded: list[EventRow] = []
         for begin in range(0, len(unit.events), EVENTS_A_TURN):
             yield
-            self._encode(unit.events[begin : begin + EVENTS_A_TURN], command.caller, encoded)
+            turn = unit.events[begin : begin + EVENTS_A_TURN]
+            encoded += self._encoded(turn, command.caller, self.size + begin)
         yield
         return self._conclude(command, unit, result, encoded)
 
@@ -169,19 +138,17 @@ class Batch:
                 f"One request makes at most {LARGEST_COMMAND_EVENTS} events.", limit=LARGEST_COMMAND_EVENTS
             )
 
-    def _encode(self, events: Sequence[Aggregate.Event], caller: Caller, encoded: Encoded) -> None:
-        bodies = [encode_content(event, caller) for event in events]
-        privates = [encode_private(event) for event in events]
-        encoded.headers += [
-            encode_header(self.org, position, self.recorded_at, event, caller.principal, body, private)
-            for position, (event, body, private) in enumerate(
-                zip(events, bodies, privates, strict=True), self.size + len(encoded.headers)
-            )
-        ]
-        encoded.bodies += bodies
-        encoded.privates += privates
+    def _encoded(self, events: Sequence[Aggregate.Event], caller: Caller, position: int) -> list[EventRow]:
+        """The rows of a command's events, from *position* on. Raises as ``encode_content``."""
+        encoded: list[EventRow] = []
+        for event in events:
+            body, private = encode_content(event, caller), encode_private(event)
+            header = encode_header(self.org, position, self.recorded_at, event, caller.principal, body, private)
+            encoded.append((header, body, private, event.originator_id, event.originator_version, event.type_name))
+            position += 1
+        return encoded
 
-    def _conclude(self, command: Command, unit: Unit, result: dict[str, Any], encoded: Encoded) -> Outcome:
+    def _conclude(self, command: Command, unit: Unit, result: dict[str, Any], encoded: list[EventRow]) -> Outcome:
         outcome = Outcome(
             result=result,
             first_position=self.size if unit.events else None,
@@ -195,7 +162,7 @@ class Batch:
             answer = (command.caller.principal, key.key, key.request_hash, self._encode_answer(outcome))
             self.rows.answers.append(answer)
             self.answered[command.caller.principal, key.key] = (key.request_hash, outcome)
-        self._accept(unit, encoded.headers, encoded.bodies, encoded.privates)
+        self._accept(unit, encoded)
         return outcome
 
     def _encode_answer(self, outcome: Outcome) -> bytes:
@@ -209,25 +176,21 @@ class Batch:
             }
         )
 
-    def _accept(self, unit: Unit, headers: list[bytes], bodies: list[bytes], privates: list[bytes | None]) -> None:
+    def _accept(self, unit: Unit, encoded: list[EventRow]) -> None:
         rows = self.rows
-        for event in unit.events:
-            rows.streams.append(event.originator_id)
-            rows.versions.append(event.originator_version)
-            rows.types.append(event.type_name)
-        rows.headers += headers
-        rows.bodies += bodies
-        rows.privates += privates
         for kind, row in unit.effects:
             rows.effects.setdefault(kind, []).append(row)
-        if headers:
+        if encoded:
+            rows.events += encoded
             if self.first_leaf is None:
-                self.first_leaf = leaf_of(headers[0])
-            self.last_header = headers[-1]
-            self.size += len(headers)
-            self.event_count += len(headers)
-            self.size_bytes += sum(map(len, bodies)) + sum(map(len, headers))
-            self.size_bytes += sum(len(it) for it in privates if it is not None)
+                self.first_leaf = leaf_of(encoded[0][0])
+            self.last_header = encoded[-1][0]
+            self.size += len(encoded)
+            self.event_count += len(encoded)
+            for header, body, private, *_ in encoded:
+                self.size_bytes += len(header) + len(body)
+                if private is not None:
+                    self.size_bytes += len(private)
         for stream, after in unit.touched.items():
             before = self.aggregates.get(stream)
             if before is not None and before.version == after.version:

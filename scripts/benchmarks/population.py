@@ -105,9 +105,10 @@ class LiveJobs(Command):
 
 async def _write_rows(connection: Connection, batch: Batch, gen: int) -> None:
     rows = batch.take_rows(batch.event_count)
-    org, positions = batch.org, range(rows.first_position, rows.first_position + len(rows.streams))
-    events = zip(positions, rows.streams, rows.versions, rows.types, rows.headers, strict=True)
-    contents = zip(positions, rows.bodies, strict=True)
+    org, positions = batch.org, range(rows.first_position, rows.first_position + len(rows.events))
+    headers, bodies, _, streams, versions, types = zip(*rows.events, strict=True)
+    events = zip(positions, streams, versions, types, headers, strict=True)
+    contents = zip(positions, bodies, strict=True)
     for table, columns, records in (
         (
             "event",
