@@ -45,9 +45,10 @@ def admit(request: web.Request, handler: Handler) -> Awaitable[web.StreamRespons
     if request.path in dialect.open_paths:
         _find_form(request)
         return handler(request)
-    asked = Asked(dialect.credentials(request), dialect.org(request), shown_address(request, request.app[EDGE]))
+    app = request.app
+    asked = Asked(dialect.credentials(request), dialect.org(request), shown_address(request, app[EDGE]))
     if has_small_body_of_members(request):
-        known = request.app[ACCESS].believed(asked.shown, asked.looked_up_in)
+        known = app[ACCESS].believed(asked.shown, asked.looked_up_in)
         if known is not None and asked.org in (None, known.caller.org):
             return _answer_believed(request, handler, asked, known)
     return _answer_known(request, handler, asked)
@@ -129,6 +130,7 @@ def _let_in(request: web.Request) -> None:
 
 
 def _find_form(request: web.Request) -> None:
-    if request.match_info.http_exception is None:
-        forms = forms_of(request.match_info.handler) or request[DIALECT].forms
+    match = request.match_info
+    if match.http_exception is None:
+        forms = forms_of(match.handler) or request[DIALECT].forms
         request[FORM] = form_of_answer(request, forms)

@@ -125,6 +125,8 @@ def preferred(header: str | None, forms: Sequence[Form]) -> Form | None:
 
 def form_of_answer(request: web.Request, forms: Sequence[Form]) -> Form:
     """The form of the answer. Raises NotAcceptableError."""
+    if "Accept" not in request.headers:
+        return forms[0]
     form = preferred(accept_header(request), forms)
     if form is None:
         offered = [it.content_type for it in forms]

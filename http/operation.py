@@ -20,7 +20,7 @@ from typing import Any, NamedTuple, TypeVar
 from aiohttp import web
 
 from jobledger.http.context import CALLER, DIALECT
-from jobledger.http.document import LARGEST_BODY_BYTES, has_small_body, is_waiting
+from jobledger.http.document import LARGEST_BODY_BYTES, body_at_hand, has_small_body, is_waiting
 from jobledger.http.exchange import read_document
 from jobledger.http.members import Members, Reader, read_members
 from jobledger.http.schema import Schema, array_of
@@ -108,9 +108,7 @@ def declared(handler: object) -> Operation | ByWord | None:
 
 def operation_of(request: web.Request) -> Operation:
     """What the request's handler takes and gives."""
-    said = declared(request.match_info.handler)
-    if isinstance(said, ByWord):
-        said = said.operations[request.match_info[said.variable]]
+    said = _said_of(request.match_info)
     if said is None:
         raise TypeError(f"{request.match_info.handler} has no @operation")
     return said
@@ -120,12 +118,13 @@ def has_small_body_of_members(request: web.Request) -> bool:
     """Whether the request's handler reads a small body, which is on its way, whole before it does anything, so that it can begin
     anew.
     """
+    if request.method != "POST":
+        return False
+    said = _said_of(request.match_info)
     return (
-        request.method == "POST"
-        and has_small_body(request)
-        and declared(request.match_info.handler) is not None
-        and isinstance(operation_of(request).body, Members)
-        and not is_waiting(request)
+        said is not None
+        and isinstance(said.body, Members)
+        and (body_at_hand(request) is not None or (has_small_body(request) and not is_waiting(request)))
     )
 
 
@@ -193,6 +192,11 @@ async def read_body_members(request: web.Request, limit_bytes: int = LARGEST_BOD
         raise TypeError(f"{request.match_info.handler} says of no members")
     document, body, _ = await read_document(request, limit_bytes)
     return GivenBody(readers.read(document), body)
+
+
+def _said_of(match: web.UrlMappingMatchInfo) -> Operation | None:
+    said = declared(match.handler)
+    return said.operations[match[said.variable]] if isinstance(said, ByWord) else said
 
 
 def _marked(said: Operation | ByWord) -> Callable[[AnyHandler], AnyHandler]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Awaitable, Callable
 
 from aiohttp import web
@@ -21,20 +20,24 @@ class Places:
 
     def __init__(self, waiting: int = MOST_WAITING, streams: int = MOST_STREAMS) -> None:
         self._most = {False: waiting, True: streams}
-        self._taken: Counter[tuple[str, bool]] = Counter()
+        # By org and whether it is for streams; none that is 0.
+        self._taken: dict[tuple[str, bool], int] = {}
 
     def take(self, org: str, *, is_stream: bool) -> Place:
         """A place. Raises QueueIsFullError at once where none is free."""
-        if self._taken[org, is_stream] >= self._most[is_stream]:
+        taken = self._taken.get((org, is_stream), 0)
+        if taken >= self._most[is_stream]:
             what = "streams are open" if is_stream else "requests are waiting"
             raise QueueIsFullError(f"Too many of this org's {what}.", retry_after_s=RETRY_AFTER_S)
-        self._taken[org, is_stream] += 1
+        self._taken[org, is_stream] = taken + 1
         return Place(self, org, is_stream=is_stream)
 
     def leave(self, org: str, *, is_stream: bool) -> None:
         """Free a place."""
-        self._taken[org, is_stream] -= 1
-        if not self._taken[org, is_stream]:
+        left = self._taken[org, is_stream] - 1
+        if left:
+            self._taken[org, is_stream] = left
+        else:
             del self._taken[org, is_stream]
 
 
