@@ -71,6 +71,9 @@ class WholeAnswer(web.Response):
         whole = head.encode() + body
         transport.write(whole)
         self._sent_bytes = len(whole)
+        if request.protocol.writing_paused:
+            # The connection's next request waits until its client takes what it has asked for.
+            await request.writer.drain()
         return None
 
     async def write_eof(self, data: bytes = b"") -> None:

@@ -157,6 +157,30 @@ async def test_an_answer_that_nobody_takes_is_given_up(peers: Peers, server: Ser
     assert await api.job_ids({"limit": 1}) == [1]
 
 
+async def test_who_takes_no_answer_is_given_no_further_one(peers: Peers, ledger: Ledger) -> None:
+    """Requests that are sent ahead wait with their client, not in our memory."""
+    async with served(ledger) as server:
+        api = await server.client("operator")
+        await api.post("jobs", [{"type": "copy", "name": "n", "attributes": {"note": "x" * 40_000}}])
+        peer = await peers.connect(server, limit=1024)
+        peer.writer.transport.pause_reading()  # type: ignore[attr-defined]  # a connection's transport reads too
+        peer.send(head(api, "jobs", method="GET") * 1_000)
+        assert server.runner is not None
+        bounded = server.runner.server
+        assert bounded is not None
+        async with asyncio.timeout(PATIENCE_S):
+            while not (held := [it for it in bounded.connections if it.writing_paused]):
+                await asyncio.sleep(0.02)
+
+        transport = held[0].transport
+        assert transport is not None
+        before = transport.get_write_buffer_size()
+        for _ in range(20):
+            assert await api.job_ids({"limit": 1}) == [1]
+
+        assert transport.get_write_buffer_size() == before < 200_000
+
+
 async def test_a_connection_that_the_other_side_holds_on_to_is_cut(peers: Peers, ledger: Ledger) -> None:
     """Closed by us, it would otherwise wait for ever to be rid of what nobody reads."""
     deadlines = replace(SHORT, rate_s=60.0, idle_s=60.0)
