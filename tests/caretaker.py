@@ -84,8 +84,8 @@ class Caretaker:
 
     def _kept(self) -> list[Any]:
         """The connections that are kept, but for those that were lost."""
-        assert self.database._pool is not None
-        readers = [it._con for it in self.database._pool._holders if it._con is not None]
+        pool: Any = self.database._pool
+        readers = [it._con for it in pool._holders if it._con is not None]
         return [it for it in (*readers, *self.database._idle_writers) if not it.is_closed()]
 
     async def _strays(self, connection: Connection) -> Sequence[asyncpg.Record]:

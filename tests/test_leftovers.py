@@ -57,7 +57,8 @@ async def listen(keeper: Caretaker) -> object:
 
 
 async def close(keeper: Caretaker) -> object:
-    return await keeper.database.close()
+    await keeper.database.close()
+    return None
 
 
 @pytest.mark.parametrize("leave", [take_writer, begin, take_reader, listen, close])
