@@ -15,13 +15,10 @@ from tests import caretaker as caretaker_module
 from tests import leftovers
 from tests.caretaker import Caretaker
 
+# For what is there to stay.
+LITTLE_PATIENCE_S = 0.05
+
 Leaving = Callable[[Caretaker], Awaitable[object]]
-
-
-@pytest.fixture(autouse=True)
-def little_patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(leftovers, "PATIENCE_S", 0.05)
-    monkeypatch.setattr(caretaker_module, "PATIENCE_S", 0.05)
 
 
 @pytest.fixture
@@ -67,8 +64,10 @@ async def test_what_is_left_on_connections_is_found_once(keeper: Caretaker, leav
     await keeper.must_be_alone()
     left = await leave(keeper)
 
-    with pytest.raises(AssertionError):
-        await keeper.must_be_alone()
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(caretaker_module, "PATIENCE_S", LITTLE_PATIENCE_S)
+        with pytest.raises(AssertionError):
+            await keeper.must_be_alone()
 
     await keeper.must_be_alone()
     assert await keeper.database.fetch("SELECT 1")
@@ -86,7 +85,8 @@ async def test_connections_that_a_test_cut_are_made_again(keeper: Caretaker) -> 
     assert await keeper.database.fetch("SELECT 1")
 
 
-async def test_tasks_that_go_on_are_found_and_ended() -> None:
+async def test_tasks_that_go_on_are_found_and_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leftovers, "PATIENCE_S", LITTLE_PATIENCE_S)
     forever = asyncio.create_task(asyncio.Event().wait())
     soon = asyncio.create_task(asyncio.sleep(0))
 
