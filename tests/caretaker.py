@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 import asyncpg
 
+from jobledger.ledger.store.announcement import Announcer
 from jobledger.ledger.store.database import Database, is_lost_connection
 from tests.auditor import audit_by
 
@@ -32,12 +33,43 @@ WHERE datname = current_database() AND backend_type = 'client backend' AND pid <
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 
+class KeptAnnouncer(Announcer):
+    """One whose connection the announcer of the next test's ledger has."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self._telling = asyncio.Lock()
+
+    @property
+    def connection(self) -> Any:
+        """The connection, once something was told."""
+        return self._connection
+
+    async def close(self) -> None:
+        """Tell nothing more, but to the end what is being told."""
+        async with self._telling:
+            self._untold.clear()
+            task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            await asyncio.wait([task])
+
+    async def end(self) -> None:
+        """Close the connection."""
+        await super().close()
+
+    async def _tell(self, payloads: list[str]) -> bool:
+        async with self._telling:
+            return await super()._tell(payloads)
+
+
 class Caretaker:
-    """``database`` is open, and stays so from test to test."""
+    """``database`` is open, and stays so from test to test; ``announcer`` is for one ledger after the other."""
 
     def __init__(self, url: str) -> None:
         self.url = url
         self.database = Database(url, readers=READERS, writers=WRITERS)
+        self.announcer = KeptAnnouncer(url)
         self._connection: Connection | None = None
 
     async def open(self) -> None:
@@ -46,6 +78,7 @@ class Caretaker:
 
     async def close(self) -> None:
         """Close every connection."""
+        await self.announcer.end()
         await self.database.close()
         if self._connection is not None:
             await self._connection.close(timeout=10)
@@ -86,7 +119,8 @@ class Caretaker:
         """The connections that are kept, but for those that were lost."""
         pool: Any = self.database._pool
         readers = [it._con for it in pool._holders if it._con is not None]
-        return [it for it in (*readers, *self.database._idle_writers) if not it.is_closed()]
+        kept = (*readers, *self.database._idle_writers, self.announcer.connection)
+        return [it for it in kept if it is not None and not it.is_closed()]
 
     async def _strays(self, connection: Connection) -> Sequence[asyncpg.Record]:
         """Who else is connected, after a while in which they may go."""
@@ -106,6 +140,8 @@ class Caretaker:
         )
         if self.database._pool is not None:
             self.database._pool.terminate()
+        await self.announcer.end()
+        self.announcer = KeptAnnouncer(self.url)
         self.database = Database(self.url, readers=READERS, writers=WRITERS)
         await self.database.open()
 

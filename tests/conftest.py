@@ -142,9 +142,12 @@ async def database(database_url: str, request: pytest.FixtureRequest) -> AsyncIt
 
 
 @pytest.fixture
-async def ledger(database: Database) -> AsyncIterator[Ledger]:
+async def ledger(database: Database, request: pytest.FixtureRequest) -> AsyncIterator[Ledger]:
     """A ledger with the org ``acme``."""
     ledger = Ledger(database, projections())
+    caretaker = keeper(request, database.url)
+    if caretaker is not None and database is caretaker.database:
+        ledger._announcer = caretaker.announcer
     await ledger.create_org(ORG)
     yield ledger
     await ledger.close()
