@@ -52,6 +52,7 @@ class Page(HTMLParser):
                 self.links.add(value or "")
 
 
+@pytest.mark.slow
 def test_it_is_valid_openapi() -> None:
     # Importing it costs every process of the tests more than all else here.
     from openapi_spec_validator import validate

@@ -274,6 +274,6 @@ class Histories(OrgHistories):
         self.run(audit(self.url, self.org))
 
 
-@pytest.mark.parametrize("examples", [5, pytest.param(40, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("examples", [3, pytest.param(40, marks=pytest.mark.slow)])
 def test_no_history_changes_what_the_rules_keep_on_a_copy(place: Place, examples: int) -> None:
     place.try_histories(Histories, examples=examples, steps=40)

@@ -360,6 +360,6 @@ def located() -> Iterator[None]:
         yield
 
 
-@pytest.mark.parametrize("examples", [5, pytest.param(60, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("examples", [3, pytest.param(60, marks=pytest.mark.slow)])
 def test_no_history_removes_what_is_kept(place: Place, examples: int) -> None:
     place.try_histories(Histories, examples=examples, steps=25)

@@ -332,6 +332,6 @@ class Histories(OrgHistories):
         return "\n".join(it["private"].decode() for it in records), {str(it["id"]) for it in ids}
 
 
-@pytest.mark.parametrize("examples", [5, pytest.param(40, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("examples", [3, pytest.param(40, marks=pytest.mark.slow)])
 def test_no_history_takes_a_step_that_is_not_there(place: Place, examples: int) -> None:
     place.try_histories(Histories, examples=examples, steps=40)
