@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator, Callable, Iterator
 
 import pytest
@@ -30,6 +31,12 @@ settings.register_profile(
 # The quick part tries a quarter of the examples; the slow one asks for the other profile.
 settings.register_profile("ledger", settings.get_profile("thorough"), max_examples=WHOLE // 4)
 settings.load_profile("ledger")
+
+
+def pytest_collection_finish() -> None:
+    """What was imported and collected stays: no need to look it through for garbage again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
