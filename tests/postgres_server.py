@@ -17,10 +17,12 @@ from jobledger.ledger.postgres.embedded import EmbeddedPostgres
 
 async def serve(data: Path, settings: dict[str, str], binaries: Path | None) -> None:
     """Run until standard input ends: also when the tests were killed, who could remove nothing."""
-    async with EmbeddedPostgres(data, settings=settings, binaries=binaries) as postgres:
-        print(postgres.url, flush=True)
-        await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
-    shutil.rmtree(data)
+    try:
+        async with EmbeddedPostgres(data, settings=settings, binaries=binaries) as postgres:
+            print(postgres.url, flush=True)
+            await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
+    finally:
+        shutil.rmtree(data)
 
 
 if __name__ == "__main__":
