@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+import gc
+from collections.abc import AsyncIterator, Callable, Iterator
 
 import pytest
 import uvloop
@@ -17,6 +18,7 @@ from tests.auditor import audit
 from tests.caretaker import Caretaker
 from tests.cluster import fresh_database, running_cluster, session, url_of
 from tests.examples import WHOLE
+from tests.leftovers import end
 from tests.world import ORG, projections
 
 TEMPLATE = "template_ledger"
@@ -31,9 +33,36 @@ settings.register_profile("ledger", settings.get_profile("thorough"), max_exampl
 settings.load_profile("ledger")
 
 
-def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
-    """The loop that servers have; it costs less, too."""
-    return {"uvloop": uvloop.new_event_loop}
+def pytest_collection_finish() -> None:
+    """What was imported and collected stays: no need to look it through for garbage again and again."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.fixture(scope="session")
+def _asyncio_loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
+    """The loop that servers have; it costs less, too.
+
+    Not by pytest-asyncio's hook: tests that are no coroutines, and have fixtures that are, would be given another loop, and all
+    that lives as long as the session be made anew for each.
+    """
+    return uvloop.new_event_loop
+
+
+@pytest.fixture(scope="session")
+async def loop() -> asyncio.AbstractEventLoop:
+    """The loop of all tests of this process."""
+    return asyncio.get_running_loop()
+
+
+@pytest.fixture(autouse=True)
+def leaves_no_task(loop: asyncio.AbstractEventLoop) -> Iterator[None]:
+    """When the test and its other fixtures are done, no task of theirs still runs."""
+    before = asyncio.all_tasks(loop)
+    yield
+    left = asyncio.all_tasks(loop) - before
+    if left:
+        loop.run_until_complete(end(left))
 
 
 @pytest.fixture(scope="session")
@@ -64,17 +93,14 @@ async def own_url(cluster_url: str, template: str) -> AsyncIterator[str]:
 
 
 @pytest.fixture(scope="session")
-def caretaker(cluster_url: str, template: str) -> Iterator[Caretaker]:
+async def caretaker(cluster_url: str, template: str) -> AsyncIterator[Caretaker]:
     """Who keeps a migrated database that tests share and each leaves empty: copying one costs far more."""
-
-    async def make() -> None:
-        async with session(cluster_url) as connection:
-            await connection.execute(f"CREATE DATABASE {SHARED} TEMPLATE {template}")
-
-    asyncio.run(make())
+    async with session(cluster_url) as connection:
+        await connection.execute(f"CREATE DATABASE {SHARED} TEMPLATE {template}")
     caretaker = Caretaker(url_of(cluster_url, SHARED))
+    await caretaker.open()
     yield caretaker
-    asyncio.run(caretaker.close())
+    await caretaker.close()
 
 
 @pytest.fixture
@@ -84,20 +110,38 @@ async def unaudited_url(caretaker: Caretaker) -> AsyncIterator[str]:
     Modules whose tests change more than rows have the fixture give ``own_url`` instead.
     """
     yield caretaker.url
-    await caretaker.empty()
+    try:
+        await caretaker.must_be_alone()
+    finally:
+        await caretaker.empty()
 
 
 @pytest.fixture
 async def database_url(unaudited_url: str, request: pytest.FixtureRequest) -> AsyncIterator[str]:
     """The URL of a migrated database, as its owner; audited when the test is over."""
     yield unaudited_url
+    caretaker = keeper(request, unaudited_url)
+    await (audit(unaudited_url) if caretaker is None else caretaker.audit())
+
+
+def keeper(request: pytest.FixtureRequest, url: str) -> Caretaker | None:
+    """Who keeps the database at *url*; None where it is the test's own."""
     caretaker: Caretaker | None = request.getfixturevalue("caretaker") if "caretaker" in request.fixturenames else None
-    await (audit(unaudited_url) if caretaker is None or caretaker.url != unaudited_url else caretaker.audit())
+    return None if caretaker is None or caretaker.url != url else caretaker
 
 
 @pytest.fixture
-async def database(database_url: str) -> AsyncIterator[Database]:
-    """The open database."""
+def own_connections() -> None:
+    """The test has connections of its own to the database: it cuts or counts them."""
+
+
+@pytest.fixture
+async def database(database_url: str, request: pytest.FixtureRequest) -> AsyncIterator[Database]:
+    """The open database; its connections are those of the tests before, unless there are ``own_connections``."""
+    caretaker = keeper(request, database_url)
+    if caretaker is not None and "own_connections" not in request.fixturenames:
+        yield caretaker.database
+        return
     database = Database(database_url, readers=4, writers=4)
     await database.open()
     yield database
@@ -105,9 +149,12 @@ async def database(database_url: str) -> AsyncIterator[Database]:
 
 
 @pytest.fixture
-async def ledger(database: Database) -> AsyncIterator[Ledger]:
+async def ledger(database: Database, request: pytest.FixtureRequest) -> AsyncIterator[Ledger]:
     """A ledger with the org ``acme``."""
     ledger = Ledger(database, projections())
+    caretaker = keeper(request, database.url)
+    if caretaker is not None and database is caretaker.database:
+        ledger._announcer = caretaker.announcer
     await ledger.create_org(ORG)
     yield ledger
     await ledger.close()

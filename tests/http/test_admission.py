@@ -94,15 +94,15 @@ async def test_who_shows_nothing_valid_learns_nothing(walk: Walk, shown: str, sp
     assert await walk.sizes() == sizes
 
 
-async def test_without_the_capability_nothing_is_told_of_what_there_is(walk: Walk) -> None:
+async def test_without_the_capability_nothing_is_told_of_what_there_is(walk: Walk, spread: Spread) -> None:
     """The same 403 for ids that there are and that there are not: to who may do nothing, and to who may do all else."""
     lacking: dict[str | None, Shown] = {None: await walk.somebody()}
     for capability in {it.capability for it in GUARDED} - {None}:
         lacking[capability] = await walk.somebody(capabilities=tuple(CAPABILITIES - {capability}))
     sizes = await walk.sizes()
 
-    for target in GUARDED:
-        for shown in (lacking[None], lacking[target.capability]) if target.capability else ():
+    for number, target in enumerate(it for it in GUARDED if it.capability):
+        for shown in spread.some((lacking[None], lacking[target.capability]), number):
             if target.is_commands:
                 # Each of its lines is answered for itself.
                 assert b'"status":403' in await walk.same(target, shown, 200, target.path, target.path)

@@ -13,7 +13,6 @@ import jsonschema_rs
 import orjson
 import pytest
 from aiohttp import web
-from openapi_spec_validator import validate
 
 from jobledger.http.context import DIALECTS
 from jobledger.http.documentation import DOCUMENTATION
@@ -53,7 +52,11 @@ class Page(HTMLParser):
                 self.links.add(value or "")
 
 
+@pytest.mark.slow
 def test_it_is_valid_openapi() -> None:
+    # Importing it costs every process of the tests more than all else here.
+    from openapi_spec_validator import validate
+
     validate(document())
 
 

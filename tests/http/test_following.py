@@ -148,6 +148,7 @@ async def until_listening(owner: Any, *, but: tuple[int, ...] = ()) -> int:
             await asyncio.sleep(0.02)
 
 
+@pytest.mark.usefixtures("own_connections")
 async def test_a_lost_connection_that_listened_is_made_again(
     api: Api, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -164,6 +165,7 @@ async def test_a_lost_connection_that_listened_is_made_again(
         assert positions(await stream.take(1)) == [4]
 
 
+@pytest.mark.usefixtures("own_connections")
 async def test_followers_outlive_all_connections_to_the_database(api: Api, database_url: str) -> None:
     async with session(database_url) as owner, event_stream(api) as stream:
         await stream.take(3)

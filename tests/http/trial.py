@@ -1,7 +1,7 @@
 """Requests that must be refused: in their dialect's form, with nothing changed, and never by the server's fault."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -22,12 +22,13 @@ def _is_spent(options: dict[str, Any]) -> bool:
 
 
 class Spread:
-    """Which faults a route is tried with. In the slow part each with each; in the quick one every fault for the first two routes
-    of each dialect, and for each other one an eighth of them, another than its neighbours': what is at fault is found by one
-    way for all, so that what counts is each fault somewhere and each route with some.
+    """Which faults a route is tried with. In the slow part each with each; in the quick one every fault for the first route of
+    each dialect, and for each other one an eighth of them, another than its neighbours': what is at fault is found by one way
+    for all, so that what counts is each fault somewhere and each route with some.
     """
 
     PARTS = 8
+    THIRDS = 3
 
     def __init__(self, *, is_whole: bool) -> None:
         self.is_whole = is_whole
@@ -37,7 +38,7 @@ class Spread:
         seen: Counter[Manners] = Counter()
         for number, target in enumerate(targets):
             seen[target.manners] += 1
-            for fault in self.some(faults, number, is_first=seen[target.manners] <= 2 or target.is_commands):
+            for fault in self.some(faults, number, is_first=seen[target.manners] == 1 or target.is_commands):
                 yield target, fault
 
     def some(self, faults: Sequence[Fault], number: int, *, is_first: bool = False) -> Sequence[Fault]:
@@ -48,15 +49,21 @@ class Spread:
         return [it for other, it in enumerate(faults) if (number + other) % parts == 0]
 
     def of_names(
-        self, named: Iterable[tuple[Target, str]], faults: Callable[[Target, str], Sequence[Fault]]
+        self, named: Sequence[tuple[Target, str]], faults: Callable[[Target, str], Sequence[Fault]]
     ) -> Iterator[tuple[Target, str, Fault]]:
-        """The same of members and parameters, each tried with all of its faults where it is first seen in its dialect."""
-        seen: set[tuple[str, str]] = set()
+        """The same of members and parameters: those of a name are divided among the routes of its dialect that have it, and of
+        each part every third is tried, others than of the name before; each route with one at least.
+        """
+        sharing = Counter((target.manners, name) for target, name in named)
+        seen: Counter[tuple[Manners, str]] = Counter()
         for number, (target, name) in enumerate(named):
-            key = (target.manners.dialect.name, name)
-            for fault in self.some(faults(target, name), number, is_first=key not in seen):
+            wrong, key = faults(target, name), (target.manners, name)
+            if not self.is_whole and wrong:
+                part = wrong[seen[key] :: sharing[key]] or [wrong[seen[key] % len(wrong)]]
+                wrong = part[number % min(len(part), self.THIRDS) :: self.THIRDS]
+            seen[key] += 1
+            for fault in wrong:
                 yield target, name, fault
-            seen.add(key)
 
 
 def is_taken(target: Target, body: bytes, read: Callable[[bytes], object]) -> bool:

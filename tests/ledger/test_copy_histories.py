@@ -30,7 +30,7 @@ from jobledger.ledger.domain.job_removal import DeleteJob
 from jobledger.ledger.domain.policy_commands import ChangePolicy
 from jobledger.projections.copy_query import CopyJobsFilter, CopyQuery
 from tests.auditor import audit
-from tests.histories import OrgHistories, try_histories
+from tests.histories import OrgHistories, Place
 from tests.world import registration
 
 # The copies, and the storage policy of each.
@@ -274,6 +274,6 @@ class Histories(OrgHistories):
         self.run(audit(self.url, self.org))
 
 
-@pytest.mark.parametrize("examples", [5, pytest.param(40, marks=pytest.mark.slow)])
-def test_no_history_changes_what_the_rules_keep_on_a_copy(database_url: str, examples: int) -> None:
-    try_histories(Histories, database_url, examples=examples, steps=40)
+@pytest.mark.parametrize("examples", [3, pytest.param(40, marks=pytest.mark.slow)])
+def test_no_history_changes_what_the_rules_keep_on_a_copy(place: Place, examples: int) -> None:
+    place.try_histories(Histories, examples=examples, steps=40)

@@ -25,7 +25,7 @@ from jobledger.ledger.domain.policy_commands import ChangePolicy
 from jobledger.projections.job_query import JobFilter, JobQuery
 from tests.auditor import audit
 from tests.cluster import session
-from tests.histories import NUMBERS, OrgHistories, try_histories
+from tests.histories import NUMBERS, OrgHistories, Place
 from tests.located import LocateJob, located_events
 from tests.world import registration
 
@@ -360,6 +360,6 @@ def located() -> Iterator[None]:
         yield
 
 
-@pytest.mark.parametrize("examples", [5, pytest.param(60, marks=pytest.mark.slow)])
-def test_no_history_removes_what_is_kept(database_url: str, examples: int) -> None:
-    try_histories(Histories, database_url, examples=examples, steps=25)
+@pytest.mark.parametrize("examples", [3, pytest.param(60, marks=pytest.mark.slow)])
+def test_no_history_removes_what_is_kept(place: Place, examples: int) -> None:
+    place.try_histories(Histories, examples=examples, steps=25)

@@ -222,7 +222,7 @@ def runnable(version: int) -> bool:
     return (BINARIES[version] / "postgres").exists()
 
 
-@pytest.fixture(scope="module", params=BINARIES)
+@pytest.fixture(scope="module", params=[18, pytest.param(16, marks=pytest.mark.slow), 15])
 def bare_cluster_url(request: pytest.FixtureRequest) -> Iterator[str]:
     """A cluster in which nothing was made yet, and to which the owners may connect as such."""
     if not runnable(request.param):

@@ -204,6 +204,7 @@ def forget(ledger: Ledger) -> None:
     cache.head = head
 
 
+@pytest.mark.usefixtures("own_connections")
 async def test_a_batch_in_doubt_that_comes_late_is_shut_out(
     ledger: Ledger, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -239,6 +240,7 @@ async def test_a_batch_in_doubt_that_comes_late_is_shut_out(
     assert names.count("once") == 1
 
 
+@pytest.mark.usefixtures("own_connections")
 async def test_of_a_batch_in_doubt_a_stopping_server_does_not_say_that_it_was_not_decided(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:

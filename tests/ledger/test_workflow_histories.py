@@ -34,7 +34,7 @@ from jobledger.ledger.store.attachments import AttachmentStore, Upload
 from jobledger.projections.job_query import JobQuery
 from tests.auditor import audit
 from tests.cluster import session
-from tests.histories import NUMBERS, OrgHistories, try_histories
+from tests.histories import NUMBERS, OrgHistories, Place
 from tests.world import registration
 
 # What versions of the diagram look like: of each step whether it may be skipped, and what follows.
@@ -332,6 +332,6 @@ class Histories(OrgHistories):
         return "\n".join(it["private"].decode() for it in records), {str(it["id"]) for it in ids}
 
 
-@pytest.mark.parametrize("examples", [5, pytest.param(40, marks=pytest.mark.slow)])
-def test_no_history_takes_a_step_that_is_not_there(database_url: str, examples: int) -> None:
-    try_histories(Histories, database_url, examples=examples, steps=40)
+@pytest.mark.parametrize("examples", [3, pytest.param(40, marks=pytest.mark.slow)])
+def test_no_history_takes_a_step_that_is_not_there(place: Place, examples: int) -> None:
+    place.try_histories(Histories, examples=examples, steps=40)
