@@ -23,8 +23,8 @@ from jobledger.ledger.domain.policy_commands import must_give_reason
 from jobledger.ledger.domain.retention import must_be_free, reasons_to_keep
 from jobledger.ledger.errors import InvalidCommandError, JobIsNotFinalError, NotFoundError
 
-# The effect by which what an event covers is removed; its row is (stream, version) of the event.
-REMOVE_CONTENTS = "remove_contents"
+# The effects by which what an event covers is removed, private contents alone or whole ones; a row is (stream, version) of the event.
+REMOVE_PRIVATE, REMOVE_CONTENTS = "remove_private", "remove_contents"
 PRIVATE, ALL = "private", "all"
 SCOPES = (PRIVATE, ALL)
 DELETED, ERASED = "deleted", "erased"
@@ -35,7 +35,8 @@ RESIDUE = ("job_id", "type", "domain", "state", "imported", "preceding_job_id", 
 
 def residue_of(job: Job) -> dict[str, Any]:
     """What stays known of a job that goes, as plain members: id, type, domain, state, times, preceding and required ids."""
-    members = {name: value for name in RESIDUE if (value := getattr(job, name)) is not None}
+    known = job.__dict__  # where there is none of a name, the class has None
+    members = {name: value for name in RESIDUE if (value := known.get(name)) is not None}
     for name in TIMES:
         if name in members:
             members[name] = members[name].astimezone(UTC).isoformat().replace("+00:00", "Z")
@@ -151,7 +152,8 @@ class RemoveJob(JobTransition):
         if members.get("residue") is not None and job.external_id is not None:
             unit.outdate(JOBS_BY_EXTERNAL_ID, (job.source or "", job.external_id))
         job.trigger_event(event_class, timestamp=unit.now, reason=self.reason, **members)
-        unit.affect(Effect(REMOVE_CONTENTS, (job.id, job.version)))
+        is_whole = event_class is Erased and members["scope"] == ALL
+        unit.affect(Effect(REMOVE_CONTENTS if is_whole else REMOVE_PRIVATE, (job.id, job.version)))
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
