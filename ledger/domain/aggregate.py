@@ -133,6 +133,10 @@ class Aggregate(BaseAggregate[str]):
         twin._pending_events = pending
         return twin
 
+    def join(self, pending: list[Any]) -> None:
+        """Add further events to *pending*: the unit of work that it was copied for has joined another."""
+        self._pending_events = pending
+
     def settle(self) -> None:
         """Hold on to no unit of work any longer."""
         self._pending_events = []

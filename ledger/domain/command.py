@@ -80,8 +80,8 @@ class Idempotency:
     request_hash: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Find:
+# A tuple: of many jobs at once each is looked up a few times, and hashed in C.
+class Find(NamedTuple):
     """A question a command asks of what is stored, answered under the head's lock: *kind* names it, *subjects* whom it is about."""
 
     kind: str

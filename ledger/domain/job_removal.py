@@ -23,7 +23,7 @@ from jobledger.ledger.domain.policy_commands import must_give_reason
 from jobledger.ledger.domain.retention import must_be_free, reasons_to_keep
 from jobledger.ledger.errors import InvalidCommandError, JobIsNotFinalError, NotFoundError
 
-# The effects by which what an event covers is removed, private contents alone or whole ones; a row is (stream, version) of the event.
+# The effects by which what an event covers is removed, private contents alone or whole ones; a row is its (stream, version).
 REMOVE_PRIVATE, REMOVE_CONTENTS = "remove_private", "remove_contents"
 PRIVATE, ALL = "private", "all"
 SCOPES = (PRIVATE, ALL)
@@ -33,13 +33,18 @@ TIMES = ("registered_at", "scheduled_at", "started_at", "ended_at", "final_at")
 RESIDUE = ("job_id", "type", "domain", "state", "imported", "preceding_job_id", "required_job_ids", *TIMES)
 
 
+def utc_text(instant: datetime) -> str:
+    """RFC 3339 in UTC with Z."""
+    return (instant if instant.tzinfo is UTC else instant.astimezone(UTC)).isoformat()[: -len("+00:00")] + "Z"
+
+
 def residue_of(job: Job) -> dict[str, Any]:
     """What stays known of a job that goes, as plain members: id, type, domain, state, times, preceding and required ids."""
     known = job.__dict__  # where there is none of a name, the class has None
     members = {name: value for name in RESIDUE if (value := known.get(name)) is not None}
     for name in TIMES:
         if name in members:
-            members[name] = members[name].astimezone(UTC).isoformat().replace("+00:00", "Z")
+            members[name] = utc_text(members[name])
     members["state"] = str(job.state)
     members["id"] = members.pop("job_id")
     return members
@@ -49,11 +54,11 @@ def become_residue(job: Job, gone: str, residue: Mapping[str, Any]) -> None:
     """Make the job what is left of it: the same, whatever was known of it before."""
     version, modified_on, pending = job._version, job._modified_on, job._pending_events  # the package's own members
     job.__dict__.clear()
-    members: dict[str, Any] = dict.fromkeys(REGISTERED)
-    members |= {name: value for name, value in residue.items() if name != "id"}
+    members: dict[str, Any] = {**UNKNOWN, **residue}
     for name in TIMES:
-        value = members.get(name)
-        members[name] = None if value is None else datetime.fromisoformat(value)
+        if (value := members[name]) is not None:
+            members[name] = datetime.fromisoformat(value)
+    del members["id"]
     members.update(
         job_id=residue["id"], state=State(residue["state"]), is_decided=True, gone=gone, name="", progress=0.0
     )
@@ -68,6 +73,7 @@ REGISTERED = frozenset(
     | {"external_id", "body_hash", "scheduled_at", "heartbeat_timeout", "start_timeout", "backup", "attributes"}
     | {"figures", "message", "started_at", "ended_at", "reason", "last_report_at"}
 )
+UNKNOWN = dict.fromkeys((*REGISTERED, *TIMES))
 
 
 class Removal(Job.Decision):

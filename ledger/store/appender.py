@@ -29,7 +29,6 @@ STORE_PARTS = (
     *("attachment", "drop_uploads"),
 )
 # What must find this batch's events written: statements of their own, which the one statement of a batch decided ahead is not.
-# The lesser first: what covers it may itself lose its content to what is erased whole.
 AFTER_EVENTS = ("remove_private", "remove_contents", "remove_attachments")
 
 # SQL with its arguments; and a part of such: its name instead of the SQL.

@@ -246,7 +246,8 @@ class Unit:
         result = decide(part)
         # What it only looked at is as it was.
         for stream in dict.fromkeys(it.originator_id for it in part.events):
-            self.touched[stream] = part.touched[stream].working_copy(self.events)
+            changed = self.touched[stream] = part.touched[stream]
+            changed.join(self.events)
         self.events += part.events
         self.numbers |= part.numbers
         self.effects += part.effects
