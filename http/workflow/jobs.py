@@ -29,10 +29,11 @@ from jobledger.http.workflow.job_documents import shown_job
 from jobledger.http.workflow.job_readers import READERS, read_job_members
 from jobledger.ledger.domain.command import Caller
 from jobledger.ledger.domain.hold import Hold, hold_stream
-from jobledger.ledger.domain.hold_commands import PlaceHold, ReleaseHold
+from jobledger.ledger.domain.hold_commands import PlaceHold
 from jobledger.ledger.domain.job import LARGEST_JOB_ID, job_stream
 from jobledger.ledger.domain.job_commands import JobTransition
 from jobledger.ledger.domain.job_decisions import CloseJob, ReopenJob
+from jobledger.ledger.domain.job_hold_commands import HoldJob, ReleaseJobHolds
 from jobledger.ledger.domain.job_removal import DeleteJob
 from jobledger.ledger.domain.job_workflow_commands import (
     FINISH,
@@ -227,15 +228,18 @@ async def act_on_job(request: web.Request) -> web.Response:
         job_id = (await visible_job(request, caller))["id"]
         job = await request.app[LEDGER].job(caller.org, job_id)
         # A hold is of the whole org: decided as who asks, not as who sees this item alone.
-        whole = request[CALLER]
-        placed = [it for it in sorted(map(int, job.holds)) if await is_placed_here(request, it, job_id)]
-        if given["type"] == HOLD and not placed:
-            name = hold_name(job_id)
-            command = PlaceHold(caller=whole, idempotency=idempotency, name=name, job_ids=[job_id])
-            await request.app[LEDGER].execute(command)
-        for number in placed if given["type"] == RELEASE_HOLD else ():
-            await request.app[LEDGER].execute(ReleaseHold(caller=whole, hold_id=number, reason=REASON))
-        return answer(request, {"success": True, "stepResponses": []})
+        kind = HoldJob if given["type"] == HOLD else ReleaseJobHolds
+        held = await request.app[LEDGER].execute(
+            kind(
+                caller=request[CALLER],
+                idempotency=idempotency,
+                job_id=job_id,
+                name=f"Job {job_id}",
+                hold_ids=sorted(map(int, job.holds)),
+                reason=None if kind is HoldJob else REASON,
+            )
+        )
+        return answer(request, {"success": True, "stepResponses": []}, headers=told_of(held))
     outcome = await request.app[LEDGER].execute(
         TakeSteps(
             caller=caller,
@@ -255,17 +259,6 @@ async def act_on_job(request: web.Request) -> web.Response:
     ]
     is_done = all(it["is_done"] for it in outcome.result["steps"])
     return answer(request, {"success": is_done, "stepResponses": steps}, headers=told_of(outcome))
-
-
-def hold_name(job_id: int) -> str:
-    """What a hold is called that is placed here."""
-    return f"Job {job_id}"
-
-
-async def is_placed_here(request: web.Request, number: int, job_id: int) -> bool:
-    """Whether a hold is as those that are placed here: over this job and no other, and called so."""
-    hold = await request.app[LEDGER].aggregate(request[CALLER].org, hold_stream(number))
-    return isinstance(hold, Hold) and hold.job_ids == (job_id,) and hold.name == hold_name(job_id)
 
 
 @workflow_job_routes.post(ITEM + "/jobs/manage")

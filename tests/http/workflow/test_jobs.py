@@ -165,6 +165,29 @@ async def test_holding_a_job(server: Server, workflow: Workflow) -> None:
     assert actions == ["Created", "Assigned", *["Held", "HoldReleased"] * 2, "Started", "Started"]
 
 
+async def test_all_own_holds_of_a_job_are_released_in_one_append(server: Server, workflow: Workflow) -> None:
+    """Those over other jobs beside it, or of another name, stay. A repeat releases nothing that was placed since."""
+    job_id, _ = await workflow.create(await workflow.diagram(), numberOfJobs=2)
+    keeper = replace(workflow, native=await server.client("compliance", "operator"))
+    ledger = workflow.server.ledger
+    for name, job_ids in (("Job 1", [1]), ("Job 1", [1, 2]), ("Job 1", [1]), ("Case 7", [1])):
+        await ledger.execute(PlaceHold(caller=ALICE, name=name, job_ids=job_ids))
+    size = (await ledger.recorder.head(ORG)).size
+    key = {"Idempotency-Key": "once"}
+
+    released = await keeper.post(f"jobs/{job_id}/action", {"type": "ReleaseHold"}, headers=key)
+    await keeper.act(job_id, "Hold")
+    again = await keeper.post(f"jobs/{job_id}/action", {"type": "ReleaseHold"}, headers=key)
+
+    assert released.document == again.document == {"success": True, "stepResponses": []}
+    events = (await ledger.recorder.page(ORG, size - 1, 10)).events
+    headers = [it.envelope() for it in events]
+    assert [it["type"] for it in headers[:4]] == ["hold.released", "job.hold_released"] * 2
+    assert len({it["recorded_at"] for it in headers[:4]}) == 1
+    assert [it["type"] for it in headers[4:]] == ["hold.placed", "job.hold_placed"]
+    assert (await ledger.job(ORG, 1)).holds.keys() == {"2", "4", "5"}
+
+
 async def test_templates_and_what_creating_refuses(workflow: Workflow) -> None:
     await workflow.diagram()
     await workflow.diagram(diagramName="Draft", active=False)
