@@ -20,6 +20,7 @@ LedgerError                    the caller can act on it
 │   ├── JobCopyIsDeletedError
 │   ├── JobIsRequiredError
 │   ├── CopyStaysError
+│   ├── JobIsBelowError
 │   ├── JobHasNoDiagramError
 │   ├── StepIsNotThereError
 │   ├── DiagramIsNotActiveError
@@ -193,6 +194,12 @@ class JobIsRequiredError(ConflictError):
     """Other jobs require the job."""
 
     code = "job_is_required"
+
+
+class JobIsBelowError(ConflictError):
+    """The parent lies below the job itself."""
+
+    code = "job_is_below"
 
 
 class JobHasNoDiagramError(ConflictError):

@@ -17,7 +17,7 @@ from jobledger.ledger.domain.job import Job, State, job_id_of, job_stream
 from jobledger.ledger.domain.job_commands import FOLLOW_UPS, LAST_HEARTBEAT
 from jobledger.ledger.domain.job_registration import JOBS_BY_EXTERNAL_ID
 from jobledger.ledger.domain.job_removal import become_residue, residue_of
-from jobledger.ledger.domain.job_workflow_commands import DIAGRAMS_OF_JOBS
+from jobledger.ledger.domain.job_workflow_commands import ANCESTORS, DIAGRAMS_OF_JOBS
 from jobledger.ledger.domain.retention import retained_until
 from jobledger.ledger.store.columns import packed, plain_array, sparse_array
 from jobledger.ledger.store.database import Connection
@@ -250,7 +250,7 @@ class JobsProjection:
     fold_version = 4
     aggregate_class: type[Aggregate] = Job
     write_statements = MappingProxyType({name: statement(PACKAGE, name) for name in WRITES})
-    finds = frozenset({JOBS_BY_EXTERNAL_ID, FOLLOW_UPS, LAST_HEARTBEAT, DIAGRAMS_OF_JOBS})
+    finds = frozenset({JOBS_BY_EXTERNAL_ID, FOLLOW_UPS, LAST_HEARTBEAT, DIAGRAMS_OF_JOBS, ANCESTORS})
 
     def writes(self, changes: Sequence[Changed]) -> Sequence[tuple[str, Sequence[Any]]]:
         """See ``InlineProjection``."""
@@ -300,7 +300,7 @@ class JobsProjection:
         """See ``InlineProjection``.
 
         Jobs by external id: ``{(source, external_id): (id, body hash, position)}``. Follow-ups: ``[(id, preceding
-        id)]``, nearest first. Diagrams of jobs: their ids, each once. Last heartbeat: an instant or None.
+        id)]``, nearest first. Ancestors: a set of ids. Diagrams of jobs: their ids, each once. Last heartbeat: an instant or None.
         """
         subjects = [subject for find in finds for subject in find.subjects]
         if kind == JOBS_BY_EXTERNAL_ID:
@@ -311,6 +311,11 @@ class JobsProjection:
             for record in await connection.fetch(statement(PACKAGE, "follow_ups"), org, generation, subjects):
                 behind.setdefault(record["root"], []).append((record["id"], record["preceding_job_id"]))
             return [behind.get(find.subjects[0], []) for find in finds]
+        if kind == ANCESTORS:
+            above: dict[Any, set[int]] = {}
+            for record in await connection.fetch(statement(PACKAGE, "ancestors"), org, generation, subjects):
+                above.setdefault(record["root"], set()).add(record["id"])
+            return [above.get(find.subjects[0], set()) for find in finds]
         if kind == DIAGRAMS_OF_JOBS:
             rows = await connection.fetch(statement(PACKAGE, "diagrams_of_jobs"), org, generation, subjects)
             diagrams = {row["id"]: row["diagram_id"] for row in rows}

@@ -67,7 +67,7 @@ workflow_routes = web.RouteTableDef()
 
 
 @workflow_routes.post(JOB_PATH + "/update")
-@operation(UPDATED_JOB, body=JOB_MEMBERS, capability=UpdateJob.capability, may=(GoneError, JobIsClosedError))
+@operation(UPDATED_JOB, body=JOB_MEMBERS, capability=UpdateJob.capability, may=(GoneError, ConflictError))
 async def update_job(request: web.Request) -> web.Response:
     """Say something else of a job; only what differs is recorded."""
     read_parameters(request)

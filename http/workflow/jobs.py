@@ -167,7 +167,7 @@ async def shown_holds(request: web.Request, caller: Caller, job_id: int) -> list
 
 
 @workflow_job_routes.post(ITEM + "/jobs/{job_id}/update")
-@operation(DONE, body=READERS, capability=UpdateJob.capability, may=(JobIsClosedError,))
+@operation(DONE, body=READERS, capability=UpdateJob.capability, may=(ConflictError,))
 async def update_job(request: web.Request) -> web.Response:
     """Say something else of a job. What cannot be changed so is ignored: the whole job may be posted back."""
     caller = await item_caller(request)

@@ -30,10 +30,12 @@ from jobledger.ledger.domain.job_workflow import (
     upgrade,
 )
 from jobledger.ledger.domain.template import Template, template_stream
-from jobledger.ledger.errors import InvalidCommandError, JobIsHeldError, LedgerError, NotFoundError
+from jobledger.ledger.errors import InvalidCommandError, JobIsBelowError, JobIsHeldError, LedgerError, NotFoundError
 
 # A question: the diagrams that some jobs go through.
 DIAGRAMS_OF_JOBS = "diagrams_of_jobs"
+# Another: a job's parent, the parent's, and so on.
+ANCESTORS = "ancestors"
 # Each is two events: that it was registered, and where it stands.
 MOST_JOBS_CREATED = 5_000
 # The effect by which an attachment is removed; its row is (stream, version) of the event that says so.
@@ -141,18 +143,34 @@ class UpdateJob(JobTransition):
     def streams(self) -> Iterable[str]:
         """The job, and its new parent."""
         yield job_stream(self.job_id)
-        parent = self.members.get("details", {}).get("parent_job_id")
-        if parent is not None:
-            yield job_stream(parent)
+        if self.parent_id is not None:
+            yield job_stream(self.parent_id)
+
+    def finds(self) -> Iterable[Find]:
+        """What lies above its new parent."""
+        return () if self.parent_id is None else (Find(ANCESTORS, (self.parent_id,)),)
+
+    @property
+    def parent_id(self) -> int | None:
+        """The parent that it is to have; None where that is not said, or there is to be none."""
+        parent_id: int | None = (self.members.get("details") or {}).get("parent_job_id")
+        return parent_id or None
 
     def decide(self, unit: UnitOfWork) -> dict[str, Any]:
-        """Raises NotFoundError, JobIsClosedError, InvalidCommandError."""
+        """Raises NotFoundError, JobIsClosedError, InvalidCommandError, JobIsBelowError."""
         job = visible_job(unit, self.caller, self.job_id)
-        parent = self.members.get("details", {}).get("parent_job_id")
+        parent = self.parent_id
         if parent is not None and parent != (job.details or {}).get("parent_job_id"):
             if parent == self.job_id:
                 raise InvalidCommandError("A job is not its own parent.", parent_job_id=parent)
             visible_job(unit, self.caller, parent)
+            if self.job_id in unit.found(Find(ANCESTORS, (parent,))):
+                raise JobIsBelowError(
+                    f"Job {parent} lies below job {self.job_id}, and cannot be its parent.",
+                    job_id=self.job_id,
+                    parent_job_id=parent,
+                )
+            unit.outdate(ANCESTORS)
         changed = update(job, unit.now, self.members)
         return {"id": self.job_id, "state": str(job.state), "version": job.version, "changed": changed}
 

@@ -17,6 +17,7 @@ from jobledger.ledger.errors import (
     DiagramIsNotActiveError,
     InvalidCommandError,
     JobHasNoDiagramError,
+    JobIsBelowError,
     JobIsClosedError,
     JobIsRunningError,
     LedgerError,
@@ -306,3 +307,61 @@ async def test_many_at_once(ledger: Ledger) -> None:
     await asyncio.gather(*(take(ledger, "run") for _ in range(20)))
 
     assert (await types_of(ledger, "job-1")).count("job.step_started") == 1
+
+
+def below(job_id: int, parent_id: int | None) -> UpdateJob:
+    """The job is to lie below that one."""
+    return UpdateJob(caller=ALICE, job_id=job_id, members={"details": {"parent_job_id": parent_id}})
+
+
+async def test_no_job_lies_below_itself(ledger: Ledger) -> None:
+    """However far below; what lay in between and was deleted, or goes elsewhere, is no way."""
+    for _ in range(5):
+        await register(ledger)
+    for job_id in (2, 3, 4):
+        await ledger.execute(below(job_id, job_id - 1))
+
+    for parent_id in (2, 3, 4):
+        with pytest.raises(JobIsBelowError):
+            await ledger.execute(below(1, parent_id))
+    with pytest.raises(InvalidCommandError):
+        await ledger.execute(below(1, 1))
+    assert (await ledger.job(ORG, 1)).version == 1
+    await ledger.execute(below(1, 5))
+    assert (await ledger.execute(below(4, 3))).event_count == 0
+    await ledger.execute(below(3, None))
+    await ledger.execute(below(5, 4))
+    await ledger.execute(below(4, None))
+    await ledger.execute(below(5, 3))
+
+
+@pytest.mark.usefixtures("either_way")
+async def test_of_those_that_ask_at_once_none_closes_a_circle(ledger: Ledger) -> None:
+    for _ in range(3):
+        await register(ledger)
+
+    outcomes = await asyncio.gather(
+        *(ledger.execute(below(job_id, 1 + job_id % 3)) for job_id in (1, 2, 3)), return_exceptions=True
+    )
+
+    assert [type(it).__name__ for it in outcomes] == ["Outcome", "Outcome", "JobIsBelowError"]
+
+
+@given(st.lists(st.tuples(st.integers(1, 6), st.integers(1, 6)), max_size=20))
+@examples(15)
+async def test_parents_never_go_round_in_circles(ledger: Ledger, asked: list[tuple[int, int]]) -> None:
+    """Each is refused just where it would close a circle."""
+    first, *_ = [await register(ledger) for _ in range(6)]
+    parents: dict[int, int] = {}
+
+    for job_id, parent_id in asked:
+        above, it = {parent_id}, parent_id
+        while (it := parents.get(it, 0)) != 0:
+            above.add(it)
+        try:
+            await ledger.execute(below(first + job_id - 1, first + parent_id - 1))
+        except (JobIsBelowError, InvalidCommandError):
+            assert job_id in above
+        else:
+            assert job_id not in above or parents.get(job_id) == parent_id
+            parents[job_id] = parent_id

@@ -43,6 +43,7 @@ STATEMENTS: dict[str, tuple[str, list[Any]]] = {
             *(it for _ in range(3) for it in packed([b"{}"] * len(ASKED))),
         ],
     ),
+    "ancestors": ("jobledger.projections", [ORG, 1, ASKED]),
     "diagrams_of_jobs": ("jobledger.projections", [ORG, 1, ASKED]),
     "remove_jobs": ("jobledger.projections", [ORG, 1, plain_array(ASKED)]),
     "load_jobs": ("jobledger.projections", [ORG, 1, ASKED]),

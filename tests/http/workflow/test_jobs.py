@@ -188,6 +188,18 @@ async def test_all_own_holds_of_a_job_are_released_in_one_append(server: Server,
     assert (await ledger.job(ORG, 1)).holds.keys() == {"2", "4", "5"}
 
 
+async def test_a_parent_lies_above(workflow: Workflow) -> None:
+    """Natively it is a conflict."""
+    await workflow.create(await workflow.diagram(), numberOfJobs=2)
+    assert (await workflow.post("jobs/2/update", {"parentJob": "1"})).status == 200
+
+    reply = await workflow.post("jobs/1/update", {"parentJob": "2"})
+    native = await workflow.native.post("jobs/1/update", {"parent_job_id": 2})
+
+    assert (reply.status, reply.document["error"]["type"]) == (400, "JobManageError")
+    assert (native.status, native.document["code"]) == (409, "job_is_below")
+
+
 async def test_templates_and_what_creating_refuses(workflow: Workflow) -> None:
     await workflow.diagram()
     await workflow.diagram(diagramName="Draft", active=False)
