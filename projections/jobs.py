@@ -16,7 +16,7 @@ from jobledger.ledger.domain.command import Find
 from jobledger.ledger.domain.job import Job, State, job_id_of, job_stream
 from jobledger.ledger.domain.job_commands import FOLLOW_UPS, LAST_HEARTBEAT
 from jobledger.ledger.domain.job_registration import JOBS_BY_EXTERNAL_ID
-from jobledger.ledger.domain.job_removal import become_residue, residue_of
+from jobledger.ledger.domain.job_removal import LAST_ERASURE, become_residue, residue_of
 from jobledger.ledger.domain.job_workflow_commands import ANCESTORS, DIAGRAMS_OF_JOBS
 from jobledger.ledger.domain.retention import retained_until
 from jobledger.ledger.store.columns import packed, plain_array, sparse_array
@@ -250,7 +250,7 @@ class JobsProjection:
     fold_version = 4
     aggregate_class: type[Aggregate] = Job
     write_statements = MappingProxyType({name: statement(PACKAGE, name) for name in WRITES})
-    finds = frozenset({JOBS_BY_EXTERNAL_ID, FOLLOW_UPS, LAST_HEARTBEAT, DIAGRAMS_OF_JOBS, ANCESTORS})
+    finds = frozenset({JOBS_BY_EXTERNAL_ID, FOLLOW_UPS, LAST_HEARTBEAT, DIAGRAMS_OF_JOBS, ANCESTORS, LAST_ERASURE})
 
     def writes(self, changes: Sequence[Changed]) -> Sequence[tuple[str, Sequence[Any]]]:
         """See ``InlineProjection``."""
@@ -300,7 +300,8 @@ class JobsProjection:
         """See ``InlineProjection``.
 
         Jobs by external id: ``{(source, external_id): (id, body hash, position)}``. Follow-ups: ``[(id, preceding
-        id)]``, nearest first. Ancestors: a set of ids. Diagrams of jobs: their ids, each once. Last heartbeat: an instant or None.
+        id)]``, nearest first. Ancestors: a set of ids. Last erasure: ``(version, reason)`` or None. Diagrams of jobs: their
+        ids, each once. Last heartbeat: an instant or None.
         """
         subjects = [subject for find in finds for subject in find.subjects]
         if kind == JOBS_BY_EXTERNAL_ID:
@@ -311,6 +312,10 @@ class JobsProjection:
             for record in await connection.fetch(statement(PACKAGE, "follow_ups"), org, generation, subjects):
                 behind.setdefault(record["root"], []).append((record["id"], record["preceding_job_id"]))
             return [behind.get(find.subjects[0], []) for find in finds]
+        if kind == LAST_ERASURE:
+            records = await connection.fetch(statement(PACKAGE, "last_erasures"), org, subjects)
+            erasures = {record["job_id"]: (record["version"], record["reason"]) for record in records}
+            return [erasures.get(find.subjects[0]) for find in finds]
         if kind == ANCESTORS:
             above: dict[Any, set[int]] = {}
             for record in await connection.fetch(statement(PACKAGE, "ancestors"), org, generation, subjects):

@@ -25,6 +25,8 @@ from jobledger.ledger.errors import InvalidCommandError, JobIsNotFinalError, Not
 
 # The effects by which what an event covers is removed, private contents alone or whole ones; a row is its (stream, version).
 REMOVE_PRIVATE, REMOVE_CONTENTS = "remove_private", "remove_contents"
+# A question: a job's last erasure, if nothing private was recorded of it since.
+LAST_ERASURE = "last_erasure"
 PRIVATE, ALL = "private", "all"
 SCOPES = (PRIVATE, ALL)
 DELETED, ERASED = "deleted", "erased"
@@ -158,6 +160,7 @@ class RemoveJob(JobTransition):
         if members.get("residue") is not None and job.external_id is not None:
             unit.outdate(JOBS_BY_EXTERNAL_ID, (job.source or "", job.external_id))
         job.trigger_event(event_class, timestamp=unit.now, reason=self.reason, **members)
+        unit.outdate(LAST_ERASURE, job.job_id)
         is_whole = event_class is Erased and members["scope"] == ALL
         unit.affect(Effect(REMOVE_CONTENTS if is_whole else REMOVE_PRIVATE, (job.id, job.version)))
 
@@ -206,11 +209,22 @@ class DeleteJob(RemoveJob):
 class EraseJob(RemoveJob):
     """Erase what is private of the job, or, once it is final, all of it; also of one that was deleted.
 
-    The result is ``{"id", "state", "version", "erased": scope}``. A job erased whole is done, nothing appended.
+    The result is ``{"id", "state", "version", "erased": scope}``. A job erased whole is done, nothing appended; so is, of scope
+    private, one erased before of which nothing private was recorded since, unless another reason is given.
     """
 
     capability: ClassVar[str] = "jobs.erase"
     scope: str = PRIVATE
+
+    def finds(self) -> Iterable[Find]:
+        """The holds over filters; of scope private its last erasure."""
+        last_erasure = (Find(LAST_ERASURE, (self.job_id,)),) if self.scope == PRIVATE else ()
+        return (Find(FILTER_HOLDS, ()), *last_erasure)
+
+    def found_streams(self, answers: Iterable[Any]) -> Iterable[str]:
+        """Those of the holds."""
+        holds, *_ = answers
+        return map(hold_stream, holds)
 
     def decide(self, unit: UnitOfWork) -> dict[str, Any]:
         """Raises NotFoundError, JobIsNotFinalError, JobIsHeldError, JobIsRetainedError, InvalidCommandError."""
@@ -221,10 +235,25 @@ class EraseJob(RemoveJob):
         if job is None or not self.caller.sees(job.domain):
             raise NotFoundError(f"There is no job {self.job_id}.", job_id=self.job_id)
         # What is private of a deleted job is gone with it, of an erased one everything.
-        is_done = job.gone == ERASED or (job.gone is not None and self.scope == PRIVATE)
+        is_done = job.gone == ERASED or (
+            self.scope == PRIVATE and (job.gone is not None or self._is_repeated(unit, job))
+        )
         if not is_done:
             if self.scope == ALL and job.gone is None and job.state not in FINAL_STATES:
                 raise JobIsNotFinalError(f"Job {self.job_id} has not ended.", job_id=self.job_id, state=str(job.state))
             self.must_be_free(unit, job)
             self.remove(unit, job, Erased, scope=self.scope, residue=residue_of(job) if self.scope == ALL else None)
         return {"id": self.job_id, "state": str(job.state), "version": job.version, "erased": self.scope}
+
+    def _is_repeated(self, unit: UnitOfWork, job: Job) -> bool:
+        erasure: tuple[int, str] | None = unit.found(Find(LAST_ERASURE, (self.job_id,)))
+        if erasure is None or self.reason is None:
+            return False
+        # What the batch itself decided of the job may be private.
+        version, reason = erasure
+        return version == job.version and _substance(reason) == _substance(self.reason)
+
+
+def _substance(reason: str) -> str:
+    """A reason without what makes no other of it: spaces, upper and lower case."""
+    return " ".join(reason.split()).casefold()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -17,6 +18,7 @@ from jobledger.ledger.domain.job import Job
 from jobledger.ledger.domain.job_commands import JobTransition
 from jobledger.ledger.domain.job_keeping import ReleaseJob, RetainJob
 from jobledger.ledger.domain.job_removal import REMOVE_CONTENTS, DeleteJob, Erased, EraseJob
+from jobledger.ledger.domain.manage_jobs import ManageJobs
 from jobledger.ledger.domain.policy_commands import ChangePolicy
 from jobledger.ledger.errors import (
     GoneError,
@@ -230,6 +232,35 @@ async def test_private_contents_alone_are_erased(ledger: Ledger, database_url: s
     assert (await ledger.job(ORG, job_id)).location is None
     await ledger.execute(LocateJob(caller=ALICE, job_id=job_id, place="elsewhere"))
     assert (await ledger.job(ORG, job_id)).location == {"place": "elsewhere"}
+
+
+@pytest.mark.usefixtures("either_way")
+async def test_what_is_erased_again_is_done(ledger: Ledger) -> None:
+    """Nothing is appended, whatever else was said of the job since; but where something private was, or the reason is another."""
+    job_id = await register(ledger)
+    other = await register(ledger)
+    await ledger.execute(LocateJob(caller=ALICE, job_id=job_id))
+
+    first, second, third = await asyncio.gather(
+        *(ledger.execute(erase(it, reason="Asked for")) for it in (job_id, job_id, other))
+    )
+
+    assert [it.event_count for it in (first, second, third)] == [1, 0, 1]
+    assert second.result == first.result == {"id": 1, "state": "SCHEDULED", "version": 3, "erased": "private"}
+    await ledger.execute(start(job_id))
+    await ledger.execute(RetainJob(caller=ALICE, job_id=job_id))
+    again = await ledger.execute(erase(job_id, reason=" asked  FOR "))
+    assert (again.event_count, again.result["version"]) == (0, 5)
+    await ledger.execute(ReleaseJob(caller=ALICE, job_id=job_id, reason="over"))
+    assert (await ledger.execute(erase(job_id, reason="asked for by another"))).event_count == 1
+    assert (await ledger.execute(erase(job_id, reason="asked for by another"))).event_count == 0
+    await ledger.execute(LocateJob(caller=ALICE, job_id=job_id))
+    assert (await ledger.execute(erase(job_id, reason="asked for by another"))).event_count == 1
+    at_once = (LocateJob(caller=ALICE, job_id=job_id), erase(job_id, reason="asked for by another"))
+    assert [it.event_count for it in await asyncio.gather(*map(ledger.execute, at_once))] == [1, 1]
+    assert (await ledger.job(ORG, job_id)).location is None
+    together = ManageJobs(caller=ALICE, commands=[erase(it, reason="asked for by another") for it in (job_id, other)])
+    assert (await ledger.execute(together)).event_count == 1
 
 
 async def test_all_contents_are_erased(ledger: Ledger, database_url: str) -> None:

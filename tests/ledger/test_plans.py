@@ -44,6 +44,7 @@ STATEMENTS: dict[str, tuple[str, list[Any]]] = {
         ],
     ),
     "ancestors": ("jobledger.projections", [ORG, 1, ASKED]),
+    "last_erasures": ("jobledger.projections", [ORG, ASKED]),
     "diagrams_of_jobs": ("jobledger.projections", [ORG, 1, ASKED]),
     "remove_jobs": ("jobledger.projections", [ORG, 1, plain_array(ASKED)]),
     "load_jobs": ("jobledger.projections", [ORG, 1, ASKED]),
