@@ -29,6 +29,8 @@ Given = TypeVar("Given")
 
 # RFC 3339, section 5.6, with the zone that a plain ISO time may lack.
 INSTANT = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)")
+# A century before the last that there can be: what is computed from a time lies later, by a timeout of up to ten years or to the
+# end of a day, and the very last stands for "without end" (``WITHOUT_END``).
 EARLIEST, LATEST = datetime(1900, 1, 1, tzinfo=UTC), datetime(9900, 1, 1, tzinfo=UTC)
 LONGEST_TIMEOUT_S = 10 * 366 * 24 * 3600
 MOST_FIGURES, LONGEST_FIGURE_NAME = 32, 64

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from jobledger.http.members import LONGEST_TIMEOUT_S
 from tests.http.serving import Api, Server
 
 REGISTERED = '{"id":1,"state":"SCHEDULED","version":1,"position":3}'
@@ -282,3 +283,18 @@ async def test_the_longest_list_is_registered(api: Api) -> None:
     assert [job["position"] for job in reply.document["jobs"]] == list(range(3, 10_003))
     assert refused.status == empty.status == 400
     assert refused.document["limit"] == 10_000
+
+
+async def test_the_latest_time_leaves_room_for_what_is_computed_from_it(api: Api) -> None:
+    """A deadline ten years later, the end of its day; the next microsecond is refused."""
+    latest = {"scheduled_at": "9899-12-31T23:59:59.999999Z"}
+    timeouts = {"start_timeout": LONGEST_TIMEOUT_S, "heartbeat_timeout": LONGEST_TIMEOUT_S}
+
+    job_id = await api.register(**latest, **timeouts)
+    refused = await api.post("jobs", {"type": "copy", "name": "nightly", "scheduled_at": "9900-01-01T00:00:00Z"})
+    retained = await api.post(f"jobs/{job_id}/retain", {"until": latest["scheduled_at"]})
+
+    assert (await api.job(job_id))["scheduled_at"] == latest["scheduled_at"]
+    assert await api.job_ids({"scheduled_from": latest["scheduled_at"]}) == [job_id]
+    assert (refused.status, retained.status) == (400, 200)
+    assert retained.document["until"] == latest["scheduled_at"]
