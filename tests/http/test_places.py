@@ -14,7 +14,7 @@ from tests.world import ORG
 async def wait_for(server: Server, count: int) -> None:
     """Until so many requests of the org wait."""
     async with asyncio.timeout(10):
-        while server.app[PLACES]._taken[ORG, False] + server.app[PLACES]._taken[ORG, True] != count:
+        while sum(server.app[PLACES]._taken.values()) != count:
             await asyncio.sleep(0.01)
 
 
