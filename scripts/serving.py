@@ -100,7 +100,7 @@ async def serve_app(listener: socket.socket, plan: Plan, stop: Stop, tell_ready:
             site = BoundedSite(runner, listener, tls=tls, backlog=BACKLOG, handshake_s=DEADLINES.tls_s)
             await site.start()
             await watch.start()
-            _settle_memory()
+            settle_memory()
             tell_ready()
             await stop.requested.wait()
             # If we die from here on, clients learn it by their connection: what was not answered may or may not have
@@ -144,8 +144,8 @@ def _allow_connections() -> int:
     return MOST_CONNECTIONS
 
 
-def _settle_memory() -> None:
-    """Take what the start has made out of the collector's sight."""
+def settle_memory() -> None:
+    """Take what the start has made out of the collector's sight, and let it look seldom."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS)

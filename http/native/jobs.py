@@ -201,7 +201,7 @@ async def get_job_events(request: web.Request) -> web.StreamResponse:
 @job_routes.post("/ledger/v1/{org}/jobs/manage")
 @operation(MANAGED_JOBS, body=MANAGEMENT, may=(NotAllowedError, ConflictError))
 async def manage_jobs(request: web.Request) -> web.Response:
-    """One verb on many jobs, in one append: each judged by itself, or, with ``all_or_none``, all or none of them."""
+    """One verb on many jobs: each judged by itself, or, with ``all_or_none``, all or none of them."""
     read_parameters(request)
     members, body = await read_body_members(request)
     command = read_management(members, request[CALLER], idempotency(request, body))

@@ -264,7 +264,7 @@ async def act_on_job(request: web.Request) -> web.Response:
 @workflow_job_routes.post(ITEM + "/jobs/manage")
 @operation(DONE, body=MANAGEMENT, may=(JobsNotManagedError,))
 async def manage_jobs(request: web.Request) -> web.Response:
-    """Close, reopen, upgrade or delete jobs, each judged by itself, in one append."""
+    """Close, reopen, upgrade or delete jobs, each judged by itself."""
     caller = await item_caller(request)
     read_parameters(request)
     given, body = await read_body_members(request, LARGEST_LIST_BYTES)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator, Hashable, Iterable
+from collections.abc import Callable, Generator, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, ClassVar, NamedTuple, Protocol, TypeVar
+from typing import Any, ClassVar, NamedTuple, Protocol, Self, TypeVar
 
 from jobledger.ledger.domain.aggregate import Aggregate
 from jobledger.ledger.errors import NotAllowedError
@@ -150,6 +150,15 @@ class Command(ABC):
     # Whether its effects must come after its events, in statements of their own: so it cannot be decided ahead of the lock.
     needs_lock: ClassVar[bool] = False
 
+    def parts(self) -> Sequence[Self]:
+        """The commands that are appended in its stead, one after the other, each a whole; usually itself. Raises LedgerError."""
+        return (self,)
+
+    def joined(self, outcomes: Sequence[Outcome]) -> Outcome:
+        """What becomes of it, of what became of its parts."""
+        [outcome] = outcomes
+        return outcome
+
     @property
     def least_events(self) -> int:
         """How many events it makes at least, if it is accepted."""
@@ -203,8 +212,8 @@ class SteppedCommand(Command):
 class Outcome(NamedTuple):
     """What became of an accepted command. Durable when it is returned.
 
-    The events of a command stand at consecutive positions from ``first_position``. ``is_repeated`` says that the answer is one
-    given before to the same Idempotency-Key.
+    The events of a command stand at consecutive positions from ``first_position``, but for one of several parts.
+    ``is_repeated`` says that the answer is one given before to the same Idempotency-Key.
     """
 
     result: dict[str, Any]

@@ -13,7 +13,7 @@ from jobledger.ledger.domain.access import ORG_STREAM, Org
 from jobledger.ledger.domain.command import Find, SteppedCommand, UnitOfWork
 from jobledger.ledger.domain.copy import SIBLING_COPIES, Copy, copy_id_of, copy_stream, known_copy
 from jobledger.ledger.domain.hold import Hold, hold_stream
-from jobledger.ledger.domain.hold_commands import FILTER_HOLDS, active_holds
+from jobledger.ledger.domain.hold_commands import ALL_FILTER_HOLDS, active_holds
 from jobledger.ledger.domain.job import LARGEST_JOB_ID, Job, job_stream
 from jobledger.ledger.domain.job_commands import visible_job
 from jobledger.ledger.domain.job_copies import (
@@ -234,7 +234,7 @@ class DeleteFromCopy(CopyOperation):
 
     def finds(self) -> Iterable[Find]:
         """Who requires them on the copy, and the holds over filters."""
-        return (self._dependents, Find(FILTER_HOLDS, ()))
+        return (self._dependents, ALL_FILTER_HOLDS)
 
     def found_streams(self, answers: Iterable[Any]) -> Iterable[str]:
         """Those of these holds."""

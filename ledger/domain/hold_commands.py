@@ -21,6 +21,7 @@ from jobledger.ledger.errors import InvalidCommandError, NotFoundError, TooManyH
 # Questions: the numbers of the active holds over filters, and the jobs that a hold lists.
 FILTER_HOLDS = "filter_holds"
 JOBS_OF_HOLD = "jobs_of_hold"
+ALL_FILTER_HOLDS = Find(FILTER_HOLDS, ())
 # Each is asked of every job that is to be removed.
 MOST_FILTER_HOLDS = 100
 MOST_LISTED_JOBS = 10_000
@@ -29,7 +30,10 @@ LONGEST_NAME = 200
 
 def active_holds(unit: UnitOfWork) -> list[Hold]:
     """The active holds over filters, of a command that asked for FILTER_HOLDS."""
-    holds = (unit.see(Hold, hold_stream(number)) for number in unit.found(Find(FILTER_HOLDS, ())))
+    numbers = unit.found(ALL_FILTER_HOLDS)
+    if not numbers:
+        return []
+    holds = (unit.see(Hold, hold_stream(number)) for number in numbers)
     return [it for it in holds if it is not None and not it.is_released]
 
 
@@ -55,7 +59,7 @@ class PlaceHold(Command):
 
     def finds(self) -> Iterable[Find]:
         """For one over a filter, which others there are."""
-        return () if self.filter is None else (Find(FILTER_HOLDS, ()),)
+        return () if self.filter is None else (ALL_FILTER_HOLDS,)
 
     def decide(self, unit: UnitOfWork) -> dict[str, Any]:
         """Raises InvalidCommandError, NotFoundError naming all jobs that are not there, TooManyHoldsError, NotAllowedError."""
@@ -67,7 +71,7 @@ class PlaceHold(Command):
         jobs = []
         if self.filter is not None:
             self.filter.check()
-            if len(unit.found(Find(FILTER_HOLDS, ()))) >= MOST_FILTER_HOLDS:
+            if len(unit.found(ALL_FILTER_HOLDS)) >= MOST_FILTER_HOLDS:
                 raise TooManyHoldsError(f"At most {MOST_FILTER_HOLDS} are.", limit=MOST_FILTER_HOLDS)
             unit.outdate(FILTER_HOLDS)
         else:

@@ -96,6 +96,7 @@ class Job(Aggregate):
     holds: Mapping[str, str] = NOTHING
     # Whether it is "deleted" or "erased": then only what its residue carries is known of it.
     gone: str | None = None
+    residue: dict[str, Any] | None = None  # as ``job_removal.residue_of`` says
     location: dict[str, Any] | None = None  # of private contents, as what follows: what can be erased alone
     extended_properties: list[dict[str, Any]] | None = None
     attachment_names: dict[str, str] | None = None
@@ -268,7 +269,7 @@ class Job(Aggregate):
     @property
     def weight_bytes(self) -> int:
         """See ``Aggregate``: more for a job with large attributes."""
-        if self.attributes is None and self.backup is None and not self.is_decided:
+        if self.attributes is None and self.backup is None and (not self.is_decided or self.gone is not None):
             return super().weight_bytes
         said = (self.details, self.workflow, self.attachments, self.location, self.extended_properties)
         large = orjson.dumps((self.attributes, self.backup, self.copies, said, dict(self.retentions)), default=str)

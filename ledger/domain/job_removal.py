@@ -6,7 +6,7 @@ contents themselves are removed in the append's transaction, by the one function
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, ClassVar
@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 from jobledger.ledger.domain.access import ORG_STREAM, Org
 from jobledger.ledger.domain.command import Effect, Find, UnitOfWork
 from jobledger.ledger.domain.hold import hold_stream
-from jobledger.ledger.domain.hold_commands import FILTER_HOLDS, active_holds
+from jobledger.ledger.domain.hold_commands import ALL_FILTER_HOLDS, active_holds
 from jobledger.ledger.domain.job import FINAL_STATES, Job, State, job_stream
 from jobledger.ledger.domain.job_commands import FOLLOW_UPS, JobTransition, discard_follow_ups, visible_job
 from jobledger.ledger.domain.job_decisions import must_not_be_running
@@ -42,6 +42,8 @@ def utc_text(instant: datetime) -> str:
 
 def residue_of(job: Job) -> dict[str, Any]:
     """What stays known of a job that goes, as plain members: id, type, domain, state, times, preceding and required ids."""
+    if job.residue is not None:
+        return job.residue
     known = job.__dict__  # where there is none of a name, the class has None
     members = {name: value for name in RESIDUE if (value := known.get(name)) is not None}
     for name in TIMES:
@@ -52,7 +54,7 @@ def residue_of(job: Job) -> dict[str, Any]:
     return members
 
 
-def become_residue(job: Job, gone: str, residue: Mapping[str, Any]) -> None:
+def become_residue(job: Job, gone: str, residue: dict[str, Any]) -> None:
     """Make the job what is left of it: the same, whatever was known of it before."""
     version, modified_on, pending = job._version, job._modified_on, job._pending_events  # the package's own members
     job.__dict__.clear()
@@ -64,6 +66,7 @@ def become_residue(job: Job, gone: str, residue: Mapping[str, Any]) -> None:
     members.update(
         job_id=residue["id"], state=State(residue["state"]), is_decided=True, gone=gone, name="", progress=0.0
     )
+    members["residue"] = residue
     job.__base_init__(job_stream(residue["id"]), version, members["registered_at"])
     job.__dict__.update(members)
     job._modified_on, job._pending_events = modified_on, pending
@@ -143,7 +146,7 @@ class RemoveJob(JobTransition):
 
     def finds(self) -> Iterable[Find]:
         """The holds over filters."""
-        return (Find(FILTER_HOLDS, ()),)
+        return (ALL_FILTER_HOLDS,)
 
     def found_streams(self, answers: Iterable[Any]) -> Iterable[str]:
         """Those of these holds."""
@@ -177,7 +180,7 @@ class DeleteJob(RemoveJob):
 
     def finds(self) -> Iterable[Find]:
         """Its follow-ups, and the holds over filters."""
-        return (Find(FOLLOW_UPS, (self.job_id,)), Find(FILTER_HOLDS, ()))
+        return (Find(FOLLOW_UPS, (self.job_id,)), ALL_FILTER_HOLDS)
 
     def found_streams(self, answers: Iterable[Any]) -> Iterable[str]:
         """Those of all of them."""
@@ -194,8 +197,10 @@ class DeleteJob(RemoveJob):
             must_not_be_running(job)
             self.must_be_free(unit, job)
             self.remove(unit, job, Deleted, residue=residue_of(job))
-            unit.outdate(FOLLOW_UPS)
             discarded = discard_follow_ups(unit, job)
+            if discarded or job.preceding_job_id is not None:
+                # Else it was behind none, and none is behind it.
+                unit.outdate(FOLLOW_UPS)
         return {
             "id": self.job_id,
             "state": str(job.state),
@@ -219,7 +224,7 @@ class EraseJob(RemoveJob):
     def finds(self) -> Iterable[Find]:
         """The holds over filters; of scope private its last erasure."""
         last_erasure = (Find(LAST_ERASURE, (self.job_id,)),) if self.scope == PRIVATE else ()
-        return (Find(FILTER_HOLDS, ()), *last_erasure)
+        return (ALL_FILTER_HOLDS, *last_erasure)
 
     def found_streams(self, answers: Iterable[Any]) -> Iterable[str]:
         """Those of the holds."""

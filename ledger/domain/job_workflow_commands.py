@@ -10,7 +10,7 @@ from jobledger.ledger.domain.command import Command, Effect, Find, UnitOfWork
 from jobledger.ledger.domain.diagram import Diagram, Version, diagram_stream
 from jobledger.ledger.domain.diagram_commands import seen_diagram
 from jobledger.ledger.domain.hold import hold_stream
-from jobledger.ledger.domain.hold_commands import FILTER_HOLDS, active_holds
+from jobledger.ledger.domain.hold_commands import ALL_FILTER_HOLDS, active_holds
 from jobledger.ledger.domain.job import Job, job_stream
 from jobledger.ledger.domain.job_commands import JobTransition, visible_job
 from jobledger.ledger.domain.job_registration import JobSpec, RegisterJobs
@@ -215,7 +215,7 @@ class TakeSteps(WorkflowCommand):
 
     def finds(self) -> Iterable[Find]:
         """Its diagram, and the holds over filters."""
-        return (Find(DIAGRAMS_OF_JOBS, (self.job_id,)), Find(FILTER_HOLDS, ()))
+        return (Find(DIAGRAMS_OF_JOBS, (self.job_id,)), ALL_FILTER_HOLDS)
 
     def found_streams(self, answers: Iterable[Any]) -> Iterable[str]:
         """Those of all of them."""

@@ -1,18 +1,23 @@
-"""Many jobs in one command: each judged by itself, or all or none. One append either way."""
+"""Many jobs in one command: each judged by itself, or all or none.
+
+All or none of them are one append, for which the others of the org wait. Where each is judged by itself, a few hundred are, and
+more are several with the others' appends in between: so nobody waits for long, however many there are.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar, Self
 
-from jobledger.ledger.domain.command import Find, SteppedCommand, UnitOfWork
+from jobledger.ledger.domain.command import Find, Outcome, SteppedCommand, UnitOfWork
 from jobledger.ledger.domain.job_commands import JobTransition
 from jobledger.ledger.errors import InvalidCommandError, JobsRefusedError, LedgerError, told_refusal
 
 MOST_JOBS = 10_000
 # So many are judged before others of this process have a turn.
 JOBS_A_TURN = 50
+JOBS_AN_APPEND = 128
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -22,7 +27,7 @@ class ManageJobs(SteppedCommand):
     Each by itself: those that may be are done, the others refused, whatever the reason, a missing capability among them. The
     result is ``{"done": [results], "refused": [{"id", "code", "detail", …}]}``, each in the order given. ``all_or_none``: if any
     is refused JobsRefusedError names all of these and nothing is done; a missing capability is NotAllowedError. What is
-    malformed is so for all of them: InvalidCommandError, and nothing is done.
+    malformed is so for all of them: InvalidCommandError, and nothing is done. Of a job that is named twice the last command counts.
     """
 
     capability: ClassVar[str] = "jobs.read"
@@ -66,6 +71,40 @@ class ManageJobs(SteppedCommand):
             for command in self.commands
             for stream in command.found_streams([known[find] for find in command.finds()])
         }
+
+    def parts(self) -> Sequence[Self]:
+        """Those that are appended one after the other. Their keys are the command's own and such as no client can give.
+
+        Raises InvalidCommandError.
+        """
+        commands = list({it.job_id: it for it in self.commands}.values())
+        if not 0 < len(commands) <= MOST_JOBS:
+            raise InvalidCommandError(f"From 1 to {MOST_JOBS} jobs are managed at once.", limit=MOST_JOBS)
+        if self.all_or_none or len(commands) <= JOBS_AN_APPEND:
+            return [self]
+        key = self.idempotency
+        return [
+            replace(
+                self,
+                commands=commands[begin : begin + JOBS_AN_APPEND],
+                idempotency=key if key is None or begin == 0 else replace(key, key=f"{key.key}\x1f{begin}"),
+            )
+            for begin in range(0, len(commands), JOBS_AN_APPEND)
+        ]
+
+    def joined(self, outcomes: Sequence[Outcome]) -> Outcome:
+        """What becomes of the command, of what became of its parts."""
+        return Outcome(
+            result={
+                "done": [it for outcome in outcomes for it in outcome.result["done"]],
+                "refused": [it for outcome in outcomes for it in outcome.result["refused"]],
+            },
+            first_position=next((it.first_position for it in outcomes if it.event_count), None),
+            event_count=sum(it.event_count for it in outcomes),
+            recorded_at=outcomes[-1].recorded_at,
+            is_repeated=all(it.is_repeated for it in outcomes),
+            events=tuple(event for it in outcomes for event in it.events),
+        )
 
     def deciding(self, unit: UnitOfWork) -> Generator[None, None, dict[str, Any]]:
         """Raises InvalidCommandError, JobsRefusedError."""

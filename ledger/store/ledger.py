@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Coroutine, Sequence
 from typing import Any
 from uuid import uuid4
@@ -14,7 +15,13 @@ from jobledger.ledger.domain.aggregate import Aggregate
 from jobledger.ledger.domain.command import Caller, Command, Outcome
 from jobledger.ledger.domain.job import Job, job_stream
 from jobledger.ledger.domain.job_commands import must_be_here
-from jobledger.ledger.errors import NotFoundError, UnavailableError
+from jobledger.ledger.errors import (
+    CallerIsOutdatedError,
+    LedgerError,
+    NotFoundError,
+    OutcomeUnknownError,
+    UnavailableError,
+)
 from jobledger.ledger.store.announcement import Announcer
 from jobledger.ledger.store.appender import Appender
 from jobledger.ledger.store.cache import Cache, Memory
@@ -31,6 +38,8 @@ from jobledger.ledger.store.writer import OrgWriter
 
 # What all orgs' remembered aggregates may take together.
 MEMORY_BYTES = 64 * 1024 * 1024
+# Of one command.
+PARTS_QUEUED = 2
 
 
 def ledger_itself(org: str) -> Caller:
@@ -69,9 +78,33 @@ class Ledger:
         """Decide *command* and record what it comes to; durable when this returns.
 
         Raises LedgerError with nothing recorded, but for OutcomeUnknownError; CorruptLedgerError where the org's writing has
-        stopped.
+        stopped. Of a command of several parts OutcomeUnknownError also says that only some of them were recorded; repeated, it
+        does the rest, and comes to what it would have come to.
         """
-        return await (await self.enqueue(command))
+        parts = command.parts()
+        if len(parts) == 1:
+            return await (await self.enqueue(command))
+        return command.joined(await self._execute_in_turn(parts))
+
+    async def _execute_in_turn(self, parts: Sequence[Command]) -> list[Outcome]:
+        """What becomes of the parts, in order: few are queued at once, so that others come in between."""
+        # What refuses the first refuses all of them.
+        outcomes = [await (await self.enqueue(parts[0]))]
+        queued: deque[asyncio.Future[Outcome]] = deque()
+        try:
+            for part in parts[1:]:
+                if len(queued) == PARTS_QUEUED:
+                    outcomes.append(await queued.popleft())
+                queued.append(await self.enqueue(part))
+            while queued:
+                outcomes.append(await queued.popleft())
+        except CallerIsOutdatedError:
+            raise
+        except LedgerError as error:
+            raise OutcomeUnknownError(
+                f"{len(outcomes)} of {len(parts)} parts of this are recorded, then: {error.detail} Repeated, it does the rest."
+            ) from error
+        return outcomes
 
     def enqueue(self, command: Command) -> Coroutine[Any, Any, asyncio.Future[Outcome]]:
         """Queue *command*, once this is awaited; the future gives what ``execute`` would, and raises what it would.

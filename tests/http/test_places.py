@@ -8,7 +8,6 @@ from jobledger.http.places import PLACES, Places
 from jobledger.ledger.store.ledger import Ledger
 from tests.http.peer import Peers, head
 from tests.http.serving import NDJSON, Server, served
-from tests.world import ORG
 
 
 async def wait_for(server: Server, count: int) -> None:

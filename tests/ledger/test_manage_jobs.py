@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -9,14 +10,23 @@ from typing import Any
 
 import pytest
 
-from jobledger.ledger.domain.command import Caller
-from jobledger.ledger.domain.job import Job
-from jobledger.ledger.domain.job_commands import JobTransition
-from jobledger.ledger.domain.job_decisions import CloseJob
+from jobledger.ledger.domain import manage_jobs
+from jobledger.ledger.domain.command import Caller, Command, Idempotency, Outcome
+from jobledger.ledger.domain.job import Job, job_stream
+from jobledger.ledger.domain.job_commands import JobTransition, ReportProgress
+from jobledger.ledger.domain.job_decisions import CloseJob, ReopenJob
 from jobledger.ledger.domain.job_keeping import MOST_RETAINED_COPIES, ReleaseJob, RetainJob, release, retain
 from jobledger.ledger.domain.job_removal import DeleteJob, EraseJob
 from jobledger.ledger.domain.manage_jobs import ManageJobs
-from jobledger.ledger.errors import InvalidCommandError, JobsRefusedError, NotAllowedError, TooManyRetentionsError
+from jobledger.ledger.errors import (
+    IdempotencyKeyReusedError,
+    InvalidCommandError,
+    JobsRefusedError,
+    NotAllowedError,
+    OutcomeUnknownError,
+    TooManyRetentionsError,
+    UnavailableError,
+)
 from jobledger.ledger.store.ledger import Ledger
 from tests.world import ALICE, CLIENT, ORG, idempotency, register, register_running, registration, spec
 
@@ -176,3 +186,101 @@ async def test_the_later_time_wins(ledger: Ledger) -> None:
     assert (await ledger.execute(ReleaseJob(caller=ALICE, job_id=1, reason="over"))).event_count == 0
     with pytest.raises(InvalidCommandError):
         await ledger.execute(ReleaseJob(caller=replace(ALICE), job_id=1, copy_id=9))
+
+
+@pytest.fixture
+def few_an_append(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two jobs make an append."""
+    monkeypatch.setattr(manage_jobs, "JOBS_AN_APPEND", 2)
+
+
+@pytest.mark.usefixtures("few_an_append")
+async def test_others_append_between_the_parts_of_many_jobs(ledger: Ledger) -> None:
+    ids = [await register(ledger) for _ in range(9)]
+    running = await register_running(ledger)
+
+    async def report() -> list[int]:
+        command = ReportProgress(caller=ALICE, job_id=running, progress=0.5)
+        return [(await ledger.execute(command)).positions[0] for _ in range(5)]
+
+    outcome, reported = await asyncio.gather(ledger.execute(manage(CloseJob, [*ids, ids[0]])), report())
+
+    assert [it["id"] for it in outcome.result["done"]] == ids
+    closed = [event.originator_id for event in outcome.events]
+    assert closed == [job_stream(it) for it in ids]
+    assert outcome.event_count == 9
+    assert outcome.first_position is not None
+    last = (await ledger.recorder.head(ORG)).size - 1
+    assert any(outcome.first_position < it < last for it in reported)
+
+
+@pytest.mark.usefixtures("few_an_append")
+async def test_all_or_none_of_many_jobs_is_one_append(ledger: Ledger) -> None:
+    ids = [await register(ledger) for _ in range(5)]
+    await register_running(ledger)
+
+    with pytest.raises(JobsRefusedError):
+        await ledger.execute(manage(CloseJob, [*ids, 6], all_or_none=True))
+
+    assert [(await ledger.job(ORG, it)).is_closed for it in ids] == [False] * 5
+
+
+@pytest.mark.usefixtures("few_an_append")
+async def test_many_jobs_under_a_key_are_managed_once(ledger: Ledger) -> None:
+    ids = [await register(ledger) for _ in range(5)]
+    first = await ledger.execute(manage(CloseJob, ids, key="once"))
+    size = (await ledger.recorder.head(ORG)).size
+
+    again = await ledger.execute(manage(CloseJob, ids, key="once"))
+
+    assert again.is_repeated
+    assert again.result == first.result
+    assert (again.first_position, again.event_count) == (first.first_position, 5)
+    for other in (
+        replace(manage(ReopenJob, ids), idempotency=Idempotency("once", b"o" * 32)),
+        replace(manage(ReopenJob, ids[:1]), idempotency=Idempotency("once", b"o" * 32)),
+    ):
+        with pytest.raises(IdempotencyKeyReusedError):
+            await ledger.execute(other)
+    assert (await ledger.recorder.head(ORG)).size == size
+
+
+@pytest.mark.usefixtures("few_an_append")
+@pytest.mark.parametrize("key", [None, "once"])
+async def test_what_broke_off_among_many_jobs_is_done_when_it_is_repeated(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch, key: str | None
+) -> None:
+    ids = [await register(ledger) for _ in range(9)]
+    enqueue, asked = ledger.enqueue, 0
+
+    async def break_off(command: Command) -> asyncio.Future[Outcome]:
+        nonlocal asked
+        asked += 1
+        if asked == 4:
+            raise UnavailableError("The server is stopping.")
+        return await enqueue(command)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(ledger, "enqueue", break_off)
+        with pytest.raises(OutcomeUnknownError, match="of 5 parts"):
+            await ledger.execute(manage(CloseJob, ids, key=key))
+    await ledger.execute(ReportProgress(caller=ALICE, job_id=await register_running(ledger), progress=0.5))
+    assert [(await ledger.job(ORG, it)).is_closed for it in ids] == [True] * 6 + [False] * 3
+
+    outcome = await ledger.execute(manage(CloseJob, ids, key=key))
+
+    assert [it["id"] for it in outcome.result["done"]] == ids
+    assert not outcome.is_repeated
+    assert outcome.event_count == (3 if key is None else 9)
+    assert [(await ledger.job(ORG, it)).version for it in ids] == [2] * 9
+
+
+@pytest.mark.usefixtures("few_an_append")
+async def test_what_is_malformed_changes_none_of_many_jobs(ledger: Ledger) -> None:
+    ids = [await register(ledger) for _ in range(5)]
+    size = (await ledger.recorder.head(ORG)).size
+
+    with pytest.raises(InvalidCommandError):
+        await ledger.execute(manage(DeleteJob, ids, reason=""))
+
+    assert (await ledger.recorder.head(ORG)).size == size
