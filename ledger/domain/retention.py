@@ -59,7 +59,7 @@ def reasons_to_keep(
 
     With *copy_id*: why its data on that copy may not be; else what a user retains on any copy counts.
     """
-    listed = {int(hold_id): name for hold_id, name in job.holds.items()}
+    listed = {int(hold_id): name for hold_id, name in job.holds.items()} if job.holds else {}
     listed |= {it.hold_id: it.name for it in filter_holds if it.covers(job)}
     reasons = [Reason(HOLD, hold_id=hold_id, name=listed[hold_id]) for hold_id in sorted(listed)]
     if job.retentions:
