@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from jobledger.ledger.domain.hold import Hold
+from jobledger.ledger.domain.hold import FilterHold, Hold
 from jobledger.ledger.domain.job import Job, State
 from jobledger.ledger.domain.policy import WITHOUT_END, Policy
 from jobledger.ledger.errors import JobIsHeldError, JobIsRetainedError
@@ -53,7 +53,11 @@ def _text(instant: datetime) -> str:
 
 
 def reasons_to_keep(
-    job: Job, policy: Policy, filter_holds: Iterable[Hold], now: datetime, copy_id: int | None = None
+    job: Job,
+    policy: Policy,
+    filter_holds: Iterable[Hold | FilterHold],
+    now: datetime,
+    copy_id: int | None = None,
 ) -> list[Reason]:
     """Every reason why the job may not be removed at *now*: none, and it may. *filter_holds* are the org's active ones.
 
