@@ -33,3 +33,15 @@ async def test_a_hold_over_a_filter_is_told_with_each_job_that_it_covers(workflo
     for hold_id in (1, 2):
         await ledger.execute(ReleaseHold(caller=ALICE, hold_id=hold_id, reason="settled"))
     assert (await workflow.get("jobs/1", params={"holds": "true"})).document["holds"] == []
+
+
+async def test_of_a_job_that_failed_the_history_says_so(workflow: Workflow) -> None:
+    """Of all else that was done, that it was."""
+    await workflow.native.register_running()
+    assert (await workflow.native.post("jobs/1/fail", {"error": "no route to host"})).status == 200
+
+    history = (await workflow.get("jobs/1/history")).document["jobHistory"]
+
+    told = [(it["action"], it["result"], it["message"]) for it in history]
+    assert told[1:] == [("Started", "Success", None), ("Error", "Error", "no route to host")]
+    assert told[0][:2] == ("Created", "Success")
