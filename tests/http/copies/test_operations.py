@@ -253,3 +253,16 @@ async def test_in_xml_both_ways(copies: Copies) -> None:
     assert refused.body.endswith(
         b"<response><errorMessage>There is no copy 8.</errorMessage><errorCode>404</errorCode></response>"
     )
+
+
+async def test_a_chain_deleted_whole_is_shown_as_it_was(copies: Copies) -> None:
+    """Also by whom each was required; asked again, it is gone."""
+    [full] = await copies.register({})
+    [second] = await copies.register({"required_job_ids": [full]})
+    [third] = await copies.register({"required_job_ids": [second]})
+
+    answers = [await copies.operate("DELETE", full, second, third, loadDependentJobs=True) for _ in range(2)]
+
+    shown = [[(it["requiredByJobs"], it["isAged"]) for it in reply.document["jobInfo"]] for reply in answers]
+    assert shown == [[("2", False), ("3", False), ("", False)], [("", True)] * 3]
+    assert [it.document["dependentJobsExist"] for it in answers] == [True, False]
