@@ -119,7 +119,9 @@ class Form:
 
     async def _line_after_boundary(self) -> bytes:
         """The rest of a boundary's line, with its end; without it where the body ends there."""
-        while (end := self._buffer.find(b"\n", 0, LONGEST_PADDING_BYTES)) < 0 and len(self._buffer) < LONGEST_PADDING_BYTES:
+        while (end := self._buffer.find(b"\n", 0, LONGEST_PADDING_BYTES)) < 0 and len(
+            self._buffer
+        ) < LONGEST_PADDING_BYTES:
             if not await self._more():
                 end = len(self._buffer) - 1
                 break

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import AsyncIterator, Sequence
 
 import pytest
@@ -14,20 +15,23 @@ from tests.examples import examples
 
 TYPE = "multipart/form-data; boundary=b"
 # Pieces of what a boundary is made of, so that contents come near it.
-CONTENTS = st.lists(st.sampled_from([b"\r\n", b"-", b"--", b"\r", b"\n", b"b-", b"x", b"", b"\0\xff", b"long " * 40])).map(
-    b"".join
-)
+CONTENTS = st.lists(
+    st.sampled_from([b"\r\n", b"-", b"--", b"\r", b"\n", b"b-", b"x", b"", b"\0\xff", b"long " * 40])
+).map(b"".join)
 CUTS = st.lists(st.integers(0, 400), max_size=8)
 
 
 def whole(*parts: bytes) -> bytes:
     heads = [f'Content-Disposition: form-data; name="{it}"; filename="f"'.encode() for it in range(len(parts))]
-    return b"".join(b"--b\r\n" + head + b"\r\n\r\n" + it + b"\r\n" for head, it in zip(heads, parts, strict=True)) + b"--b--"
+    return (
+        b"".join(b"--b\r\n" + head + b"\r\n\r\n" + it + b"\r\n" for head, it in zip(heads, parts, strict=True))
+        + b"--b--"
+    )
 
 
 async def pieces_of(text: bytes, cuts: Sequence[int]) -> AsyncIterator[bytes]:
     bounds = sorted({0, len(text), *(it for it in cuts if it < len(text))})
-    for begin, end in zip(bounds, bounds[1:], strict=False):
+    for begin, end in itertools.pairwise(bounds):
         yield text[begin:end]
 
 
@@ -88,7 +92,9 @@ async def test_what_names_no_boundary(said: str) -> None:
 
 
 async def test_parts_without_a_head_or_contents() -> None:
-    [bare, empty, headed] = await read(b"--b\r\n\r\nx\r\n--b\r\n\r\n\r\n--b\r\nContent-Type:\r\n a/b\r\n\r\n--b--", [3, 9, 20])
+    [bare, empty, headed] = await read(
+        b"--b\r\n\r\nx\r\n--b\r\n\r\n\r\n--b\r\nContent-Type:\r\n a/b\r\n\r\n--b--", [3, 9, 20]
+    )
 
     assert (bare, empty) == ((Part(None, None, None), b"x"), (Part(None, None, None), b""))
     assert headed == (Part(None, None, "a/b"), b"")

@@ -152,7 +152,13 @@ async def test_a_form_that_is_not_whole_leaves_nothing(
     size = (await workflow.server.ledger.recorder.head(ORG)).size
     other = b'--b\r\nContent-Disposition: form-data; name="other"\r\n\r\nx\r\n'
     form = HEAD + b"x" * (CHUNK_BYTES + 9) + b"\r\n" + other + b"--b--"
-    cuts = [10, len(HEAD), len(form) - len(other) - 20, *range(len(form) - len(other) - 10, len(form), 5), len(form) - 1]
+    cuts = [
+        10,
+        len(HEAD),
+        len(form) - len(other) - 20,
+        *range(len(form) - len(other) - 10, len(form), 5),
+        len(form) - 1,
+    ]
     twice = HEAD + b"x" * CHUNK_BYTES + b"\r\n" + HEAD + b"x" * CHUNK_BYTES + b"\r\n--b--\r\n"
 
     async def send(body: bytes) -> Reply:

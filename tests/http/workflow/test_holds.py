@@ -13,7 +13,9 @@ async def test_a_hold_over_a_filter_is_told_with_each_job_that_it_covers(workflo
     ledger = workflow.server.ledger
     await workflow.native.register(type="permit")
     await workflow.native.register(type="another")
-    await ledger.execute(PlaceHold(caller=ALICE, name="All permits", reason="a lawsuit", filter=HoldFilter(type="permit")))
+    await ledger.execute(
+        PlaceHold(caller=ALICE, name="All permits", reason="a lawsuit", filter=HoldFilter(type="permit"))
+    )
     await ledger.execute(PlaceHold(caller=ALICE, name="Case 7", job_ids=[1]))
 
     shown = await workflow.get("jobs/1", params={"holds": "true"})
