@@ -78,7 +78,9 @@ def step(value: Any) -> dict[str, Any]:
         read = STEP.read(value)
     except InvalidCommandError as error:
         raise ValueError(f"holds a step of which {error.detail[0].lower()}{error.detail[1:].rstrip('.')}") from None
-    return {"name": read["id"], **read, "next": list(dict.fromkeys(read.get("next", ())))}
+    # What says nothing is left out, so that a step is the same whichever way it came.
+    said = {name: it for name, it in read.items() if it not in (False, {})}
+    return {"name": read["id"], **said, "next": list(dict.fromkeys(read.get("next", ())))}
 
 
 # What a template may leave open no more: what it says for all of its jobs.
@@ -118,7 +120,8 @@ def diagram_members(read: dict[str, Any]) -> dict[str, Any]:
     """What a diagram's command takes. Raises InvalidCommandError."""
     members: dict[str, Any] = {name: read[name] for name in ("name", "description") if name in read}
     if "steps" in read:
-        members["content"] = {name: read[name] for name in ("steps", "initial_step", "attributes") if name in read}
+        further = {name: read[name] for name in ("initial_step", "attributes") if read.get(name)}
+        members["content"] = {"steps": read["steps"], **further}
     elif "initial_step" in read or "attributes" in read:
         raise InvalidCommandError(
             "Without its steps nothing is said of a diagram.", errors=[{"member": "steps", "problem": "is missing"}]
