@@ -264,12 +264,9 @@ class Diagram(Aggregate):
             name, description = name or draft.name, draft.description if description is None else description
         name = None if name == self.name else name
         description = None if description == (self.description or "") else description
-        if draft is not None:
-            if (draft.content, draft.name, draft.description) == (content, name, description):
-                return DRAFT
-        elif self.active is not None and name is None and description is None:
-            if self.versions[self.active].content == content:
-                return self.active
+        known = draft or (None if self.active is None else self.versions[self.active])
+        if known is not None and (known.content, known.name, known.description) == (content, name, description):
+            return known.number
         return self._save(at, content, is_active=is_active, name=name, description=description)
 
     def _save(

@@ -29,6 +29,7 @@ from jobledger.ledger.domain.job_workflow import (
     update,
     upgrade,
 )
+from jobledger.ledger.domain.retention import listed
 from jobledger.ledger.domain.template import Template, template_stream
 from jobledger.ledger.errors import InvalidCommandError, JobIsHeldError, LedgerError, NotFoundError
 
@@ -210,7 +211,7 @@ class TakeSteps(WorkflowCommand):
         must_be_in_progress(job)
         holding = [*job.holds.values(), *(it.name for it in active_holds(unit) if it.covers(job))]
         if holding:
-            raise JobIsHeldError(f"Job {self.job_id} is on legal hold: {holding[0]}.", job_id=self.job_id)
+            raise JobIsHeldError(f"Job {self.job_id} is on legal hold: {listed(holding)}.", job_id=self.job_id)
         assert job.workflow is not None
         step_ids = self.step_ids
         if step_ids is None and self.action != SET_CURRENT:
