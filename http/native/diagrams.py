@@ -24,7 +24,7 @@ from jobledger.http.native.workflow_answers import (
     TEMPLATE,
     TEMPLATE_PAGE,
 )
-from jobledger.http.native.workflow_members import JOB_MEMBERS, LONGEST_REASON, workflow_members
+from jobledger.http.native.workflow_members import JOB_MEMBERS, LONGEST_REASON, SaidOfJob, workflow_members
 from jobledger.http.operation import (
     Parameters,
     operation,
@@ -102,7 +102,7 @@ NEW_TEMPLATE = Members(
     {"name": text(500), "diagram_id": diagram_id, "defaults": defaults}, needed=("name", "diagram_id")
 )
 SAVED_TEMPLATE = Members({"name": text(500), "defaults": defaults})
-CREATION = Members(
+CREATION = SaidOfJob(
     {
         **JOB_MEMBERS,
         "number_of_jobs": integer(1, MOST_JOBS_CREATED),

@@ -22,6 +22,7 @@ from jobledger.ledger.domain.job_workflow import (
     DiagramAssigned,
     current_step,
     finish_step,
+    merged,
     must_be_in_progress,
     run_step,
     set_current_steps,
@@ -126,6 +127,7 @@ class CreateJobs(Command):
         details = {**defaults.get("details", {}), **self.members.get("details", {})}
         members = {**defaults, **self.members}
         members["details"] = {name: it for name, it in details.items() if it}
+        members["extended_properties"] = merged([], members.get("extended_properties") or ())
         return members
 
 
