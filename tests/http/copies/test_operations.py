@@ -266,3 +266,16 @@ async def test_a_chain_deleted_whole_is_shown_as_it_was(copies: Copies) -> None:
     shown = [[(it["requiredByJobs"], it["isAged"]) for it in reply.document["jobInfo"]] for reply in answers]
     assert shown == [[("2", False), ("3", False), ("", False)], [("", True)] * 3]
     assert [it.document["dependentJobsExist"] for it in answers] == [True, False]
+
+
+async def test_an_id_beyond_32_bits_is_of_another_type(copies: Copies) -> None:
+    """As the original's ids are int32; sizes have 64 bits."""
+    ids = [2**31 - 1, -(2**31), 2**31, -(2**31) - 1, 2**63, "7", 1.5]
+    await copies.register(*({"backup": {**BACKUP, "server": {"id": it, "name": "db1"}}} for it in ids))
+    await copies.register({"backup": {"dataVerificationStatus": 2**31, "sizeOfApplication": 2**31}})
+
+    shown = (await copies.operate("ALLOW_COPY", *range(1, 9))).document["jobInfo"]
+
+    assert [it["server"]["id"] for it in shown] == [2**31 - 1, -(2**31), 0, 0, 0, 7, 0, 0]
+    assert {it["server"]["name"] for it in shown[:7]} == {"db1"}
+    assert (shown[7]["dataVerificationStatus"], shown[7]["sizeOfApplication"]) == (0, 2**31)
