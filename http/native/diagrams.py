@@ -222,12 +222,12 @@ async def activate_version(request: web.Request) -> web.Response:
 
 
 @diagram_routes.delete(DIAGRAMS_PATH + "/{diagram_id}/versions/{number}")
-@operation(CHANGED_DIAGRAM, capability=MANAGE_DIAGRAMS, may=(DiagramVersionIsActiveError,))
+@operation(CHANGED_DIAGRAM, parameters=REASON, capability=MANAGE_DIAGRAMS, may=(DiagramVersionIsActiveError,))
 async def delete_version(request: web.Request) -> web.Response:
     """Remove a version that is not the active one, or the draft."""
-    read_parameters(request)
+    reason = read_parameters(request).get("reason")
     diagram_id, number = path_number(request, "diagram_id"), path_version(request)
-    command = DeleteDiagramVersion(caller=request[CALLER], diagram_id=diagram_id, number=number)
+    command = DeleteDiagramVersion(caller=request[CALLER], diagram_id=diagram_id, number=number, reason=reason)
     return outcome_answer(request, await request.app[LEDGER].execute(command))
 
 

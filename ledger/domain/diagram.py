@@ -224,6 +224,7 @@ class Diagram(Aggregate):
 
         type_name: ClassVar[str] = "diagram.version_deleted"
         number: int
+        reason: str | None = None
 
         def apply(self, aggregate: Diagram) -> None:
             """Nobody stands in a draft: it goes. Jobs may go through a version."""
@@ -299,14 +300,14 @@ class Diagram(Aggregate):
             self.trigger_event(Diagram.Activated, timestamp=at, number=number)
         return number
 
-    def delete_version(self, at: datetime, number: int) -> None:
+    def delete_version(self, at: datetime, number: int, reason: str | None = None) -> None:
         """Remove a version, or the draft, from all lists. Raises NotFoundError, DiagramVersionIsActiveError."""
         self.version_of(number)
         if number == self.active:
             raise DiagramVersionIsActiveError(
                 f"Version {number} of diagram {self.diagram_id} is the active one.", version=number
             )
-        self.trigger_event(Diagram.VersionDeleted, timestamp=at, number=number)
+        self.trigger_event(Diagram.VersionDeleted, timestamp=at, number=number, reason=reason)
 
     def delete(self, at: datetime, reason: str | None = None) -> None:
         """Remove it from all lists. One deleted already stays as it is."""

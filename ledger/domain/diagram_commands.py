@@ -108,11 +108,12 @@ class DeleteDiagramVersion(DiagramCommand):
     """Remove a version, or the draft."""
 
     number: int
+    reason: str | None = None
 
     def decide(self, unit: UnitOfWork) -> dict[str, Any]:
         """Raises NotFoundError, DiagramVersionIsActiveError."""
         diagram = known_diagram(unit, self.diagram_id)
-        diagram.delete_version(unit.now, self.number)
+        diagram.delete_version(unit.now, self.number, self.reason)
         return told(diagram, self.number)
 
 

@@ -130,3 +130,16 @@ async def test_a_draft_names_the_diagram_once_it_is_active(workflow: Workflow, a
     assert await names() == [("Another", None)] * 3
     assert (await api.post("diagrams/1", {"active": True})).document["diagram_version"] == 3
     assert await names() == [("A third", None)] * 3
+
+
+async def test_whoever_removes_a_version_may_say_why(api: Api) -> None:
+    """As of a diagram and of a template: it stands in the event."""
+    await api.draw()
+
+    for path in ("diagrams/1/versions/1", "diagrams/1/versions/-1", "templates/2", "diagrams/1"):
+        reply = await api.send("DELETE", api.path(path), params={"reason": "not used"})
+        assert reply.status == 200, (path, reply.body)
+
+    events = (await api.get("events", {"stream": "diagram-1"})).document["events"]
+    removed = [it["content"]["data"] for it in events if "deleted" in it["header"]["type"]]
+    assert [it.get("reason") for it in removed] == ["not used"] * 3
