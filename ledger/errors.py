@@ -118,7 +118,7 @@ class JobsNotFoundError(NotFoundError):
 
 
 class GoneError(NotFoundError):
-    """It was deleted."""
+    """It was deleted or erased."""
 
     code = "gone"
 

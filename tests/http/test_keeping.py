@@ -304,3 +304,18 @@ async def test_a_hold_whose_filter_lets_everything_through_holds_everything(api:
 
     assert [it["code"] for it in each.document["refused"]] == ["job_is_held", "job_is_held"]
     assert (await api.get("jobs", {"held": "false"})).document["jobs"] == []
+
+
+async def test_what_is_wrong_within_is_told_in_one_sentence(api: Api) -> None:
+    """And the title of what is gone is true of what was erased, too."""
+    policy = await put_policy(api, {"rules": [{"basic_days": -1}], "reason": "law"})
+    hold = await api.post("holds", {"name": "case 7", "reason": "r", "filter": {"types": "copy"}})
+    job_id = await finished(api)
+    assert (await api.post(f"jobs/{job_id}/erase", {"scope": "all", "reason": "asked for"})).status == 200
+
+    assert (policy.status, hold.status) == (400, 400)
+    for said in (policy.document, hold.document):
+        assert ".." not in said["detail"], said
+        assert not said["errors"][0]["problem"].endswith("."), said
+    gone = await api.get(f"jobs/{job_id}/retention")
+    assert (gone.status, gone.document["title"]) == (410, "It was deleted or erased")
