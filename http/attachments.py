@@ -8,23 +8,21 @@ from typing import Any, NamedTuple
 from urllib.parse import quote
 from uuid import UUID
 
-from aiohttp import BodyPartReader, web
-from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp import web
 
 from jobledger.http.context import ATTACHMENTS, CURSOR_KEY, LARGEST_ATTACHMENT_BYTES, LEDGER
 from jobledger.http.document import (
     BodyTooLargeError,
-    MalformedDocumentError,
     UnsupportedMediaTypeError,
     body_chunks,
-    let_come,
 )
+from jobledger.http.form import Form
 from jobledger.http.native.parameters import header_key, request_hash
 from jobledger.http.schema import Schema, object_of
 from jobledger.ledger.domain.command import Caller, Idempotency, Outcome
 from jobledger.ledger.domain.job_workflow_commands import AddAttachment
 from jobledger.ledger.errors import InvalidCommandError, NotFoundError, OutcomeUnknownError
-from jobledger.ledger.store.attachments import CHUNK_BYTES, Upload
+from jobledger.ledger.store.attachments import Upload
 
 PART = "attachment"
 LONGEST_NAME = 255
@@ -39,10 +37,6 @@ FILE: Schema = {"type": "string", "format": "binary"}
 FORM_BODY: Schema = object_of({PART: FILE}, further=True)
 # What is said of a file that is sent.
 SAVED = {"Content-Disposition": "The name to save it under.", "ETag": "Its SHA-256."}
-
-
-# What the form's reader raises for what is no form; the last one where a line of its head is too long.
-FORM_FAULTS = (ValueError, AssertionError, web.RequestPayloadError, HttpProcessingError)
 
 
 class Attached(NamedTuple):
@@ -79,8 +73,8 @@ def content_disposition(name: str) -> str:
 async def attach(request: web.Request, caller: Caller, job_id: int, raw_name: str | None = None) -> Attached:
     """Attach the body's file to a job: the part ``attachment`` of a form, or, where it has a name, the whole body.
 
-    The caller must see the job already. Raises BodyTooLargeError, UnsupportedMediaTypeError, MalformedDocumentError, and what
-    the command raises: then nothing of it is left.
+    Raises BodyTooLargeError, UnsupportedMediaTypeError, MalformedDocumentError, also for a form that is not there whole, and what
+    the command raises: then nothing of it is left. The caller must see the job already.
     """
     key = header_key(request)
     store = request.app[ATTACHMENTS]
@@ -133,26 +127,22 @@ async def _incoming(request: web.Request, raw_name: str | None) -> Incoming:
             raise BodyTooLargeError(f"An attachment is at most {limit} bytes.", limit_bytes=limit)
         said = request.content_type if "Content-Type" in request.headers else None
         return Incoming(safe_name(raw_name), _media_type(said), body_chunks(request))
-    await let_come(request)
-    try:
-        form = await request.multipart()
-        while (part := await form.next()) is not None:
-            if isinstance(part, BodyPartReader) and part.name == PART:
-                name = safe_name(raw_name or part.filename)
-                return Incoming(name, _media_type(part.headers.get("Content-Type")), _part_pieces(part))
-            if isinstance(part, BodyPartReader):
-                await part.release()
-    except FORM_FAULTS as error:
-        raise MalformedDocumentError("This is no form that can be read.") from error
+    form = Form(body_chunks(request), request.headers["Content-Type"])
+    while (part := await form.next()) is not None:
+        if part.name == PART:
+            return Incoming(safe_name(raw_name or part.file_name), _media_type(part.media_type), _only_part(form))
     raise InvalidCommandError(f"The form has no part {PART}.", errors=[{"member": PART, "problem": "is missing"}])
 
 
-async def _part_pieces(part: BodyPartReader) -> AsyncIterator[bytes]:
-    try:
-        while piece := await part.read_chunk(CHUNK_BYTES // 4):
-            yield piece
-    except FORM_FAULTS as error:
-        raise MalformedDocumentError("The form breaks off in the middle of the attachment.") from error
+async def _only_part(form: Form) -> AsyncIterator[bytes]:
+    """The contents of the form's part; at their end the form has come whole, and had no other of that name."""
+    async for piece in form.contents():
+        yield piece
+    while (part := await form.next()) is not None:
+        if part.name == PART:
+            raise InvalidCommandError(
+                f"The form has more than one part {PART}.", errors=[{"member": PART, "problem": "is there twice"}]
+            )
 
 
 def _media_type(said: str | None) -> str | None:

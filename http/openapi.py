@@ -58,6 +58,8 @@ HEADERS_OF_STATUS = {
     429: {"Retry-After": RETRY_AFTER},
     503: {"Retry-After": RETRY_AFTER},
 }
+# Whatever it says.
+PASSED_OVER = Reader(str, {**STRING, "description": "Passed over: `Accept` says what the answer comes in."})
 
 
 class Place(NamedTuple):
@@ -204,6 +206,7 @@ class _Description:
         listed: list[tuple[str, str, Reader[Any]]] = [
             *variables,
             *(("query", name, reader) for name, reader in said.parameters.items()),
+            *(("query", name, PASSED_OVER) for name in passed_over_by(dialect)),
             *(("header", name, reader) for name, reader in said.headers.items()),
         ]
         parameters = [
@@ -313,6 +316,13 @@ IDEMPOTENCY_KEY_PARAMETER = {
     "description": "The same request again under the same key, within 24 hours, gets the first answer and is done once.",
     "schema": IDEMPOTENCY_KEY,
 }
+
+
+def passed_over_by(dialect: Dialect | None) -> list[str]:
+    """The parameters that each path of the dialect takes and that mean nothing; credentials are told elsewhere."""
+    if dialect is None:
+        return []
+    return sorted(dialect.passed_over - {it["name"] for it in dialect.further_schemes.values()})
 
 
 def schemes_of(dialect: Dialect) -> dict[str, Any]:

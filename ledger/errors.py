@@ -119,7 +119,7 @@ class JobsNotFoundError(NotFoundError):
 
 
 class GoneError(NotFoundError):
-    """It was deleted."""
+    """It was deleted or erased."""
 
     code = "gone"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -102,11 +102,19 @@ class CopyQuery:
         return shown, following
 
     async def required_by(
-        self, org: str, copy_id: int, job_ids: Sequence[int], domains: frozenset[str] | None
+        self,
+        org: str,
+        copy_id: int,
+        job_ids: Sequence[int],
+        domains: frozenset[str] | None,
+        undeleted: Iterable[int] = (),
     ) -> dict[int, str]:
-        """Of jobs that others on the copy require: the ids of those, at most 1,000, with commas between them."""
+        """Of jobs that others on the copy require: the ids of those, at most 1,000, with commas between them.
+
+        Those *undeleted* count, too, where they were deleted there.
+        """
         records = await self._database.fetch(
-            statement(PACKAGE, "required_by"), org, copy_id, list(job_ids), _sorted(domains)
+            statement(PACKAGE, "required_by"), org, copy_id, list(job_ids), _sorted(domains), sorted(undeleted)
         )
         return {it["id"]: it["required_by"] for it in records}
 

@@ -49,12 +49,16 @@ class DiagramQuery:
             which = f"diagram {diagram_id}" if number is None else f"version {number} of diagram {diagram_id}"
             raise NotFoundError(f"There is no {which}.", diagram_id=diagram_id)
         it = records[0]
+        content = orjson.loads(it["content"])
+        # A draft may have others than the diagram.
+        names = {name: content.pop(name, it[name]) or None for name in ("name", "description")}
         return {
-            **{name: it[name] for name in ("id", "name", "description")},
+            "id": it["id"],
+            **names,
             "diagram_version": it["number"],
             "is_active": it["number"] == it["active"],
             "saved_at": it["saved_at"],
-            **orjson.loads(it["content"]),
+            **content,
         }
 
     async def templates(self, org: str, *, after: int = 0, limit: int, number: int | None = None) -> Page:

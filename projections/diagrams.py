@@ -18,6 +18,8 @@ from jobledger.ledger.store.projection import Changed
 from jobledger.ledger.store.statement import statement
 
 PACKAGE = "jobledger.projections"
+# What stands in a draft's row beside its content where it is not the diagram's.
+NAMES = ("name", "description")
 DIAGRAM_WRITES = ("write_diagrams", "write_diagram_versions", "drop_drafts")
 
 
@@ -45,7 +47,8 @@ def version_rows(diagram: Diagram, before: Diagram | None = None) -> Iterator[tu
     known = [] if before is None else [before.draft, *before.versions.values()]
     for version in (diagram.draft, *diagram.versions.values()):
         if version is not None and not any(version is it for it in known):
-            content = orjson.dumps(version.content).decode()
+            named = {name: it for name in NAMES if (it := getattr(version, name)) is not None}
+            content = orjson.dumps({**version.content, **named}).decode()
             yield (diagram.diagram_id, version.number, content, version.saved_at, version.is_deleted)
 
 
@@ -118,9 +121,9 @@ class DiagramsProjection:
 
 def version_from_row(row: asyncpg.Record) -> Version:
     """The version that the row was rendered from."""
-    return Version(
-        row["number"], orjson.loads(row["content"]), len(row["content"].encode()), row["saved_at"], row["is_deleted"]
-    )
+    content = orjson.loads(row["content"])
+    named = {name: content.pop(name) for name in NAMES if name in content}
+    return Version(row["number"], content, len(orjson.dumps(content)), row["saved_at"], row["is_deleted"], **named)
 
 
 def diagram_from_rows(row: asyncpg.Record, versions: Sequence[Version]) -> Diagram:

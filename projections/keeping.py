@@ -10,7 +10,7 @@ from typing import Any
 import asyncpg
 import orjson
 
-from jobledger.ledger.domain.hold import Hold, HoldFilter, hold_stream
+from jobledger.ledger.domain.hold import FilterHold, HoldFilter
 from jobledger.ledger.domain.job import Job
 from jobledger.ledger.domain.policy import NO_POLICY, Policy
 from jobledger.ledger.domain.retention import HOLD, Reason, may_be_deleted, may_be_erased, reasons_to_keep
@@ -21,17 +21,10 @@ _read_policy = lru_cache(maxsize=64)(read_policy)
 
 
 @lru_cache(maxsize=64)
-def _read_holds(text: str | None) -> tuple[Hold, ...]:
+def _read_holds(text: str | None) -> tuple[FilterHold, ...]:
     """The active holds over filters that ``keeping`` tells of."""
-    return () if text is None else tuple(map(_active_hold, orjson.loads(text)))
-
-
-def _active_hold(members: dict[str, Any]) -> Hold:
-    hold = Hold.__new__(Hold)
-    hold.__dict__.update(_id=hold_stream(members["id"]), hold_id=members["id"], name=members["name"])
-    hold.filter = HoldFilter.read(members["filter"])
-    hold.released_at = None
-    return hold
+    told = [] if text is None else orjson.loads(text)
+    return tuple(FilterHold(it["id"], it["name"], HoldFilter.read(it["filter"])) for it in told)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +32,7 @@ class Keeping:
     """What is said in an org of how long jobs are kept, and the instant of which is asked."""
 
     policy: Policy
-    filter_holds: tuple[Hold, ...]
+    filter_holds: tuple[FilterHold, ...]
     now: datetime
 
     @classmethod

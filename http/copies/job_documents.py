@@ -61,7 +61,7 @@ class JobDocuments:
         """
         caller = self._caller
         ids = [row["id"] for row in rows]
-        required_by = await self._jobs.required_by(caller.org, self._copy_id, ids, caller.domains)
+        required_by = await self._jobs.required_by(caller.org, self._copy_id, ids, caller.domains, self._undeleted)
         documents = []
         for number, row in enumerate(rows, 1):
             document = self._of_row(row, required_by.get(row["id"], ""), takes)

@@ -30,7 +30,6 @@ UNKNOWN_VERIFICATION = "Invalid data received."
 RETAINED_BY = ("No Data Available", "User", "Extended Retention", "Basic Retention")
 RETAINED_BY_KIND = {"hold": 1, "user": 1, "extended": 2, "basic": 3}
 UNTIL_RELEASED = -1
-SMALLEST_INT64, LARGEST_INT64 = -(2**63), 2**63 - 1
 WHOLE = re.compile(r"-?\d{1,19}", re.ASCII)
 LONGEST_NUMBER = 40
 
@@ -51,7 +50,7 @@ def job_info(
     backup = job.get("backup") or {}
     status, status_id = STATUSES[job["state"]]
     started, ended = _seconds(job.get("started_at")), _seconds(job.get("ended_at"))
-    verification = _integer(backup, "dataVerificationStatus")
+    verification = _integer(backup, "dataVerificationStatus", bits=32)
     is_known = 0 <= verification < len(VERIFICATIONS)
     job_type = backup.get("jobType")
     reason = reasons[0] if reasons else None
@@ -117,11 +116,11 @@ def _text(members: Mapping[str, Any], name: str) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _integer(members: Mapping[str, Any], name: str) -> int:
+def _integer(members: Mapping[str, Any], name: str, bits: int = 64) -> int:
     value = members.get(name)
     if isinstance(value, str) and WHOLE.fullmatch(value):
         value = int(value)
-    if isinstance(value, bool) or not isinstance(value, int) or not SMALLEST_INT64 <= value <= LARGEST_INT64:
+    if isinstance(value, bool) or not isinstance(value, int) or not -(2 ** (bits - 1)) <= value < 2 ** (bits - 1):
         return 0
     return value
 
@@ -152,4 +151,4 @@ def _entity(members: Mapping[str, Any], name: str) -> dict[str, Any]:
     value = members.get(name)
     if not isinstance(value, dict):
         return {"id": 0, "name": ""}
-    return {"id": _integer(value, "id"), "name": _text(value, "name")}
+    return {"id": _integer(value, "id", bits=32), "name": _text(value, "name")}

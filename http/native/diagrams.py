@@ -24,7 +24,7 @@ from jobledger.http.native.workflow_answers import (
     TEMPLATE,
     TEMPLATE_PAGE,
 )
-from jobledger.http.native.workflow_members import JOB_MEMBERS, LONGEST_REASON, workflow_members
+from jobledger.http.native.workflow_members import JOB_MEMBERS, LONGEST_REASON, SaidOfJob, workflow_members
 from jobledger.http.operation import (
     Parameters,
     operation,
@@ -78,7 +78,9 @@ def step(value: Any) -> dict[str, Any]:
         read = STEP.read(value)
     except InvalidCommandError as error:
         raise ValueError(f"holds a step of which {error.detail[0].lower()}{error.detail[1:].rstrip('.')}") from None
-    return {"name": read["id"], **read, "next": list(dict.fromkeys(read.get("next", ())))}
+    # What says nothing is left out, so that a step is the same whichever way it came.
+    said = {name: it for name, it in read.items() if it not in (False, {})}
+    return {"name": read["id"], **said, "next": list(dict.fromkeys(read.get("next", ())))}
 
 
 # What a template may leave open no more: what it says for all of its jobs.
@@ -100,7 +102,7 @@ NEW_TEMPLATE = Members(
     {"name": text(500), "diagram_id": diagram_id, "defaults": defaults}, needed=("name", "diagram_id")
 )
 SAVED_TEMPLATE = Members({"name": text(500), "defaults": defaults})
-CREATION = Members(
+CREATION = SaidOfJob(
     {
         **JOB_MEMBERS,
         "number_of_jobs": integer(1, MOST_JOBS_CREATED),
@@ -118,7 +120,8 @@ def diagram_members(read: dict[str, Any]) -> dict[str, Any]:
     """What a diagram's command takes. Raises InvalidCommandError."""
     members: dict[str, Any] = {name: read[name] for name in ("name", "description") if name in read}
     if "steps" in read:
-        members["content"] = {name: read[name] for name in ("steps", "initial_step", "attributes") if name in read}
+        further = {name: read[name] for name in ("initial_step", "attributes") if read.get(name)}
+        members["content"] = {"steps": read["steps"], **further}
     elif "initial_step" in read or "attributes" in read:
         raise InvalidCommandError(
             "Without its steps nothing is said of a diagram.", errors=[{"member": "steps", "problem": "is missing"}]
@@ -219,12 +222,12 @@ async def activate_version(request: web.Request) -> web.Response:
 
 
 @diagram_routes.delete(DIAGRAMS_PATH + "/{diagram_id}/versions/{number}")
-@operation(CHANGED_DIAGRAM, capability=MANAGE_DIAGRAMS, may=(DiagramVersionIsActiveError,))
+@operation(CHANGED_DIAGRAM, parameters=REASON, capability=MANAGE_DIAGRAMS, may=(DiagramVersionIsActiveError,))
 async def delete_version(request: web.Request) -> web.Response:
     """Remove a version that is not the active one, or the draft."""
-    read_parameters(request)
+    reason = read_parameters(request).get("reason")
     diagram_id, number = path_number(request, "diagram_id"), path_version(request)
-    command = DeleteDiagramVersion(caller=request[CALLER], diagram_id=diagram_id, number=number)
+    command = DeleteDiagramVersion(caller=request[CALLER], diagram_id=diagram_id, number=number, reason=reason)
     return outcome_answer(request, await request.app[LEDGER].execute(command))
 
 

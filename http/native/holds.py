@@ -53,7 +53,7 @@ def criteria(value: Any) -> HoldFilter:
     try:
         return HoldFilter(**CRITERIA.read(value))
     except InvalidCommandError as error:
-        raise ValueError(f"is no filter: {error.detail}") from None
+        raise ValueError(f"is no filter: {error.detail.rstrip('.')}") from None
 
 
 NEW_HOLD = Members(

@@ -50,6 +50,7 @@ from jobledger.ledger.domain.manage_jobs import ManageJobs
 from jobledger.ledger.errors import (
     GoneError,
     InvalidCommandError,
+    JobCopyIsDeletedError,
     JobCopyIsDisallowedError,
     JobIsClosedError,
     JobIsFinalError,
@@ -170,8 +171,8 @@ TRANSITIONS: dict[str, Transition] = {
     ),
     "retain": Transition(
         RetainJob,
-        Members({"until": instant, "copy_id": job_id, "reason": text(10_000)}),
-        (TooManyRetentionsError,),
+        Members({"until": instant, "copy_id": job_id.about("A copy that the job is on."), "reason": text(10_000)}),
+        (TooManyRetentionsError, JobCopyIsDeletedError),
         RETAINED_JOB,
     ),
     "release": Transition(

@@ -50,7 +50,7 @@ def rule(value: Any) -> dict[str, Any]:
     try:
         return RULE.read(value)
     except InvalidCommandError as error:
-        raise ValueError(f"has an element that is no rule: {error.detail}") from None
+        raise ValueError(f"has an element that is no rule: {error.detail.rstrip('.')}") from None
 
 
 POLICY = Members(

@@ -55,7 +55,12 @@ identifier = text(500)
 def extended_property(value: Any) -> dict[str, Any]:
     """``{"identifier", "value", …}``."""
     members = an_object(value)
-    identifier(members.get("identifier"))
+    if members.get("identifier") is None:
+        raise ValueError("holds a property of which identifier is missing")
+    try:
+        identifier(members["identifier"])
+    except ValueError as error:
+        raise ValueError(f"holds a property of which identifier {error}") from None
     return members
 
 
@@ -73,8 +78,18 @@ def parent(value: Any) -> int | None:
 
 extended_properties = list_of(extended_property, MOST_EXTENDED_PROPERTIES)
 
-# An empty text says that there is none.
-JOB_MEMBERS = Members(
+
+class SaidOfJob(Members):
+    """What is said of a job: null, as an empty text, says that there is none, where there may be none."""
+
+    def read(self, body: Any) -> dict[str, Any]:
+        """See ``Members``; what is cleared is None."""
+        read = super().read(body)
+        nulls = [name for name, it in body.items() if it is None] if isinstance(body, dict) else []
+        return read | {name: None for name in nulls if name in CLEARED}
+
+
+JOB_MEMBERS = SaidOfJob(
     {
         "name": text(500),
         "priority": text(64),
@@ -90,6 +105,7 @@ JOB_MEMBERS = Members(
         "extended_properties": extended_properties,
     }
 )
+CLEARED = frozenset({*DETAILS, "priority", "location", "extended_properties"})
 step_ids = list_of(text(200), 1_000)
 
 

@@ -16,7 +16,9 @@ from jobledger.http.schema import (
     nullable,
     object_of,
 )
+from jobledger.http.workflow.job_documents import ERROR as ERRED
 from jobledger.http.workflow.job_documents import STATUS
+from jobledger.http.workflow.job_documents import SUCCESS as SUCCEEDED
 
 INVALID_TOKEN, NO_PRIVILEGES, NOT_FOUND = "InvalidTokenError", "InsufficientPrivilegesError", "NotFoundError"
 INVALID_REQUEST, MANAGE, SERVER = "InvalidRequestError", "JobManageError", "ServerError"
@@ -130,7 +132,7 @@ HISTORY = Named(
                         "stepId": nullable(STRING),
                         "username": nullable(STRING),
                         "action": STRING,
-                        "result": STRING,
+                        "result": {**STRING, "enum": [SUCCEEDED, ERRED]},
                         "message": nullable(STRING),
                         "type": {**STRING, "description": "The ledger's own type of the event."},
                         "version": nullable(INTEGER),

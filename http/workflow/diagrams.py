@@ -9,7 +9,7 @@ What a client says beyond what is known here (positions, colours, actions) is ke
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from aiohttp import web
@@ -71,16 +71,24 @@ def step(value: Any) -> dict[str, Any]:
         read = STEP_READERS.read({name: it for name, it in value.items() if name in STEP})
     except InvalidCommandError as error:
         raise ValueError(f"holds a step of which {error.detail[0].lower()}{error.detail[1:].rstrip('.')}") from None
-    paths = value.get("paths") or []
+    paths = plain(value.get("paths") or [])
     paths = paths if isinstance(paths, list) else [paths]
     following = [it.get("nextStep") for it in paths if isinstance(it, dict)]
     if len(following) < len(paths) or not all(isinstance(it, str) for it in following):
         raise ValueError("holds a step with a path that names no nextStep")
     members = {STEP[name]: it for name, it in read.items() if it not in ("", False)}
-    further = {name: plain(it) for name, it in value.items() if name not in STEP}
+    further = {name: plain(it) for name, it in value.items() if name not in STEP and name != "paths"}
     members.setdefault("name", members["id"])
     members["next"] = [str(it) for it in dict.fromkeys(following)]
+    # Kept where they say more than where to go on: so what is posted back as it was told is what it was.
+    if paths != paths_to(members["next"]):
+        further["paths"] = paths
     return {**members, "attributes": further} if further else members
+
+
+def paths_to(targets: Iterable[str]) -> list[dict[str, Any]]:
+    """The paths of a step that say nothing but where to go on."""
+    return [{"nextStep": it} for it in targets]
 
 
 SAVED = Known(
@@ -116,12 +124,12 @@ def read_diagram(document: Any, known: Known) -> dict[str, Any]:
 def shown_step(it: Mapping[str, Any]) -> dict[str, Any]:
     """A step as clients know it."""
     further = dict(it.get("attributes", {}))
-    paths = further.pop("paths", None) or [{"nextStep": target} for target in it["next"]]
+    paths = further.pop("paths", None)
     known = {theirs: it.get(mine) for theirs, mine in STEP.items()}
     return {
         **known,
         "canSkip": it.get("can_skip", False),
-        "paths": paths if isinstance(paths, list) else [paths],
+        "paths": paths if isinstance(paths, list) and paths else paths_to(it["next"]),
         **further,
     }
 

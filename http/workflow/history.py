@@ -11,7 +11,7 @@ from jobledger.http.operation import Parameters, operation, read_parameters
 from jobledger.http.workflow.answers import HISTORY
 from jobledger.http.workflow.dialect import ITEM
 from jobledger.http.workflow.items import READ_JOBS, item_caller, visible_job
-from jobledger.http.workflow.job_documents import shown_event
+from jobledger.http.workflow.job_documents import SUCCESS, shown_event
 from jobledger.http.workflow.jobs import shown_holds
 from jobledger.ledger.domain.job import job_stream
 
@@ -45,7 +45,7 @@ async def get_history(request: web.Request) -> web.Response:
                 "stepId": None,
                 "username": None,
                 "action": "Held",
-                "result": "Success",
+                "result": SUCCESS,
                 "message": it["name"],
                 "type": "hold.placed",
                 "version": None,

@@ -76,8 +76,10 @@ ACTIONS = {
     "job.attachment_removed": "Removed",
 }
 OTHER_ACTION = "Updated"
-# What came of it, where there is more to say than that it was done.
-RESULTS = ("reason", "error", "message", "name")
+# What came of it: of anything but a job that failed, that it was done.
+SUCCESS, ERROR = "Success", "Error"
+# What else there is to say of it.
+MESSAGES = ("reason", "error", "message", "name")
 
 
 def text_id(number: int | None) -> str | None:
@@ -133,14 +135,14 @@ def shown_step(step: Mapping[str, Any]) -> dict[str, Any]:
 
 def shown_event(job_id: int, header: Mapping[str, Any], data: Mapping[str, Any], username: str) -> dict[str, Any]:
     """An event as an entry of the job's history."""
-    said = next((data[it] for it in RESULTS if isinstance(data.get(it), str)), None)
+    said = next((data[it] for it in MESSAGES if isinstance(data.get(it), str)), None)
     return {
         "date": header["recorded_at"],
         "jobId": str(job_id),
         "stepId": data.get("step_id"),
         "username": username,
         "action": ACTIONS.get(header["type"], OTHER_ACTION),
-        "result": "Success",
+        "result": ERROR if header["type"] == "job.failed" else SUCCESS,
         "message": said,
         "type": header["type"],
         "version": header["version"],

@@ -41,5 +41,7 @@ def read_job_members(given: Mapping[str, Any]) -> dict[str, Any]:
     cleared = {name: CLEARED[name] if it is None and name in CLEARED else it for name, it in given.items()}
     read = read_members(cleared, READERS)
     members = {MEMBERS[name][0]: it for name, it in read.items() if name in MEMBERS}
+    if given.get("extendedProperties", ()) is None:
+        members["extended_properties"] = None
     details = {DETAILS[name][0]: it or None for name, it in read.items() if name in DETAILS}
     return {**members, "details": details} if details else members

@@ -150,10 +150,9 @@ async def shown_holds(request: web.Request, caller: Caller, job_id: int) -> list
     """The holds that cover the job: those that list it, and those whose filter lets it through."""
     ledger = request.app[LEDGER]
     job = await ledger.job(caller.org, job_id)
-    listing = [await ledger.aggregate(caller.org, hold_stream(number)) for number in sorted(map(int, job.holds))]
     keeping = await request.app[KEEPING].keeping(caller.org)
-    holds = [it for it in listing if isinstance(it, Hold)]
-    holds += [it for it in keeping.filter_holds if it.covers(job)]
+    numbers = sorted(map(int, job.holds)) + [it.hold_id for it in keeping.filter_holds if it.covers(job)]
+    holds = [await ledger.aggregate(caller.org, hold_stream(number)) for number in numbers]
     return [
         {
             "holdId": str(it.hold_id),
@@ -163,6 +162,7 @@ async def shown_holds(request: web.Request, caller: Caller, job_id: int) -> list
             "isFilter": it.filter is not None,
         }
         for it in holds
+        if isinstance(it, Hold)
     ]
 
 

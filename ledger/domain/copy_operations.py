@@ -24,6 +24,7 @@ from jobledger.ledger.domain.job_copies import (
     disallow_copy,
     must_be_of,
     must_be_on,
+    must_not_be_deleted_from,
 )
 from jobledger.ledger.domain.job_decisions import must_not_be_running
 from jobledger.ledger.domain.job_keeping import release, retain
@@ -33,7 +34,6 @@ from jobledger.ledger.domain.retention import must_be_free, reasons_to_keep
 from jobledger.ledger.errors import (
     ConflictError,
     InvalidCommandError,
-    JobCopyIsDeletedError,
     JobIsRequiredError,
     JobsNotFoundError,
     JobsRefusedError,
@@ -188,10 +188,7 @@ class RetainOnCopy(CopyOperation):
 
     def change(self, unit: UnitOfWork, job: Job) -> None:
         """Raises JobCopyIsDeletedError, InvalidCommandError for a time that has passed."""
-        if must_be_on(job, self.copy_id)["deleted_at"] is not None:
-            raise JobCopyIsDeletedError(
-                f"Job {job.job_id} was deleted from copy {self.copy_id}.", job_id=job.job_id, copy_id=self.copy_id
-            )
+        must_not_be_deleted_from(job, self.copy_id)
         retain(job, unit.now, self.until, self.copy_id, self.reason)
 
 

@@ -11,7 +11,7 @@ A version's content, as it is stored and shown:
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, ClassVar
 
@@ -44,13 +44,18 @@ def diagram_stream(diagram_id: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """One saved version, or the draft. A deleted one is in no list; jobs that go through it still do."""
+    """One saved version, or the draft. A deleted one is in no list; jobs that go through it still do.
+
+    ``name`` and ``description`` are a draft's that the diagram has not yet; an empty description is none.
+    """
 
     number: int
     content: Mapping[str, Any]
     size_bytes: int
     saved_at: datetime
     is_deleted: bool = False
+    name: str | None = None
+    description: str | None = None
     # Its steps by their ids: many jobs ask for them at once.
     steps: Mapping[str, Mapping[str, Any]] = field(init=False, compare=False, repr=False)
 
@@ -159,13 +164,15 @@ class Diagram(Aggregate):
             aggregate.is_deleted = False
 
     class Saved(Event):
-        """Base of what is saved. ``name`` and ``description`` are there where they changed; an empty description is none."""
+        """Base of what is saved. ``name`` and ``description`` are there where they are others than the diagram's; an empty
+        description is none.
+        """
 
         content: dict[str, Any]
         name: str | None = None
         description: str | None = None
 
-        def apply(self, aggregate: Diagram) -> None:
+        def rename(self, aggregate: Diagram) -> None:
             """Be named so."""
             aggregate.name = self.name or aggregate.name
             if self.description is not None:
@@ -181,9 +188,13 @@ class Diagram(Aggregate):
         type_name: ClassVar[str] = "diagram.draft_saved"
 
         def apply(self, aggregate: Diagram) -> None:
-            """Keep it."""
-            super().apply(aggregate)
-            aggregate.draft = self.version(DRAFT)
+            """Keep it. The diagram is named as its active version is: one without is its draft."""
+            draft = self.version(DRAFT)
+            if aggregate.active is None:
+                self.rename(aggregate)
+            else:
+                draft = replace(draft, name=self.name, description=self.description)
+            aggregate.draft = draft
 
     class VersionSaved(Saved):
         """A new version was saved and is the active one; the draft, if there was one, is gone."""
@@ -193,7 +204,7 @@ class Diagram(Aggregate):
 
         def apply(self, aggregate: Diagram) -> None:
             """Be the active one."""
-            super().apply(aggregate)
+            self.rename(aggregate)
             aggregate.versions = {**aggregate.versions, self.number: self.version(self.number)}
             aggregate.active = self.number
             aggregate.draft = None
@@ -213,6 +224,7 @@ class Diagram(Aggregate):
 
         type_name: ClassVar[str] = "diagram.version_deleted"
         number: int
+        reason: str | None = None
 
         def apply(self, aggregate: Diagram) -> None:
             """Nobody stands in a draft: it goes. Jobs may go through a version."""
@@ -220,8 +232,7 @@ class Diagram(Aggregate):
                 aggregate.draft = None
                 return
             it = aggregate.versions[self.number]
-            gone = Version(it.number, it.content, it.size_bytes, it.saved_at, is_deleted=True)
-            aggregate.versions = {**aggregate.versions, self.number: gone}
+            aggregate.versions = {**aggregate.versions, self.number: replace(it, is_deleted=True)}
 
     class Deleted(Event):
         """The diagram is in no list any more, and no job is created from it; those that go through it still do."""
@@ -242,20 +253,26 @@ class Diagram(Aggregate):
         name: str | None = None,
         description: str | None = None,
     ) -> int:
-        """Save *content*, as the next version and the active one or as the draft; the number it has.
+        """Save *content*, as the next version and the active one or as the draft; the number it has. A name or a description
+        that is not given is the draft's for another draft, else the diagram's.
 
         Where nothing would change nothing is appended. Raises InvalidCommandError.
         """
         must_be_sound(content)
         content = {**content, "initial_step": min(initial_steps(content))}
+        draft = None if is_active else self.draft
+        if draft is not None:
+            name, description = name or draft.name, draft.description if description is None else description
         name = None if name == self.name else name
         description = None if description == (self.description or "") else description
-        latest = None if self.active is None else self.versions[self.active]
-        is_renamed = name is not None or description is not None
-        if not is_renamed and latest is not None and self.draft is None and latest.content == content:
-            return latest.number
-        if not is_renamed and not is_active and self.draft is not None and self.draft.content == content:
-            return DRAFT
+        known = draft or (None if self.active is None else self.versions[self.active])
+        if known is not None and (known.content, known.name, known.description) == (content, name, description):
+            return known.number
+        return self._save(at, content, is_active=is_active, name=name, description=description)
+
+    def _save(
+        self, at: datetime, content: Mapping[str, Any], *, is_active: bool, name: str | None, description: str | None
+    ) -> int:
         size_bytes = len(orjson.dumps(content)) + sum(it.size_bytes for it in self.versions.values())
         if size_bytes > LARGEST_DIAGRAM_BYTES:
             raise InvalidCommandError(
@@ -272,22 +289,25 @@ class Diagram(Aggregate):
         return number
 
     def activate(self, at: datetime, number: int) -> int:
-        """Make a version the active one; the draft becomes the next version. Raises NotFoundError."""
+        """Make a version the active one; the draft becomes the next version, and the diagram is named as it. Raises
+        NotFoundError.
+        """
         version = self.version_of(number)
         if number == DRAFT:
-            return self.save(at, dict(version.content), is_active=True)
+            names = {"name": version.name, "description": version.description}
+            return self._save(at, version.content, is_active=True, **names)
         if self.active != number:
             self.trigger_event(Diagram.Activated, timestamp=at, number=number)
         return number
 
-    def delete_version(self, at: datetime, number: int) -> None:
+    def delete_version(self, at: datetime, number: int, reason: str | None = None) -> None:
         """Remove a version, or the draft, from all lists. Raises NotFoundError, DiagramVersionIsActiveError."""
         self.version_of(number)
         if number == self.active:
             raise DiagramVersionIsActiveError(
                 f"Version {number} of diagram {self.diagram_id} is the active one.", version=number
             )
-        self.trigger_event(Diagram.VersionDeleted, timestamp=at, number=number)
+        self.trigger_event(Diagram.VersionDeleted, timestamp=at, number=number, reason=reason)
 
     def delete(self, at: datetime, reason: str | None = None) -> None:
         """Remove it from all lists. One deleted already stays as it is."""

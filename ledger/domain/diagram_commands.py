@@ -82,11 +82,12 @@ class SaveDiagram(DiagramCommand):
     def decide(self, unit: UnitOfWork) -> dict[str, Any]:
         """Raises NotFoundError, InvalidCommandError."""
         diagram = known_diagram(unit, self.diagram_id)
-        content = self.content
+        content, name, description = self.content, self.name, self.description
         if content is None:
             newest = diagram.draft or diagram.versions[max(diagram.versions)]
-            content = dict(newest.content)
-        number = diagram.save(unit.now, content, is_active=self.is_active, name=self.name, description=self.description)
+            content, name = dict(newest.content), name or newest.name
+            description = newest.description if description is None else description
+        number = diagram.save(unit.now, content, is_active=self.is_active, name=name, description=description)
         return told(diagram, number)
 
 
@@ -107,11 +108,12 @@ class DeleteDiagramVersion(DiagramCommand):
     """Remove a version, or the draft."""
 
     number: int
+    reason: str | None = None
 
     def decide(self, unit: UnitOfWork) -> dict[str, Any]:
         """Raises NotFoundError, DiagramVersionIsActiveError."""
         diagram = known_diagram(unit, self.diagram_id)
-        diagram.delete_version(unit.now, self.number)
+        diagram.delete_version(unit.now, self.number, self.reason)
         return told(diagram, self.number)
 
 

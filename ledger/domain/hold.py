@@ -101,6 +101,19 @@ def _instant_text(instant: datetime) -> str:
     return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
+@dataclass(frozen=True, slots=True)
+class FilterHold:
+    """An active hold over a filter, as far as it tells which jobs it covers."""
+
+    hold_id: int
+    name: str
+    filter: HoldFilter
+
+    def covers(self, job: Job) -> bool:
+        """Whether it holds the job."""
+        return self.filter.covers(job)
+
+
 class Hold(Aggregate):
     """A legal hold, from when it was placed."""
 

@@ -15,7 +15,7 @@ from jobledger.ledger.domain.command import Command, Find, UnitOfWork
 from jobledger.ledger.domain.hold import Hold, HoldFilter, hold_stream
 from jobledger.ledger.domain.job import Job, job_stream
 from jobledger.ledger.domain.job_keeping import HoldPlaced, HoldReleased
-from jobledger.ledger.domain.policy_commands import must_give_reason
+from jobledger.ledger.domain.policy_commands import can_be_seen, must_give_reason
 from jobledger.ledger.errors import InvalidCommandError, NotFoundError, TooManyHoldsError
 
 # Questions: the numbers of the active holds over filters, and the jobs that a hold lists.
@@ -64,7 +64,9 @@ class PlaceHold(Command):
     def decide(self, unit: UnitOfWork) -> dict[str, Any]:
         """Raises InvalidCommandError, NotFoundError naming all jobs that are not there, TooManyHoldsError, NotAllowedError."""
         must_see_all(self.caller)
-        if not self.name.strip() or len(self.name) > LONGEST_NAME:
+        if self.reason is not None:
+            must_give_reason(self.reason)
+        if not can_be_seen(self.name) or len(self.name) > LONGEST_NAME:
             raise InvalidCommandError(f"A hold's name has 1 to {LONGEST_NAME} characters.", member="name")
         if (self.job_ids is None) == (self.filter is None):
             raise InvalidCommandError("A hold is over job_ids or over a filter.", member="job_ids")

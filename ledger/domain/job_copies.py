@@ -17,6 +17,7 @@ from jobledger.ledger.domain.job import Job, job_stream
 from jobledger.ledger.domain.job_commands import JobTransition
 from jobledger.ledger.errors import (
     InvalidCommandError,
+    JobCopyIsDeletedError,
     JobCopyIsDisallowedError,
     JobIsCopiedError,
     NotFoundError,
@@ -140,6 +141,14 @@ def must_be_on(job: Job, copy_id: int) -> dict[str, Any]:
     if entry is None:
         raise NotFoundError(f"Job {job.job_id} is not on copy {copy_id}.", job_id=job.job_id, copy_id=copy_id)
     return entry
+
+
+def must_not_be_deleted_from(job: Job, copy_id: int) -> None:
+    """Raise NotFoundError where nothing is known of the job on the copy, JobCopyIsDeletedError where it was deleted there."""
+    if must_be_on(job, copy_id)["deleted_at"] is not None:
+        raise JobCopyIsDeletedError(
+            f"Job {job.job_id} was deleted from copy {copy_id}.", job_id=job.job_id, copy_id=copy_id
+        )
 
 
 def must_be_of(job: Job, copy_ids: Iterable[int], copy_id: int) -> None:

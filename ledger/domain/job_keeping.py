@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from jobledger.ledger.domain.command import UnitOfWork
 from jobledger.ledger.domain.job import Job, job_stream
 from jobledger.ledger.domain.job_commands import JobTransition
+from jobledger.ledger.domain.job_copies import must_not_be_deleted_from
 from jobledger.ledger.domain.policy import WITHOUT_END
 from jobledger.ledger.domain.policy_commands import must_give_reason
 from jobledger.ledger.domain.retention import WHOLE_JOB, retained_until
@@ -140,12 +141,14 @@ class RetentionDecision(JobTransition):
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class RetainJob(RetentionDecision):
-    """Retain the job, or a copy of it; ``until`` None: until released."""
+    """Retain the job, or its data on a copy that it is on; ``until`` None: until released."""
 
     until: datetime | None = None
 
     def change(self, unit: UnitOfWork, job: Job) -> None:
-        """Retain it."""
+        """Raises NotFoundError where it is not on the copy, JobCopyIsDeletedError."""
+        if self.copy_id is not None:
+            must_not_be_deleted_from(job, self.copy_id)
         retain(job, unit.now, self.until, self.copy_id, self.reason)
 
 

@@ -11,6 +11,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, ClassVar
@@ -207,7 +208,9 @@ def current_step(step: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def changes_of(job: Job, wanted: Mapping[str, Any]) -> dict[str, Any]:
-    """Of what is *wanted*, as ``Updated`` has it, what differs from what the job has."""
+    """Of what is *wanted*, as ``Updated`` has it, what differs from what the job has; extended properties None: there are none
+    any more.
+    """
     changes: dict[str, Any] = {}
     for name in ("name", "priority"):
         if name in wanted and (wanted[name] or None) != getattr(job, name):
@@ -219,17 +222,24 @@ def changes_of(job: Job, wanted: Mapping[str, Any]) -> dict[str, Any]:
     if "location" in wanted and (wanted["location"] or None) != job.location:
         changes["location"] = wanted["location"] or {}
     if "extended_properties" in wanted:
-        properties = merged(job.extended_properties or [], wanted["extended_properties"] or [])
+        given = wanted["extended_properties"]
+        properties = [] if given is None else merged(job.extended_properties or [], given)
         if properties != (job.extended_properties or []):
             changes["extended_properties"] = properties
     return changes
 
 
-def merged(known: Sequence[dict[str, Any]], given: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+def merged(known: Sequence[dict[str, Any]], given: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """The extended properties: those *given* take the place of those with the same ``identifier``, the others stay.
 
-    Raises InvalidCommandError for too many.
+    Raises InvalidCommandError for too many, and for an identifier that is given twice.
     """
+    counted = Counter(it["identifier"] for it in given)
+    if len(counted) < len(given):
+        twice = max(counted, key=counted.__getitem__)
+        raise InvalidCommandError(
+            f"Two extended properties have the identifier {twice}.", member="extended_properties", identifier=twice
+        )
     by_identifier = {it["identifier"]: it for it in (*known, *given)}
     if len(by_identifier) > MOST_EXTENDED_PROPERTIES:
         raise InvalidCommandError(

@@ -22,6 +22,7 @@ from jobledger.ledger.domain.job_workflow import (
     DiagramAssigned,
     current_step,
     finish_step,
+    merged,
     must_be_in_progress,
     run_step,
     set_current_steps,
@@ -29,6 +30,7 @@ from jobledger.ledger.domain.job_workflow import (
     update,
     upgrade,
 )
+from jobledger.ledger.domain.retention import listed
 from jobledger.ledger.domain.template import Template, template_stream
 from jobledger.ledger.errors import InvalidCommandError, JobIsBelowError, JobIsHeldError, LedgerError, NotFoundError
 
@@ -127,6 +129,7 @@ class CreateJobs(Command):
         details = {**defaults.get("details", {}), **self.members.get("details", {})}
         members = {**defaults, **self.members}
         members["details"] = {name: it for name, it in details.items() if it}
+        members["extended_properties"] = merged([], members.get("extended_properties") or ())
         return members
 
 
@@ -228,7 +231,7 @@ class TakeSteps(WorkflowCommand):
         must_be_in_progress(job)
         holding = [*job.holds.values(), *(it.name for it in active_holds(unit) if it.covers(job))]
         if holding:
-            raise JobIsHeldError(f"Job {self.job_id} is on legal hold: {holding[0]}.", job_id=self.job_id)
+            raise JobIsHeldError(f"Job {self.job_id} is on legal hold: {listed(holding)}.", job_id=self.job_id)
         assert job.workflow is not None
         step_ids = self.step_ids
         if step_ids is None and self.action != SET_CURRENT:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -32,9 +33,20 @@ class PolicyChanged(Org.Event):
         )
 
 
+# Letters and a sign that are drawn as nothing.
+BLANKS = frozenset("\u115f\u1160\u2800\u3164\uffa0")
+
+
+def can_be_seen(text: str) -> bool:
+    """Whether there is a letter, figure, mark of punctuation or sign in it: spaces, controls and what only changes others, such
+    as marks of direction, say nothing alone.
+    """
+    return any(unicodedata.category(it)[0] in "LNPS" and it not in BLANKS for it in text)
+
+
 def must_give_reason(reason: str | None) -> None:
     """Raise InvalidCommandError unless somebody says why."""
-    if reason is None or not reason.strip():
+    if reason is None or not can_be_seen(reason):
         raise InvalidCommandError("This needs a reason.", member="reason")
 
 

@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from jobledger.ledger.domain.hold import Hold
+from jobledger.ledger.domain.hold import FilterHold, Hold
 from jobledger.ledger.domain.job import Job, State
 from jobledger.ledger.domain.policy import WITHOUT_END, Policy
 from jobledger.ledger.errors import JobIsHeldError, JobIsRetainedError
 
 HOLD, USER, EXTENDED, BASIC = "hold", "user", "extended", "basic"
+# So many holds, and so many retentions, are told in the line of a refusal; its facts have all.
+MOST_TOLD = 20
 # The user retention of the whole job: it protects every copy too.
 WHOLE_JOB = ""
 
@@ -53,7 +55,11 @@ def _text(instant: datetime) -> str:
 
 
 def reasons_to_keep(
-    job: Job, policy: Policy, filter_holds: Iterable[Hold], now: datetime, copy_id: int | None = None
+    job: Job,
+    policy: Policy,
+    filter_holds: Iterable[Hold | FilterHold],
+    now: datetime,
+    copy_id: int | None = None,
 ) -> list[Reason]:
     """Every reason why the job may not be removed at *now*: none, and it may. *filter_holds* are the org's active ones.
 
@@ -127,8 +133,40 @@ def must_be_free(job: Job, reasons: list[Reason]) -> None:
     if not reasons:
         return
     facts: dict[str, Any] = {"job_id": job.job_id, "reasons": [it.data for it in reasons]}
-    if reasons[0].kind == HOLD:
-        raise JobIsHeldError(f"Job {job.job_id} is on legal hold: {reasons[0].name}.", **facts)
-    until = reasons[0].until
-    how_long = "until released" if until is None else f"until {_text(until)}"
-    raise JobIsRetainedError(f"Job {job.job_id} is retained {how_long} ({reasons[0].kind}).", **facts)
+    holds = [it.name or "" for it in reasons if it.kind == HOLD]
+    retained = [it for it in reasons if it.kind != HOLD]
+    told = f"is on legal hold: {listed(holds)}" if holds else _retention_told(retained)
+    if holds and retained:
+        told = f"{told}; it {_retention_told(retained)}"
+    kind = JobIsHeldError if holds else JobIsRetainedError
+    raise kind(f"Job {job.job_id} {told}.", **facts)
+
+
+def _retention_told(reasons: Sequence[Reason]) -> str:
+    """How long in all, and by whom: "is retained until released (user on copy 9 until …; user on copy 10 until released)"."""
+    ends = {_end_told(it): it for it in reasons}
+    latest = max(ends, key=lambda it: _end_order(ends[it]))
+    if len(reasons) == 1:
+        return f"is retained {latest} ({_source_told(reasons[0])})"
+    return f"is retained {latest} ({listed([f'{_source_told(it)} {_end_told(it)}' for it in reasons], '; ')})"
+
+
+def _source_told(reason: Reason) -> str:
+    return reason.kind if reason.copy_id is None else f"{reason.kind} on copy {reason.copy_id}"
+
+
+def _end_told(reason: Reason) -> str:
+    if reason.until is not None:
+        return f"until {_text(reason.until)}"
+    # Nobody can release what the org's policy retains.
+    return "until released" if reason.kind == USER else "for ever"
+
+
+def _end_order(reason: Reason) -> tuple[bool, datetime]:
+    return reason.until is None and reason.kind != USER, reason.until or WITHOUT_END
+
+
+def listed(told: Sequence[str], separator: str = ", ") -> str:
+    """The first of them, and how many more there are."""
+    further = [f"and {len(told) - MOST_TOLD} more"] if len(told) > MOST_TOLD else []
+    return separator.join([*told[:MOST_TOLD], *further])

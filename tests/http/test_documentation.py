@@ -105,6 +105,15 @@ def test_a_job_is_described_member_by_member() -> None:
     assert list(JOB["properties"]) == list(SHOWN.values())
 
 
+def test_what_each_path_of_a_dialect_passes_over_is_told() -> None:
+    """As the original lists it among the parameters; a token in the query is a security scheme."""
+    for path, methods in document()["paths"].items():
+        for method, said in methods.items():
+            names = [it["name"] for it in said.get("parameters", []) if it.get("in") == "query"]
+            assert names.count("f") == path.startswith("/{org_id}/{item_id}/"), (method, path)
+            assert "token" not in names
+
+
 def test_only_answers_that_mark_replays_are_said_to() -> None:
     """Lines are answered as they were, a login's token is shown once, and what is done to a session is no operation."""
     sessions = {

@@ -35,8 +35,30 @@ async def finished(api: Api, **members: Any) -> int:
     return job_id
 
 
+COPY = {"name": "primary", "storage_policy_id": 1, "storage_policy_name": "nightly"}
+
+
+async def test_a_job_is_retained_on_a_copy_that_it_is_on(api: Api) -> None:
+    """In any way that it is asked: 404 for another copy, or one that is not there; 409 where it was deleted."""
+    for copy_id in (9, 10, 11):
+        assert (await api.put(f"copies/{copy_id}", {**COPY, "name": f"copy {copy_id}"})).status == 201
+    job_id = await finished(api, copies=[{"id": 9}, {"id": 11}])
+    assert (await api.post("copies/11/delete", {"job_ids": [job_id], "reason": "asked for"})).status == 200
+    version = (await api.job(job_id))["version"]
+
+    for copy_id, status in ((10, 404), (12, 404), (11, 409)):
+        alone = await api.post(f"jobs/{job_id}/retain", {"copy_id": copy_id})
+        by_copy = await api.post(f"copies/{copy_id}/retain", {"job_ids": [job_id]})
+        many = await api.post("jobs/manage", {"action": "retain", "job_ids": [job_id], "copy_id": copy_id})
+        assert (alone.status, by_copy.status, many.document["done"]) == (status, status, []), (alone.body, by_copy.body)
+
+    assert (await api.job(job_id))["version"] == version
+    assert (await api.post(f"jobs/{job_id}/retain", {"copy_id": 9})).status == 200
+
+
 async def test_a_job_shows_what_keeps_it(api: Api) -> None:
-    job_id = await finished(api)
+    await api.put("copies/9", COPY)
+    job_id = await finished(api, copies=[{"id": 9}])
     before = await api.job(job_id)
     assert (before["closed"], before["holds"], before["retention"]) == (False, [], [])
 
@@ -219,7 +241,8 @@ async def test_many_jobs_are_managed_in_one_request(api: Api) -> None:
 
 
 async def test_a_time_that_is_no_time_to_come_retains_nothing(api: Api) -> None:
-    await api.register()
+    await api.put("copies/9", COPY)
+    await api.register(copies=[{"id": 9}])
     bodies: list[Any] = [
         {"until": "2020-01-01T00:00:00Z"}, {"until": "10000-01-01T00:00:00Z"}, {"until": "+10000-01-01T00:00:00Z"},
         {"until": 253_402_300_800}, {"until": -1}, {"until": 0}, {"until": "0000-01-01T00:00:00Z"},
@@ -281,3 +304,18 @@ async def test_a_hold_whose_filter_lets_everything_through_holds_everything(api:
 
     assert [it["code"] for it in each.document["refused"]] == ["job_is_held", "job_is_held"]
     assert (await api.get("jobs", {"held": "false"})).document["jobs"] == []
+
+
+async def test_what_is_wrong_within_is_told_in_one_sentence(api: Api) -> None:
+    """And the title of what is gone is true of what was erased, too."""
+    policy = await put_policy(api, {"rules": [{"basic_days": -1}], "reason": "law"})
+    hold = await api.post("holds", {"name": "case 7", "reason": "r", "filter": {"types": "copy"}})
+    job_id = await finished(api)
+    assert (await api.post(f"jobs/{job_id}/erase", {"scope": "all", "reason": "asked for"})).status == 200
+
+    assert (policy.status, hold.status) == (400, 400)
+    for said in (policy.document, hold.document):
+        assert ".." not in said["detail"], said
+        assert not said["errors"][0]["problem"].endswith("."), said
+    gone = await api.get(f"jobs/{job_id}/retention")
+    assert (gone.status, gone.document["title"]) == (410, "It was deleted or erased")

@@ -42,7 +42,7 @@ ASKED: dict[str, list[Any]] = {
     "drop_job_copies": [ORG, 1, plain_array([9, 9, 9]), plain_array(FEW)],
     "dependents_on_copy": [ORG, 9, [JOBS - 20], None],
     "archivers_on_copy": [ORG, 9, [1], None],
-    "required_by": [ORG, 9, FEW, None],
+    "required_by": [ORG, 9, FEW, None, FEW],
     "jobs_of_ids": [ORG, FEW, None],
     "jobs_of_copy": [ORG, 9, 20, *[None] * 9],
     "list_copies": [ORG, 0, 20, None, 9],

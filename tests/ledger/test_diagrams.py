@@ -136,7 +136,8 @@ async def test_rows_are_read_as_the_events_fold(ledger: Ledger) -> None:
     """What is loaded from rows is what its events add up to."""
     await ledger.execute(CreateDiagram(caller=ALICE, name="Permit", description="of all", content=JUST_A))
     await ledger.execute(SaveDiagram(caller=ALICE, diagram_id=1, content=A_TO_B, is_active=True, description=""))
-    await ledger.execute(SaveDiagram(caller=ALICE, diagram_id=1, content=JUST_A))
+    draft = {"name": "Permits", "description": "of some"}
+    await ledger.execute(SaveDiagram(caller=ALICE, diagram_id=1, content=JUST_A, **draft))  # type: ignore[arg-type]
     await ledger.execute(CreateTemplate(caller=ALICE, name="T", diagram_id=1, defaults={"priority": "High"}))
     await ledger.execute(ChangeTemplate(caller=ALICE, template_id=2, name="U"))
     await ledger.execute(DeleteTemplate(caller=ALICE, template_id=2))

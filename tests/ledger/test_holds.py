@@ -10,7 +10,9 @@ import pytest
 
 from jobledger.ledger.domain.hold import HoldFilter
 from jobledger.ledger.domain.hold_commands import MOST_FILTER_HOLDS, PlaceHold, ReleaseHold
+from jobledger.ledger.domain.job_keeping import ReleaseJob
 from jobledger.ledger.domain.job_removal import DeleteJob
+from jobledger.ledger.domain.policy_commands import ChangePolicy
 from jobledger.ledger.errors import (
     InvalidCommandError,
     JobIsHeldError,
@@ -131,3 +133,26 @@ async def test_ten_thousand_jobs_are_held_at_once(ledger: Ledger) -> None:
     assert placed.event_count == 10_001
     with pytest.raises(JobIsHeldError):
         await ledger.execute(delete(10_000))
+
+
+@pytest.mark.parametrize(
+    "nothing", ["", " \t\n", "\u200b", "\u200e\u200f\u202e", "\ufeff\xad", "\u0301", "\u3164\u2800"]
+)
+async def test_what_cannot_be_seen_is_no_reason_and_no_name(ledger: Ledger, nothing: str) -> None:
+    await register(ledger)
+    await ledger.execute(place(job_ids=[1]))
+    size = (await ledger.recorder.head(ORG)).size
+
+    for command in (
+        place(job_ids=[1], name=nothing),
+        place(job_ids=[1], reason=nothing),
+        release(1, reason=nothing),
+        DeleteJob(caller=ALICE, job_id=1, reason=nothing),
+        ReleaseJob(caller=ALICE, job_id=1, reason=nothing),
+        ChangePolicy(caller=ALICE, rules=[], reason=nothing),
+    ):
+        with pytest.raises(InvalidCommandError):
+            await ledger.execute(command)
+
+    assert (await ledger.recorder.head(ORG)).size == size
+    assert (await ledger.execute(release(1, reason=f"{nothing}é1.✓"))).event_count == 2

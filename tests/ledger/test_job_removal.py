@@ -12,6 +12,7 @@ import asyncpg
 import pytest
 
 from jobledger.ledger.domain.command import Effect, UnitOfWork
+from jobledger.ledger.domain.copy import PutCopy
 from jobledger.ledger.domain.hold import HoldFilter
 from jobledger.ledger.domain.hold_commands import PlaceHold, ReleaseHold
 from jobledger.ledger.domain.job import Job
@@ -163,7 +164,8 @@ async def test_a_deleted_jobs_external_id_is_free_again(ledger: Ledger) -> None:
 
 
 async def test_what_runs_or_is_kept_is_not_deleted_or_erased(ledger: Ledger) -> None:
-    running = await register_running(ledger)
+    await ledger.execute(PutCopy(caller=ALICE, copy_id=9, name="c", storage_policy_id=1, storage_policy_name="p"))
+    running = await register_running(ledger, copies=[{"id": 9}])
     with pytest.raises(JobIsRunningError):
         await ledger.execute(delete(running))
     with pytest.raises(JobIsNotFinalError):

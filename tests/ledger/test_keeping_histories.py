@@ -14,6 +14,7 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
+from jobledger.ledger.domain.copy import PutCopy
 from jobledger.ledger.domain.hold import HoldFilter
 from jobledger.ledger.domain.hold_commands import PlaceHold, ReleaseHold
 from jobledger.ledger.domain.job_commands import CancelJob, FailJob, StartJob, SucceedJob
@@ -32,6 +33,7 @@ from tests.world import registration
 TYPES = ("copy", "audit")
 LONG_AGO = datetime.now(UTC) - timedelta(days=100)
 LATER = datetime(2099, 1, 1, tzinfo=UTC)
+COPY = 7
 FINAL = ("SUCCESS", "FAILED", "CANCELLED", "DISCARDED")
 
 
@@ -47,6 +49,7 @@ class Modelled:
     gone: str | None = None
     is_closed: bool = False
     is_scheduled: bool = False
+    is_on_copy: bool = False
     external_id: str | None = None
     retentions: set[int | None] = field(default_factory=set)
     places: list[str] = field(default_factory=list)
@@ -75,6 +78,8 @@ class Histories(OrgHistories):
         self.policy: dict[tuple[str | None, str | None], int] = {}
         self.is_locked = False
         self.removed: list[str] = []
+        copy = {"name": "primary", "storage_policy_id": 1, "storage_policy_name": "nightly"}
+        self.tell(PutCopy(caller=self.caller, copy_id=COPY, **copy), is_refused=False)  # type: ignore[arg-type]
 
     def days_for(self, job: Modelled) -> int:
         matching = [
@@ -130,8 +135,9 @@ class Histories(OrgHistories):
     def register(self, kind: str, is_past: bool, is_scheduled: bool) -> None:
         past: dict[str, Any] = {"state": "SUCCESS", "started_at": LONG_AGO, "ended_at": LONG_AGO} if is_past else {}
         scheduled_at = LONG_AGO if is_scheduled else None
-        self.tell(registration(caller=self.caller, type=kind, scheduled_at=scheduled_at, **past), is_refused=False)
-        self.jobs.append(Modelled(kind, is_scheduled=is_scheduled))
+        told = {"type": kind, "scheduled_at": scheduled_at, "copies": [{"id": COPY}], **past}
+        self.tell(registration(caller=self.caller, **told), is_refused=False)
+        self.jobs.append(Modelled(kind, is_scheduled=is_scheduled, is_on_copy=True))
         if is_past:
             self.jobs[-1].ended_days_ago = 100
             self.end(len(self.jobs) - 1, "SUCCESS")
@@ -198,16 +204,17 @@ class Histories(OrgHistories):
             job.is_closed = closes
 
     @precondition(lambda self: self.jobs)
-    @rule(data=st.data(), copy_id=st.sampled_from([None, 7]), until=st.sampled_from([None, LATER, LONG_AGO]))
+    @rule(data=st.data(), copy_id=st.sampled_from([None, COPY]), until=st.sampled_from([None, LATER, LONG_AGO]))
     def retain(self, data: st.DataObject, copy_id: int | None, until: datetime | None) -> None:
         number = self.choose(data)
         job = self.jobs[number]
         command = RetainJob(caller=self.caller, job_id=number + 1, copy_id=copy_id, until=until)
-        if self.tell(command, is_refused=job.gone is not None or until == LONG_AGO) is not None:
+        is_elsewhere = copy_id is not None and not job.is_on_copy
+        if self.tell(command, is_refused=job.gone is not None or is_elsewhere or until == LONG_AGO) is not None:
             job.retentions.add(copy_id)
 
     @precondition(lambda self: self.jobs)
-    @rule(data=st.data(), copy_id=st.sampled_from([None, 7]))
+    @rule(data=st.data(), copy_id=st.sampled_from([None, COPY]))
     def release(self, data: st.DataObject, copy_id: int | None) -> None:
         number = self.choose(data)
         job = self.jobs[number]

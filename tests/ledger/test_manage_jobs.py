@@ -12,6 +12,7 @@ import pytest
 
 from jobledger.ledger.domain import manage_jobs
 from jobledger.ledger.domain.command import Caller, Command, Idempotency, Outcome
+from jobledger.ledger.domain.copy import PutCopy
 from jobledger.ledger.domain.job import Job, job_stream
 from jobledger.ledger.domain.job_commands import JobTransition, ReportProgress
 from jobledger.ledger.domain.job_decisions import CloseJob, ReopenJob
@@ -167,7 +168,8 @@ def test_so_many_copies_of_a_job_are_retained() -> None:
 
 
 async def test_the_later_time_wins(ledger: Ledger) -> None:
-    await register(ledger)
+    await ledger.execute(PutCopy(caller=ALICE, copy_id=9, name="c", storage_policy_id=1, storage_policy_name="p"))
+    await register(ledger, copies=[{"id": 9}])
 
     async def retain(until: datetime | None, copy_id: int | None = None) -> tuple[int, Any]:
         outcome = await ledger.execute(RetainJob(caller=ALICE, job_id=1, until=until, copy_id=copy_id))

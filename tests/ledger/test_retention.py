@@ -5,19 +5,32 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
+from types import SimpleNamespace
 from typing import Any
 
 import orjson
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jobledger.ledger.domain.access import ORG_STREAM, Org
+from jobledger.ledger.domain.copy import PutCopy
 from jobledger.ledger.domain.hold import Hold, HoldFilter, hold_stream
 from jobledger.ledger.domain.hold_commands import PlaceHold, ReleaseHold
 from jobledger.ledger.domain.job_keeping import ReleaseJob, RetainJob
 from jobledger.ledger.domain.policy_commands import ChangePolicy
-from jobledger.ledger.domain.retention import HOLD, counted_from, reasons_to_keep
-from jobledger.ledger.errors import InvalidCommandError
+from jobledger.ledger.domain.retention import (
+    BASIC,
+    EXTENDED,
+    HOLD,
+    MOST_TOLD,
+    USER,
+    Reason,
+    counted_from,
+    must_be_free,
+    reasons_to_keep,
+)
+from jobledger.ledger.errors import InvalidCommandError, JobIsHeldError, JobIsRetainedError
 from jobledger.ledger.store.ledger import Ledger
 from jobledger.projections.job_query import JobFilter, JobQuery
 from tests.world import ALICE, registration, start, succeed
@@ -87,12 +100,13 @@ async def test_sql_and_python_agree(ledger: Ledger, asked: list[tuple[str, Any]]
     org = f"kept-{next(ORGS)}"
     await ledger.create_org(org)
     caller = replace(ALICE, org=org)
+    await ledger.execute(PutCopy(caller=caller, copy_id=7, name="c", storage_policy_id=1, storage_policy_name="p"))
     jobs = holds = 0
     for what, given_ in asked:
         if what in ("past", "new"):
             jobs += 1
             members = {name: it for name, it in given_.items() if name not in ("runs", "ends")}
-            await ledger.execute(registration(caller=caller, **members))
+            await ledger.execute(registration(caller=caller, copies=[{"id": 7}], **members))
             if "runs" in given_ or "ends" in given_:
                 await ledger.execute(_by(start(jobs), caller))
             if "ends" in given_:
@@ -140,3 +154,41 @@ def _by(command: Any, caller: Any) -> Any:
 
 async def _listed(query: JobQuery, org: str, wanted: JobFilter) -> list[int]:
     return [orjson.loads(it)["id"] for it in (await query.page(org, wanted, None)).jobs]
+
+
+EARLY, LATE = LATER[0], LATER[2]
+CASES = [Reason(HOLD, hold_id=1, name="Case 7"), Reason(HOLD, hold_id=2, name="Case 8")]
+COPIES = [Reason(USER, until=LATE, copy_id=9), Reason(USER, copy_id=10)]
+
+
+@pytest.mark.parametrize(
+    ("reasons", "told"),
+    [
+        ([Reason(USER, until=EARLY)], "is retained until 2040-01-01T00:00:00Z (user)"),
+        ([Reason(USER, copy_id=9)], "is retained until released (user on copy 9)"),
+        (
+            COPIES,
+            "is retained until released (user on copy 9 until 2040-01-03T00:00:00Z; user on copy 10 until released)",
+        ),
+        ([Reason(BASIC)], "is retained for ever (basic)"),
+        (
+            [COPIES[1], Reason(EXTENDED, until=EARLY), Reason(BASIC)],
+            "is retained for ever (user on copy 10 until released; extended until 2040-01-01T00:00:00Z; basic for ever)",
+        ),
+        (
+            [Reason(EXTENDED, until=LATE), Reason(BASIC, until=EARLY)],
+            "is retained until 2040-01-03T00:00:00Z (extended until 2040-01-03T00:00:00Z; basic until 2040-01-01T00:00:00Z)",
+        ),
+        (CASES, "is on legal hold: Case 7, Case 8"),
+        ([*CASES, Reason(BASIC)], "is on legal hold: Case 7, Case 8; it is retained for ever (basic)"),
+        (CASES * 11, f"is on legal hold: {'Case 7, Case 8, ' * (MOST_TOLD // 2)}and 2 more"),
+    ],
+)
+def test_a_refusal_tells_every_reason_and_the_latest_end(reasons: list[Reason], told: str) -> None:
+    job: Any = SimpleNamespace(job_id=1)
+
+    with pytest.raises(JobIsHeldError if reasons[0] in CASES else JobIsRetainedError) as refusal:
+        must_be_free(job, reasons)
+
+    assert refusal.value.detail == f"Job 1 {told}."
+    assert len(refusal.value.facts["reasons"]) == len(reasons)

@@ -121,7 +121,7 @@ class Histories(OrgHistories):
     def save(self, shape: int, is_active: bool) -> None:
         command = SaveDiagram(caller=self.caller, diagram_id=1, content=content(shape), is_active=is_active)
         self.tell(command, is_refused=False)
-        if self.draft is None and self.versions[self.active - 1] == shape:
+        if (is_active or self.draft is None) and self.versions[self.active - 1] == shape:
             return
         if is_active:
             self.save_version(shape)

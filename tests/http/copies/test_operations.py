@@ -253,3 +253,29 @@ async def test_in_xml_both_ways(copies: Copies) -> None:
     assert refused.body.endswith(
         b"<response><errorMessage>There is no copy 8.</errorMessage><errorCode>404</errorCode></response>"
     )
+
+
+async def test_a_chain_deleted_whole_is_shown_as_it_was(copies: Copies) -> None:
+    """Also by whom each was required; asked again, it is gone."""
+    [full] = await copies.register({})
+    [second] = await copies.register({"required_job_ids": [full]})
+    [third] = await copies.register({"required_job_ids": [second]})
+
+    answers = [await copies.operate("DELETE", full, second, third, loadDependentJobs=True) for _ in range(2)]
+
+    shown = [[(it["requiredByJobs"], it["isAged"]) for it in reply.document["jobInfo"]] for reply in answers]
+    assert shown == [[("2", False), ("3", False), ("", False)], [("", True)] * 3]
+    assert [it.document["dependentJobsExist"] for it in answers] == [True, False]
+
+
+async def test_an_id_beyond_32_bits_is_of_another_type(copies: Copies) -> None:
+    """As the original's ids are int32; sizes have 64 bits."""
+    ids = [2**31 - 1, -(2**31), 2**31, -(2**31) - 1, 2**63, "7", 1.5]
+    await copies.register(*({"backup": {**BACKUP, "server": {"id": it, "name": "db1"}}} for it in ids))
+    await copies.register({"backup": {"dataVerificationStatus": 2**31, "sizeOfApplication": 2**31}})
+
+    shown = (await copies.operate("ALLOW_COPY", *range(1, 9))).document["jobInfo"]
+
+    assert [it["server"]["id"] for it in shown] == [2**31 - 1, -(2**31), 0, 0, 0, 7, 0, 0]
+    assert {it["server"]["name"] for it in shown[:7]} == {"db1"}
+    assert (shown[7]["dataVerificationStatus"], shown[7]["sizeOfApplication"]) == (0, 2**31)

@@ -49,7 +49,10 @@ async def test_a_user_retains_and_releases(copies: Copies) -> None:
     assert until == sooner == [1, "User", FAR, "", False]
     assert for_good == later == [1, "User", -1, "", False]
     refused = await copies.operate("DELETE", 1)
-    assert (refused.status, refused.document["errorMessage"]) == (409, "Job 1 is retained until released (user).")
+    assert (refused.status, refused.document["errorMessage"]) == (
+        409,
+        "Job 1 is retained until released (user on copy 9).",
+    )
     assert told((await copies.operate("DO_NOT_RETAIN", 1)).document) == [0, "No Data Available", 0, "", False]
     assert (await copies.operate("DELETE", 1)).status == 200
     assert (await copies.operate("RETAIN", 1)).status == 409
@@ -80,6 +83,10 @@ async def test_holds_and_the_policy_are_told_in_their_order(copies: Copies, comp
     ended = datetime.now(UTC).replace(microsecond=0) - timedelta(days=1)
     times = {"started_at": (ended - timedelta(hours=1)).isoformat(), "ended_at": ended.isoformat()}
     await copies.register(times, {**times, "type": "mail"})
+
+    def told(days: int) -> str:
+        return f"{(ended + timedelta(days=days)).replace(tzinfo=None).isoformat()}Z"
+
     until = [int((ended + timedelta(days=days)).timestamp()) for days in (30, 60)]
     rules = [{"type": "backup", "basic_days": 30, "extended_days": 60}, {"type": "mail", "basic_days": 30}]
 
@@ -96,7 +103,10 @@ async def test_holds_and_the_policy_are_told_in_their_order(copies: Copies, comp
     assert await asked(copies) == [1, "User", -1, "Legal hold: Case 7", False]
     reply = await copies.operate("DELETE", 1, 2)
     assert reply.status == 409
-    assert reply.document["errorMessage"].startswith("Job 1 is on legal hold: Case 7. Job 2 is retained until ")
+    assert reply.document["errorMessage"] == (
+        f"Job 1 is on legal hold: Case 7; it is retained until {told(60)} (extended until {told(60)}; basic until {told(30)}). "
+        f"Job 2 is retained until {told(30)} (basic)."
+    )
     assert await copies.job_ids({"view": "custom", "copyState": 16}) == [1]
     assert await copies.job_ids({"view": "custom", "copyState": 17}) == [1, 2]
 

@@ -291,7 +291,7 @@ class NativeManners(Manners):
 
     def parameters(self, target: Target) -> Sequence[str]:
         if target.method == "DELETE":
-            return [] if "/versions/" in target.pattern else ["reason"]
+            return ["reason"]
         return {
             "jobs": [*JOB_FILTERS],
             "events": [*EVENT_PARAMETERS, *EVENT_FILTERS],

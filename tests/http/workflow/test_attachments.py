@@ -16,7 +16,7 @@ from jobledger.ledger.domain.job_removal import DeleteJob
 from jobledger.ledger.errors import InvalidCommandError
 from jobledger.ledger.store.attachments import CHUNK_BYTES
 from tests.cluster import session
-from tests.http.serving import Server, served
+from tests.http.serving import Reply, Server, served
 from tests.http.workflow.speaking import Workflow
 from tests.world import ALICE, ORG
 
@@ -136,6 +136,58 @@ async def test_an_upload_that_is_cut_off_leaves_nothing(workflow: Workflow, data
     assert (reply.status, reply.document["error"]["type"]) == (400, "InvalidRequestError")
     assert await rows(database_url) == [0, 0, 0]
     assert (await workflow.server.ledger.recorder.head(ORG)).size == size
+
+
+HEAD = b'--b\r\nContent-Disposition: form-data; name="attachment"; filename="a"\r\n\r\n'
+MULTIPART = {"Content-Type": "multipart/form-data; boundary=b"}
+
+
+@pytest.mark.parametrize("is_chunked", [False, True])
+@pytest.mark.parametrize("is_native", [False, True])
+async def test_a_form_that_is_not_whole_leaves_nothing(
+    workflow: Workflow, database_url: str, is_chunked: bool, is_native: bool
+) -> None:
+    """Its body is, as its headers say: the form in it is cut before the end of its closing boundary, or attaches two files."""
+    await workflow.native.register()
+    size = (await workflow.server.ledger.recorder.head(ORG)).size
+    other = b'--b\r\nContent-Disposition: form-data; name="other"\r\n\r\nx\r\n'
+    form = HEAD + b"x" * (CHUNK_BYTES + 9) + b"\r\n" + other + b"--b--"
+    cuts = [
+        10,
+        len(HEAD),
+        len(form) - len(other) - 20,
+        *range(len(form) - len(other) - 10, len(form), 5),
+        len(form) - 1,
+    ]
+    twice = HEAD + b"x" * CHUNK_BYTES + b"\r\n" + HEAD + b"x" * CHUNK_BYTES + b"\r\n--b--\r\n"
+
+    async def send(body: bytes) -> Reply:
+        async def pieces() -> Any:
+            for begin in range(0, len(body), 100_000):
+                yield body[begin : begin + 100_000]
+
+        url = workflow.native.path("jobs/1/attachments") if is_native else f"{workflow.base}/jobs/1/attachments"
+        return await workflow.native.send("POST", url, data=pieces() if is_chunked else body, headers=MULTIPART)
+
+    for body in (twice, *(form[:cut] for cut in cuts)):
+        reply = await send(body)
+
+        assert reply.status == 400, (len(body), reply.body)
+        assert reply.document.keys() == {"error"} if not is_native else "code" in reply.document, reply.body
+    assert await rows(database_url) == [0, 0, 0]
+    assert (await workflow.server.ledger.recorder.head(ORG)).size == size
+    reply = await send(form)
+    assert reply.status == (201 if is_native else 200), reply.body
+    assert await rows(database_url) == [1, 2, 0]
+
+
+async def test_a_name_is_what_stands_behind_the_last_separator(workflow: Workflow) -> None:
+    await workflow.native.register()
+    given = ["C:\\a\\b.txt", "..\\..\\x.bat", "../../etc/passwd", "a\\\\b/c.txt"]
+
+    aliases = [(await workflow.attach("1", b"x", it)).document["alias"] for it in given]
+
+    assert aliases == ["b.txt", "x.bat", "passwd", "c.txt"]
 
 
 async def test_what_is_refused_leaves_nothing(workflow: Workflow, database_url: str) -> None:
