@@ -6,8 +6,10 @@ Several worker processes answer as one: each keeps its numbers in a file of a fo
 
 from __future__ import annotations
 
+import collections
 import os
-from collections.abc import Iterable, Iterator
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
 from types import MappingProxyType
 
 from prometheus_client import (
@@ -114,9 +116,7 @@ class Metrics:
         answered, self._answered = self._answered, {}
         for (dialect, method, route, status), took_s in answered.items():
             self._requests.labels(dialect, method, route, str(status)).inc(len(took_s))
-            seconds = self._request_seconds.labels(dialect)
-            for it in took_s:
-                seconds.observe(it)
+            observe_all(self._request_seconds.labels(dialect), took_s)
 
     def login_failed(self) -> None:
         """Somebody showed credentials that are not valid."""
@@ -147,6 +147,13 @@ class Metrics:
         read = CollectorRegistry()
         read.register(_Readings(readings))
         return generate_latest(registry) + generate_latest(read)
+
+
+def observe_all(histogram: Histogram, values: Sequence[float]) -> None:
+    """What ``observe`` does of each, together: the library takes one at a time, each with its locks and places in a file."""
+    for place, count in collections.Counter(bisect_left(histogram._upper_bounds, it) for it in values).items():
+        histogram._buckets[place].inc(count)
+    histogram._sum.inc(sum(values))
 
 
 class _Readings(Collector):

@@ -29,13 +29,17 @@ class WholeAnswer(web.Response):
     """A response whose body is bytes. It sets no cookies, and is not compressed."""
 
     _sent_bytes = 0
-    _is_kept_alive: bool | None = None
+    _ends_connection = False
+
+    def force_close(self) -> None:
+        """See ``web.StreamResponse``."""
+        super().force_close()
+        self._ends_connection = True
 
     @property
     def keep_alive(self) -> bool | None:
         """See ``web.StreamResponse``."""
-        told = super().keep_alive
-        return self._is_kept_alive if told is None else told
+        return not self._ends_connection if self._sent_bytes else super().keep_alive
 
     @property
     def body_length(self) -> int:
@@ -45,13 +49,14 @@ class WholeAnswer(web.Response):
     async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
         """Write all of it; or begin to, as aiohttp does, where more is to be thought of. Raises ConnectionResetError."""
         headers = self.headers
+        status = self.status
         body = cast("bytes", self.body or b"")
         if (
             len(body) > LARGEST_BYTES
             or request.version != HttpVersion11
             or request.method == "HEAD"
-            or self.status in BODILESS
-            or not headers.keys().isdisjoint(HEADERS)
+            or status in BODILESS
+            or (len(headers) > 1 and not headers.keys().isdisjoint(HEADERS))
         ):
             return await super().prepare(request)
         if self._sent_bytes:
@@ -59,14 +64,13 @@ class WholeAnswer(web.Response):
         transport = request.transport
         if transport is None or transport.is_closing():
             raise ClientConnectionResetError("The client went away.")
-        self._is_kept_alive = request.keep_alive
-        own = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
-        if own.count("\n") != len(headers) or own.count("\r") != len(headers):
-            raise ValueError("A header's value holds a line break.")
+        if not request.keep_alive:
+            self._ends_connection = True
+        own = "".join([_line(name, value) for name, value in headers.items()])
+        by_all = BY_ALL_OVER_TLS if is_https(cast("web.Request", request)) else BY_ALL
         head = (
-            f"HTTP/1.1 {self.status} {self.reason}\r\n{own}Content-Length: {len(body)}\r\nDate: {_http_date(int(time()))}\r\n"
-            f"{'' if self.keep_alive else CLOSING}{BY_ALL_OVER_TLS if is_https(cast('web.Request', request)) else BY_ALL}"
-            f"X-Request-Id: {request[REQUEST_ID]}\r\n\r\n"
+            f"HTTP/1.1 {status} {self.reason}\r\n{own}Content-Length: {len(body)}\r\nDate: {_http_date(int(time()))}\r\n"
+            f"{CLOSING if self._ends_connection else ''}{by_all}X-Request-Id: {request[REQUEST_ID]}\r\n\r\n"
         )
         whole = head.encode() + body
         transport.write(whole)
@@ -80,6 +84,13 @@ class WholeAnswer(web.Response):
         """See ``web.StreamResponse``."""
         if not self._sent_bytes:
             await super().write_eof(data)
+
+
+@lru_cache(maxsize=64)  # nearly all have one, of a few types
+def _line(name: str, value: str) -> str:
+    if "\n" in value or "\r" in value:
+        raise ValueError(f"The value of {name} holds a line break.")
+    return f"{name}: {value}\r\n"
 
 
 @lru_cache(maxsize=2)

@@ -5,10 +5,13 @@ from __future__ import annotations
 from ipaddress import ip_network
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from prometheus_client import Histogram
 from prometheus_client.parser import text_string_to_metric_families as parse
 
 from jobledger.http import health
-from jobledger.http.metrics import Metrics
+from jobledger.http.metrics import REQUEST_SECONDS, Metrics, observe_all
 from jobledger.http.urls import Edge
 from jobledger.ledger.store.database import Database
 from jobledger.ledger.store.ledger import Ledger
@@ -197,3 +200,17 @@ async def test_a_proxy_on_this_machine_opens_nothing(
 ) -> None:
     async with served(ledger, edge=edge) as server:
         assert (await scrape(server, headers)).status == status
+
+
+@given(st.lists(st.one_of(st.floats(0, 60), st.sampled_from(REQUEST_SECONDS))))
+def test_many_are_observed_together_as_one_by_one(values: list[float]) -> None:
+    together, singly = (Histogram("seconds", "…", buckets=REQUEST_SECONDS, registry=None) for _ in range(2))
+
+    observe_all(together, values)
+    for it in values:
+        singly.observe(it)
+
+    [counted], [meant] = together.collect(), singly.collect()
+    for one, other in zip(counted.samples, meant.samples, strict=True):
+        assert (one.name, one.labels) == (other.name, other.labels)
+        assert one.value == pytest.approx(other.value)
