@@ -6,7 +6,7 @@ On one copy, and partly on others, is a full backup that several others require.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -176,10 +176,8 @@ class Histories(JobHistories):
         return Ask(command, (), do if would_change else None)
 
     def would_change(self, kind: type[CopyOperation], copy_id: int, job: ModelledOnCopies, until: float) -> bool:
-        kept = dict(job.on), set(job.deleted), dict(job.retentions)
-        is_changed = self.change(kind, copy_id, job, until)
-        job.on, job.deleted, job.retentions = kept
-        return is_changed
+        tried = replace(job, on=dict(job.on), deleted=set(job.deleted), retentions=dict(job.retentions))
+        return self.change(kind, copy_id, tried, until)
 
     @rule(
         data=st.data(),
