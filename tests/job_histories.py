@@ -77,9 +77,12 @@ class JobHistories(OrgHistories):
             for on, until in sorted(job.retentions.items(), key=lambda it: it[0] or 0)
             if until > self.now and (copy_id is None or on in (None, copy_id))
         ]
-        basic, extended = (job.counted_from + days * DAY for days in job.days)
-        policy = [(kind, None, until) for kind, until in (("extended", extended), ("basic", basic)) if until > self.now]
-        return [*held, *users, *(policy if job.is_final else ())]
+        policy = [
+            (kind, None, until)
+            for kind, days in (("extended", job.days[1]), ("basic", job.days[0]))
+            if days and (until := job.counted_from + days * DAY) > self.now
+        ]
+        return [*held, *users, *policy]
 
     def kept_codes(self, job: Modelled, copy_id: int | None = None) -> set[str]:
         reasons = self.reasons(job, copy_id)
@@ -340,7 +343,8 @@ class JobHistories(OrgHistories):
     def look_at(self, job: Modelled, shown: dict[str, Any]) -> None:
         assert (shown["state"], shown["closed"]) == (job.state, job.is_closed)
         reasons = self.reasons(job)
-        assert told_reasons(shown["retention"]) == [it for it in reasons if it[0] != "hold"]
+        retained = [it for it in reasons if it[0] != "hold"]
+        assert told_reasons(shown["retention"]) == retained, (shown["retention"], retained, job)
         held = [(number, self.holds[number - 1].name) for kind, number, _ in reasons if kind == "hold"]
         assert [(it["id"], it["name"]) for it in shown["holds"]] == held
         assert (shown["location"] or {}).get("geometry") == job.place
