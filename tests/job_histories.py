@@ -52,7 +52,8 @@ class JobHistories(OrgHistories):
 
     def __init__(self) -> None:
         super().__init__()
-        self.jobs: list[Modelled] = []
+        # Each what the histories at hand make of a Modelled.
+        self.jobs: list[Any] = []
         self.holds: list[ModelledHold] = []
         self.policy: dict[tuple[str | None, str | None], tuple[int, int]] = {}
         self.removed: list[str] = []
@@ -60,7 +61,7 @@ class JobHistories(OrgHistories):
     # What the rules say.
 
     @property
-    def living(self) -> list[Modelled]:
+    def living(self) -> list[Any]:
         return [it for it in self.jobs if it.gone is None]
 
     def days_for(self, job_type: str, state: str) -> tuple[int, int]:
@@ -133,10 +134,10 @@ class JobHistories(OrgHistories):
         begins = None if job.state == RUNNING else set_to("state", RUNNING)
         yield Ask(StartJob(**named), to_start, begins, weight=2)
         for told in (None, LONG_AGO, self.now + 2 * DAY):
-            members = {} if told is None else {"ended_at": instant(told)}
-            yield Ask(SucceedJob(**named, **members), ending, lambda _, told=told: self.end(job, SUCCESS, told))
-        yield Ask(FailJob(**named), ending, lambda _: self.end(job, FAILED))
-        yield Ask(CancelJob(**named), final, lambda _: self.end(job, CANCELLED))
+            ended_at = None if told is None else instant(told)
+            yield Ask(SucceedJob(**named, ended_at=ended_at), ending, self.ending(job, SUCCESS, told))
+        yield Ask(FailJob(**named), ending, self.ending(job, FAILED))
+        yield Ask(CancelJob(**named), final, self.ending(job, CANCELLED))
         running = {"job_is_running"} if job.state == RUNNING else set()
         yield Ask(
             CloseJob(**named), set() if job.is_closed else running, None if job.is_closed else set_to("is_closed", True)
@@ -152,21 +153,23 @@ class JobHistories(OrgHistories):
 
         yield Ask(UpdateJob(**named, members={"location": place}), closed, located)
 
+    def ending(self, job: Modelled, state: str, told_end: int | None = None) -> Callable[[Outcome], None]:
+        return lambda _: self.end(job, state, told_end)
+
     def asks_to_retain(self, job: Modelled, named: dict[str, Any]) -> Iterator[Ask]:
         for copy_id in self.copy_ids:
             known = job.retentions.get(copy_id)
             for until in (self.now, self.now + 1, self.now + DAY, FOREVER):
-                members = {"copy_id": copy_id, "until": None if until == FOREVER else instant(until)}
-                longer = known is None or known < until
-                yield Ask(
-                    RetainJob(**named, **members),
-                    {"invalid"} if until == self.now else set(),
-                    (lambda _, on=copy_id, until=until: job.retentions.update({on: until})) if longer else None,
-                )
+                command = RetainJob(**named, copy_id=copy_id, until=None if until == FOREVER else instant(until))
+                retained = self.retaining(job, copy_id, until) if known is None or known < until else None
+                yield Ask(command, {"invalid"} if until == self.now else (), retained)
             is_over = known is None or known <= self.now
-            released = None if is_over else lambda _, on=copy_id: job.retentions.pop(on)
+            released = None if is_over else self.retaining(job, copy_id, 0)
             yield Ask(ReleaseJob(**named, copy_id=copy_id, reason="settled"), (), released, weight=3)
             yield Ask(ReleaseJob(**named, copy_id=copy_id), {"invalid"})
+
+    def retaining(self, job: Modelled, copy_id: int | None, until: float) -> Callable[[Outcome], None]:
+        return lambda _: job.retentions.update({copy_id: until})
 
     def asks_to_remove(self, job: Modelled) -> Iterator[Ask]:
         named: dict[str, Any] = {"caller": self.caller, "job_id": job.number}
@@ -188,7 +191,7 @@ class JobHistories(OrgHistories):
                 yield Ask(command, kept | unended, lambda _: self.go(job, "erased"), reasons)
         yield Ask(EraseJob(**named, scope="private"), {"invalid"})
 
-    def choose(self, data: st.DataObject) -> Modelled:
+    def choose(self, data: st.DataObject) -> Any:
         """A job, seldom one that is gone."""
         living = self.living
         return data.draw(st.sampled_from([*living * 4, *self.jobs] if living else self.jobs))
@@ -226,7 +229,9 @@ class JobHistories(OrgHistories):
     def manage(self, data: st.DataObject, kind: Any) -> None:
         """Of several jobs each is judged by itself, one after the other."""
         jobs = data.draw(st.lists(st.sampled_from(self.jobs), min_size=2, max_size=4, unique=True))
-        commands, done, refused = [], [], {}
+        commands: list[Any] = []
+        done: list[int] = []
+        refused: dict[int, Any] = {}
         for job in jobs:
             ask = next(it for it in self.asks(job) if isinstance(it.command, kind))
             commands.append(ask.command)
@@ -258,7 +263,7 @@ class JobHistories(OrgHistories):
             hold = ModelledHold(name, {it.number for it in jobs})
             codes = {"not_found"} if any(it.gone is not None for it in jobs) else set()
         else:
-            criteria = data.draw(
+            criteria: dict[str, Any] = data.draw(
                 st.fixed_dictionaries(
                     {},
                     optional={
@@ -270,7 +275,9 @@ class JobHistories(OrgHistories):
                     },
                 )
             )
-            told = {name: instant(it) if name.endswith("_from") else it for name, it in criteria.items()}
+            told: dict[str, Any] = {
+                name: instant(it) if name.endswith("_from") else it for name, it in criteria.items()
+            }
             command = PlaceHold(caller=self.caller, name=name, filter=HoldFilter(**told))
             hold = ModelledHold(name, criteria=criteria)
             codes = set() if criteria and criteria.get("state") != RUNNING else {"invalid"}
@@ -360,7 +367,8 @@ class JobHistories(OrgHistories):
                 ("held", lambda it: any(hold.holds(it) for hold in self.holds)),
                 ("closed", lambda it: it.is_closed),
             ):
-                page = self.run(query.page(self.org, JobFilter(**{name: is_so}), None))
+                wanted: dict[str, Any] = {name: is_so}
+                page = self.run(query.page(self.org, JobFilter(**wanted), None))
                 listed = [orjson.loads(it)["id"] for it in page.jobs]
                 assert listed == [it.number for it in self.living if claim(it) is is_so], name
         for job in self.living:
