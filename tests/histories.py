@@ -147,6 +147,16 @@ class OrgHistories(RuleBasedStateMachine):
         self.run(self.ledger.close())
         self.ledger = Ledger(self.ledger.database, projections())
 
+    async def private_contents(self) -> str:
+        """All that is known in private, of whatever."""
+        async with session(self.url) as owner:
+            private = await owner.fetch(
+                """SELECT convert_from(private, 'UTF8') AS text FROM content WHERE org = $1 AND private IS NOT NULL
+                    UNION ALL SELECT private FROM job WHERE org = $1 AND private IS NOT NULL""",
+                self.org,
+            )
+        return "".join(it["text"] for it in private)
+
     def look(self) -> None:
         """AssertionError where anything that is shown is not as the model has it."""
         raise TypeError(f"{type(self).__name__} looks at nothing")

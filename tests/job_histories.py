@@ -1,7 +1,7 @@
 """Random histories of jobs: what is common to all of them, beside a model of the rules in a few plain lines.
 
-Of a job that is chosen all is asked that the rules refuse, or that is so already, and then something that they allow: so a
-state that is reached is tried whole, and few of the steps come to nothing.
+Of a job that is chosen all is asked that there is: what the rules refuse, what is so already, and, beside what is refused, so
+that nothing comes of it, what they allow. So a state that is reached is tried whole.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from hypothesis.stateful import precondition, rule
 from jobledger.ledger.domain.command import Outcome
 from jobledger.ledger.domain.hold import HoldFilter
 from jobledger.ledger.domain.hold_commands import PlaceHold, ReleaseHold
-from jobledger.ledger.domain.job_commands import CancelJob, FailJob, StartJob, SucceedJob
+from jobledger.ledger.domain.job_commands import CancelJob, FailJob, JobTransition, StartJob, SucceedJob
 from jobledger.ledger.domain.job_decisions import CloseJob, ReopenJob
 from jobledger.ledger.domain.job_keeping import ReleaseJob, RetainJob
 from jobledger.ledger.domain.job_removal import DeleteJob, EraseJob
@@ -24,7 +24,6 @@ from jobledger.ledger.domain.job_workflow_commands import UpdateJob
 from jobledger.ledger.domain.manage_jobs import ManageJobs
 from jobledger.ledger.domain.policy_commands import ChangePolicy
 from jobledger.projections.job_query import JobFilter, JobQuery
-from tests.cluster import session
 from tests.histories import DAY, FOREVER, NUMBERS, Ask, OrgHistories, instant, told_reasons
 from tests.modelled_jobs import (
     BROKEN,
@@ -42,6 +41,7 @@ from tests.modelled_jobs import (
 
 MOST_LIVING = 4
 MOST_HOLDS = 2
+NO_JOB = 10_000
 
 
 class JobHistories(OrgHistories):
@@ -199,11 +199,20 @@ class JobHistories(OrgHistories):
     @precondition(lambda self: self.jobs)
     @rule(data=st.data())
     def ask_everything(self, data: st.DataObject) -> None:
-        """All that is refused, or so already, and then, twice, something that is not."""
+        """All that is refused, or so already, or would be allowed; and then, twice, something that is."""
         job = self.choose(data)
-        self.probe([it for it in self.asks(job) if it.codes or it.then is None])
+        asks = [it if it.codes or it.then is None else self.unmade(it) for it in self.asks(job)]
+        self.probe([it for it in asks if it is not None])
         for _ in range(2):
             self.ask_something(data, job)
+
+    def unmade(self, ask: Ask) -> Ask | None:
+        """The same beside what is refused, all or none: it is told whether it would be allowed, and nothing is done."""
+        if not isinstance(ask.command, JobTransition):
+            return None
+        commands = [ask.command, StartJob(caller=self.caller, job_id=NO_JOB)]
+        together = ManageJobs(caller=self.caller, commands=commands, all_or_none=True)
+        return Ask(together, {"jobs_refused"}, refused={NO_JOB: {"not_found"}})
 
     @precondition(lambda self: self.jobs)
     @rule(data=st.data(), is_elsewhere=st.booleans())
@@ -380,12 +389,3 @@ class JobHistories(OrgHistories):
         private = self.run(self.private_contents())
         assert [it for it in self.removed if it in private] == []
         assert [it for job in self.jobs for it in job.secrets if it not in private] == []
-
-    async def private_contents(self) -> str:
-        async with session(self.url) as owner:
-            private = await owner.fetch(
-                """SELECT convert_from(private, 'UTF8') AS text FROM content WHERE org = $1 AND private IS NOT NULL
-                    UNION ALL SELECT private FROM job WHERE org = $1 AND private IS NOT NULL""",
-                self.org,
-            )
-        return "".join(it["text"] for it in private)

@@ -27,7 +27,7 @@ from jobledger.ledger.domain.copy_operations import (
 from jobledger.ledger.domain.job_copies import NoteCopied
 from jobledger.projections.copy_query import CopyJobsFilter, CopyQuery
 from tests.histories import DAY, FOREVER, Ask, instant, try_histories
-from tests.job_histories import MOST_LIVING, JobHistories
+from tests.job_histories import MOST_LIVING, NO_JOB, JobHistories
 from tests.modelled_jobs import RUNNING, Modelled
 from tests.world import registration
 
@@ -172,7 +172,14 @@ class Histories(JobHistories):
             assert outcome.result == {"copy_id": copy_id, "jobs": list(codes), "changed": changed}
             assert outcome.event_count == len(changed)
 
-        return Ask(command, (), do if would_change else None)
+        return Ask(command, (), do if would_change else None, weight=2)
+
+    def unmade(self, ask: Ask) -> Ask | None:
+        command = ask.command
+        if not isinstance(command, CopyOperation):
+            return super().unmade(ask)
+        together = self.command(type(command), command.copy_id, [*command.job_ids, NO_JOB], FOREVER)
+        return Ask(together, {"jobs_not_found"}, refused={NO_JOB: {"not_found"}})
 
     def would_change(self, kind: type[CopyOperation], copy_id: int, job: ModelledOnCopies, until: float) -> bool:
         tried = replace(job, on=dict(job.on), deleted=set(job.deleted), retentions=dict(job.retentions))
@@ -189,7 +196,7 @@ class Histories(JobHistories):
         """On several jobs, more than once perhaps; now and then on one that is none."""
         there = [it.number for it in self.living if copy_id in it.on]
         some = st.lists(st.sampled_from([*there * 4, *(it.number for it in self.jobs)]), min_size=1, max_size=3)
-        numbers = data.draw(some) + data.draw(st.sampled_from([*[[]] * 9, [10_000]]))
+        numbers = data.draw(some) + data.draw(st.sampled_from([*[[]] * 9, [NO_JOB]]))
         if with_all:
             # With all that require them: nothing but what keeps them stands in the way.
             known = [it for it in numbers if it <= len(self.jobs)]
