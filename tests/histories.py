@@ -48,7 +48,7 @@ class Ask:
     """Something that may be asked. ``codes``: for which it may be refused, one of them; none, and it is accepted.
 
     ``refused`` are those of several jobs, by id, ``reasons`` all that keep the one job. ``then`` makes the model so; None where
-    nothing is to be appended. The more ``weight`` the likelier it is chosen.
+    nothing is to be appended. The more ``weight`` the likelier its kind is chosen.
     """
 
     command: Command
@@ -56,7 +56,11 @@ class Ask:
     then: Callable[[Outcome], object] | None = None
     reasons: Sequence[tuple[Any, ...]] = ()
     refused: Mapping[int, Collection[str]] = field(default_factory=dict)
-    weight: int = 1
+    weight: int = 2
+
+    @property
+    def kind(self) -> str:
+        return " ".join(getattr(self.command, it, "") for it in ("action", "scope")) + type(self.command).__name__
 
 
 def told_reasons(told: Sequence[Mapping[str, Any]]) -> list[tuple[Any, ...]]:

@@ -132,17 +132,17 @@ class JobHistories(OrgHistories):
             return lambda _: setattr(job, name, value)
 
         begins = None if job.state == RUNNING else set_to("state", RUNNING)
-        yield Ask(StartJob(**named), to_start, begins, weight=2)
+        yield Ask(StartJob(**named), to_start, begins)
         for told in (None, LONG_AGO, self.now + 2 * DAY):
             ended_at = None if told is None else instant(told)
             yield Ask(SucceedJob(**named, ended_at=ended_at), ending, self.ending(job, SUCCESS, told))
-        yield Ask(FailJob(**named), ending, self.ending(job, FAILED))
-        yield Ask(CancelJob(**named), final, self.ending(job, CANCELLED))
+        yield Ask(FailJob(**named), ending, self.ending(job, FAILED), weight=1)
+        yield Ask(CancelJob(**named), final, self.ending(job, CANCELLED), weight=1)
         running = {"job_is_running"} if job.state == RUNNING else set()
         yield Ask(
             CloseJob(**named), set() if job.is_closed else running, None if job.is_closed else set_to("is_closed", True)
         )
-        yield Ask(ReopenJob(**named), set() if job.is_closed else {"job_is_open"}, set_to("is_closed", False), weight=2)
+        yield Ask(ReopenJob(**named), set() if job.is_closed else {"job_is_open"}, set_to("is_closed", False))
         yield from self.asks_to_retain(job, named)
         place = {"geometryType": "Point", "geometry": f"place-{next(NUMBERS)}-"}
         closed = {"job_is_closed"} if job.is_closed else set()
@@ -165,7 +165,7 @@ class JobHistories(OrgHistories):
                 yield Ask(command, {"invalid"} if until == self.now else (), retained)
             is_over = known is None or known <= self.now
             released = None if is_over else self.retaining(job, copy_id, 0)
-            yield Ask(ReleaseJob(**named, copy_id=copy_id, reason="settled"), (), released, weight=3)
+            yield Ask(ReleaseJob(**named, copy_id=copy_id, reason="settled"), (), released)
             yield Ask(ReleaseJob(**named, copy_id=copy_id), {"invalid"})
 
     def retaining(self, job: Modelled, copy_id: int | None, until: float) -> Callable[[Outcome], None]:
@@ -178,7 +178,9 @@ class JobHistories(OrgHistories):
             yield Ask(DeleteJob(**named, reason="again"))
         else:
             running = {"job_is_running"} if job.state == RUNNING else set()
-            yield Ask(DeleteJob(**named, reason="law"), running | kept, lambda _: self.go(job, "deleted"), reasons)
+            yield Ask(
+                DeleteJob(**named, reason="law"), running | kept, lambda _: self.go(job, "deleted"), reasons, weight=1
+            )
         yield Ask(DeleteJob(**named), {"invalid"})
         for scope in ("private", "all"):
             command = EraseJob(**named, scope=scope, reason="law")
@@ -188,7 +190,7 @@ class JobHistories(OrgHistories):
                 yield Ask(command, kept, lambda _: self.lose_private(job), reasons)
             else:
                 unended = {"job_is_not_final"} if job.gone is None and not job.is_final else set()
-                yield Ask(command, kept | unended, lambda _: self.go(job, "erased"), reasons)
+                yield Ask(command, kept | unended, lambda _: self.go(job, "erased"), reasons, weight=1)
         yield Ask(EraseJob(**named, scope="private"), {"invalid"})
 
     def choose(self, data: st.DataObject) -> Any:
@@ -199,12 +201,12 @@ class JobHistories(OrgHistories):
     @precondition(lambda self: self.jobs)
     @rule(data=st.data())
     def ask_everything(self, data: st.DataObject) -> None:
-        """All that is refused, or so already, or would be allowed; and then, twice, something that is."""
+        """Something that is allowed, and then, of the state that this leads to, all that there is to ask."""
         job = self.choose(data)
-        asks = [it if it.codes or it.then is None else self.unmade(it) for it in self.asks(job)]
-        self.probe([it for it in asks if it is not None])
         for _ in range(2):
             self.ask_something(data, job)
+            asks = [it if it.codes or it.then is None else self.unmade(it) for it in self.asks(job)]
+            self.probe([it for it in asks if it is not None])
 
     def unmade(self, ask: Ask) -> Ask | None:
         """The same beside what is refused, all or none: it is told whether it would be allowed, and nothing is done."""
@@ -226,7 +228,10 @@ class JobHistories(OrgHistories):
         allowed = [it for it in self.asks(job) if not it.codes and it.then is not None]
         if not allowed:
             return
-        ask = data.draw(st.sampled_from([it for it in allowed for _ in range(it.weight)]))
+        # However many there are of a kind.
+        weights = {it.kind: it.weight for it in allowed}
+        kind = data.draw(st.sampled_from([it for it, weight in weights.items() for _ in range(weight)]))
+        ask = data.draw(st.sampled_from([it for it in allowed if it.kind == kind]))
         outcome = self.tell(ask.command)
         assert outcome is not None
         assert outcome.event_count > 0

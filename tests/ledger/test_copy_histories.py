@@ -142,7 +142,7 @@ class Histories(JobHistories):
             codes = {"job_copy_is_disallowed"} if job.on.get(copy_id) == NOT_TO_BE_COPIED else set()
             lies_there = job.on.get(copy_id) == AVAILABLE and copy_id not in job.deleted
             noted = None if lies_there else self.noting(job, copy_id)
-            yield Ask(NoteCopied(caller=self.caller, job_id=job.number, copy_id=copy_id), codes, noted, weight=2)
+            yield Ask(NoteCopied(caller=self.caller, job_id=job.number, copy_id=copy_id), codes, noted)
 
     def noting(self, job: ModelledOnCopies, copy_id: int) -> Callable[[Outcome], None]:
         def note(_: Outcome) -> None:
@@ -172,7 +172,7 @@ class Histories(JobHistories):
             assert outcome.result == {"copy_id": copy_id, "jobs": list(codes), "changed": changed}
             assert outcome.event_count == len(changed)
 
-        return Ask(command, (), do if would_change else None, weight=2)
+        return Ask(command, (), do if would_change else None)
 
     def unmade(self, ask: Ask) -> Ask | None:
         command = ask.command

@@ -152,7 +152,7 @@ class Histories(JobHistories):
         assert isinstance(job, ModelledInWorkflow)
         named: dict[str, Any] = {"caller": self.caller, "job_id": job.number}
         yield from self.asks_for_steps(job, named)
-        yield Ask(UpgradeJob(**named), *self.upgrading(job), weight=3)
+        yield Ask(UpgradeJob(**named), *self.upgrading(job))
         closed = {"job_is_closed"} if job.is_closed else set()
         for said in ("one", "two", ""):
             differs = (said or None) != job.said
@@ -210,7 +210,7 @@ class Histories(JobHistories):
             for steps in asked:
                 command = TakeSteps(**named, action=action, step_ids=steps)
                 no_steps = {"invalid"} if steps is None and not job.standing else set()
-                yield Ask(command, codes or no_steps, self.taking(job, action, steps), weight=2)
+                yield Ask(command, codes or no_steps, self.taking(job, action, steps))
         for steps in SOME_STEPS:
             unknown = set() if set(steps) <= self.shape_of(job).keys() else {"step_is_not_there"}
             then = None if set(steps) == job.standing.keys() else self.standing_at(job, steps)
