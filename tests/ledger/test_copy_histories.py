@@ -1,7 +1,4 @@
-"""Random histories of jobs on copies: what the rules forbid is refused, and of several jobs all or none is done.
-
-On one copy, and partly on others, is a full backup that several others require.
-"""
+"""Random histories of jobs on copies: what the rules forbid is refused, and of several jobs all or none is done."""
 
 from __future__ import annotations
 
@@ -64,7 +61,8 @@ class Histories(JobHistories):
         for copy_id, policy in POLICIES.items():
             given = {"storage_policy_id": policy, "storage_policy_name": f"policy {policy}", "name": f"copy {copy_id}"}
             self.tell(PutCopy(caller=self.caller, copy_id=copy_id, **given))  # type: ignore[arg-type]
-        for requires in ([], [1], [2]):
+        # A chain, and one that nobody requires.
+        for requires in ([], [1], [2], []):
             self.add({9: AVAILABLE, 10: TO_BE_COPIED if requires else AVAILABLE}, requires)
 
     def add(self, on: dict[int, str], requires: Sequence[int]) -> None:
@@ -237,6 +235,6 @@ class Histories(JobHistories):
                 assert found == {it: gone for it, gone in meant.items() if on[it].on[copy_id] != NOT_TO_BE_COPIED}
 
 
-@pytest.mark.parametrize("examples", [8, pytest.param(40, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("examples", [10, pytest.param(40, marks=pytest.mark.slow)])
 def test_no_history_changes_what_the_rules_keep_on_a_copy(database_url: str, examples: int) -> None:
     try_histories(Histories, database_url, examples=examples, steps=40)

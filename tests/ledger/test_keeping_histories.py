@@ -113,6 +113,6 @@ class Histories(JobHistories):
             self.is_locked = True
 
 
-@pytest.mark.parametrize("examples", [8, pytest.param(60, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("examples", [10, pytest.param(60, marks=pytest.mark.slow)])
 def test_no_history_removes_what_is_kept(database_url: str, examples: int) -> None:
     try_histories(Histories, database_url, examples=examples, steps=40)

@@ -324,6 +324,6 @@ class Histories(JobHistories):
         return {str(it["id"]) for it in ids}
 
 
-@pytest.mark.parametrize("examples", [8, pytest.param(40, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("examples", [10, pytest.param(40, marks=pytest.mark.slow)])
 def test_no_history_takes_a_step_that_is_not_there(database_url: str, examples: int) -> None:
     try_histories(Histories, database_url, examples=examples, steps=40)
