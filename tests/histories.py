@@ -29,6 +29,8 @@ NUMBERS = count(1)
 BEGINNING = datetime(2060, 1, 1, tzinfo=UTC)
 DAY = 24 * 60
 FOREVER = float("inf")
+# How many histories the quick part tries, and of how many steps all are.
+QUICK, STEPS = 6, 32
 # The copy that is changed so that something is recorded.
 BYSTANDER = 999
 

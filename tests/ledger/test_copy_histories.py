@@ -23,7 +23,7 @@ from jobledger.ledger.domain.copy_operations import (
 )
 from jobledger.ledger.domain.job_copies import NoteCopied
 from jobledger.projections.copy_query import CopyJobsFilter, CopyQuery
-from tests.histories import DAY, FOREVER, Ask, instant, try_histories
+from tests.histories import DAY, FOREVER, QUICK, STEPS, Ask, instant, try_histories
 from tests.job_histories import MOST_LIVING, NO_JOB, JobHistories
 from tests.modelled_jobs import RUNNING, Modelled
 from tests.world import registration
@@ -235,6 +235,6 @@ class Histories(JobHistories):
                 assert found == {it: gone for it, gone in meant.items() if on[it].on[copy_id] != NOT_TO_BE_COPIED}
 
 
-@pytest.mark.parametrize("examples", [10, pytest.param(40, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("examples", [QUICK, pytest.param(40, marks=pytest.mark.slow)])
 def test_no_history_changes_what_the_rules_keep_on_a_copy(database_url: str, examples: int) -> None:
-    try_histories(Histories, database_url, examples=examples, steps=40)
+    try_histories(Histories, database_url, examples=examples, steps=STEPS)

@@ -13,7 +13,7 @@ from hypothesis.stateful import initialize, precondition, rule
 
 from jobledger.ledger.domain.job_keeping import RetainJob
 from jobledger.ledger.domain.manage_jobs import ManageJobs
-from tests.histories import FOREVER, instant, try_histories
+from tests.histories import FOREVER, QUICK, STEPS, instant, try_histories
 from tests.job_histories import MOST_LIVING, JobHistories
 from tests.modelled_jobs import BROKEN, DISCARDED, FINAL, LONG_AGO, SUCCESS, Modelled
 from tests.world import registration
@@ -113,6 +113,6 @@ class Histories(JobHistories):
             self.is_locked = True
 
 
-@pytest.mark.parametrize("examples", [10, pytest.param(60, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("examples", [QUICK, pytest.param(60, marks=pytest.mark.slow)])
 def test_no_history_removes_what_is_kept(database_url: str, examples: int) -> None:
-    try_histories(Histories, database_url, examples=examples, steps=40)
+    try_histories(Histories, database_url, examples=examples, steps=STEPS)

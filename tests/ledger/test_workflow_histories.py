@@ -23,7 +23,7 @@ from jobledger.ledger.domain.job_workflow_commands import (
 from jobledger.ledger.domain.manage_jobs import ManageJobs
 from jobledger.ledger.store.attachments import AttachmentStore, Upload
 from tests.cluster import session
-from tests.histories import NUMBERS, Ask, try_histories
+from tests.histories import NUMBERS, QUICK, STEPS, Ask, try_histories
 from tests.job_histories import MOST_LIVING, JobHistories
 from tests.modelled_jobs import RUNNING, SUCCESS, Modelled
 from tests.world import registration
@@ -324,6 +324,6 @@ class Histories(JobHistories):
         return {str(it["id"]) for it in ids}
 
 
-@pytest.mark.parametrize("examples", [10, pytest.param(40, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("examples", [QUICK, pytest.param(40, marks=pytest.mark.slow)])
 def test_no_history_takes_a_step_that_is_not_there(database_url: str, examples: int) -> None:
-    try_histories(Histories, database_url, examples=examples, steps=40)
+    try_histories(Histories, database_url, examples=examples, steps=STEPS)
