@@ -1,372 +1,118 @@
-"""Random histories: whatever is asked in whatever order, nothing that is kept is removed, and live equals rebuilt.
+"""Random histories of what keeps jobs: whatever is asked in whatever order, nothing that is kept is removed.
 
-Beside the ledger goes a model of the rules in a few plain lines, which says of each request whether it is refused.
+Jobs here follow each other, are known by names of others, or were over before they were told of; a policy may be locked.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from hypothesis import strategies as st
-from hypothesis.stateful import precondition, rule
+from hypothesis.stateful import initialize, precondition, rule
 
-from jobledger.ledger.domain.copy import PutCopy
-from jobledger.ledger.domain.hold import HoldFilter
-from jobledger.ledger.domain.hold_commands import PlaceHold, ReleaseHold
-from jobledger.ledger.domain.job_commands import CancelJob, FailJob, StartJob, SucceedJob
-from jobledger.ledger.domain.job_decisions import CloseJob, ReopenJob
-from jobledger.ledger.domain.job_keeping import ReleaseJob, RetainJob
-from jobledger.ledger.domain.job_removal import DeleteJob, EraseJob
+from jobledger.ledger.domain.job_keeping import RetainJob
 from jobledger.ledger.domain.manage_jobs import ManageJobs
-from jobledger.ledger.domain.policy_commands import ChangePolicy
-from jobledger.projections.job_query import JobFilter, JobQuery
-from tests.auditor import audit
-from tests.cluster import session
-from tests.histories import NUMBERS, OrgHistories, Place
-from tests.located import LocateJob, located_events
+from tests.histories import FOREVER, QUICK, STEPS, Place, instant
+from tests.job_histories import MOST_LIVING, JobHistories
+from tests.modelled_jobs import BROKEN, DISCARDED, FINAL, LONG_AGO, SUCCESS, Modelled
 from tests.world import registration
 
-TYPES = ("copy", "audit")
-LONG_AGO = datetime.now(UTC) - timedelta(days=100)
-LATER = datetime(2099, 1, 1, tzinfo=UTC)
-COPY = 7
-FINAL = ("SUCCESS", "FAILED", "CANCELLED", "DISCARDED")
 
+class Histories(JobHistories):
+    """One org with jobs of two types."""
 
-@dataclass
-class Modelled:
-    """A job, as the rules have it: its retentions by copy, and how many days it got when it ended or since."""
-
-    type: str
-    state: str = "SCHEDULED"
-    ended_days_ago: int = 0
-    days: int = 0
-    preceding: int | None = None
-    gone: str | None = None
-    is_closed: bool = False
-    is_scheduled: bool = False
-    is_on_copy: bool = False
-    external_id: str | None = None
-    retentions: set[int | None] = field(default_factory=set)
-    places: list[str] = field(default_factory=list)
-
-
-@dataclass
-class ModelledHold:
-    """A hold, as the rules have it."""
-
-    job_ids: set[int]
-    type: str | None = None
-    state: str | None = None
-    is_of_scheduled: bool = False
-    is_released: bool = False
-
-
-class Histories(OrgHistories):
-    """One org from its beginning."""
-
-    kind = "history"
+    kind = "kept"
+    types = ("copy", "audit")
+    copy_ids = (None, 7)
 
     def __init__(self) -> None:
         super().__init__()
-        self.jobs: list[Modelled] = []
-        self.holds: list[ModelledHold] = []
-        self.policy: dict[tuple[str | None, str | None], int] = {}
         self.is_locked = False
-        self.removed: list[str] = []
-        copy = {"name": "primary", "storage_policy_id": 1, "storage_policy_name": "nightly"}
-        self.tell(PutCopy(caller=self.caller, copy_id=COPY, **copy), is_refused=False)  # type: ignore[arg-type]
+        self.names: dict[str, int] = {}
 
-    def days_for(self, job: Modelled) -> int:
-        matching = [
-            days
-            for (kind, state), days in self.policy.items()
-            if kind in (None, job.type) and state in (None, job.state)
-        ]
-        return max(matching, default=0)
+    def add(self, job_type: str = "copy", **members: Any) -> Modelled:
+        job = Modelled(len(self.jobs) + 1, job_type, registered_at=self.now, **members)
+        self.jobs.append(job)
+        return job
 
-    def end(self, number: int, state: str) -> None:
-        job = self.jobs[number]
-        job.state = state
-        job.days = self.days_for(job)
-        if state != "SUCCESS":
-            self.discard_behind(number)
+    @initialize()
+    def begin(self) -> None:
+        """With three jobs in a row, and the policy's two kinds of days."""
+        for preceding in (None, 1, 2):
+            self.tell(registration(caller=self.caller, type="copy", preceding_job_id=preceding))
+            self.add(preceding=preceding)
+        self.ask_for_policy({("audit", None): (1, 3), (None, "FAILED"): (3, 0)})
 
-    def discard_behind(self, number: int) -> None:
-        for behind, job in enumerate(self.jobs):
-            if job.preceding == number and job.state == "SCHEDULED" and job.gone is None:
-                self.end(behind, "DISCARDED")
+    @precondition(lambda self: len(self.living) < MOST_LIVING)
+    @rule(kind=st.sampled_from(types), state=st.sampled_from([None, SUCCESS, DISCARDED]), is_scheduled=st.booleans())
+    def register(self, kind: str, state: str | None, is_scheduled: bool) -> None:
+        """Of one that was over before, the policy counts from when it ended."""
+        members: dict[str, Any] = {"scheduled_at": instant(LONG_AGO)} if is_scheduled else {}
+        if state is not None:
+            members |= {"state": state, "ended_at": instant(LONG_AGO)}
+            members |= {"started_at": instant(LONG_AGO)} if state == SUCCESS else {}
+        self.tell(registration(caller=self.caller, type=kind, **members))
+        job = self.add(kind, scheduled_at=LONG_AGO if is_scheduled else None)
+        if state is not None:
+            self.end(job, state, LONG_AGO, is_past=True)
 
-    def is_held(self, number: int) -> bool:
-        job = self.jobs[number]
-        for hold in self.holds:
-            if hold.is_released:
-                continue
-            if number in hold.job_ids:
-                return True
-            has_filter = hold.type or hold.state or hold.is_of_scheduled
-            is_wanted = hold.type in (None, job.type) and hold.state in (None, job.state)
-            if has_filter and is_wanted and (job.is_scheduled or not hold.is_of_scheduled):
-                return True
-        return False
-
-    def is_kept(self, number: int) -> bool:
-        job = self.jobs[number]
-        is_retained = job.state in FINAL and job.days > job.ended_days_ago
-        return is_retained or bool(job.retentions) or self.is_held(number)
-
-    def may_be_deleted(self, number: int) -> bool:
-        job = self.jobs[number]
-        return job.gone is None and job.state != "RUNNING" and not self.is_kept(number)
-
-    def choose(self, data: st.DataObject) -> int:
-        return data.draw(st.integers(0, len(self.jobs) - 1))
-
-    def remove_private(self, number: int) -> None:
-        job = self.jobs[number]
-        self.removed += job.places
-        job.places = []
-
-    @rule(kind=st.sampled_from(TYPES), is_past=st.booleans(), is_scheduled=st.booleans())
-    def register(self, kind: str, is_past: bool, is_scheduled: bool) -> None:
-        past: dict[str, Any] = {"state": "SUCCESS", "started_at": LONG_AGO, "ended_at": LONG_AGO} if is_past else {}
-        scheduled_at = LONG_AGO if is_scheduled else None
-        told = {"type": kind, "scheduled_at": scheduled_at, "copies": [{"id": COPY}], **past}
-        self.tell(registration(caller=self.caller, **told), is_refused=False)
-        self.jobs.append(Modelled(kind, is_scheduled=is_scheduled, is_on_copy=True))
-        if is_past:
-            self.jobs[-1].ended_days_ago = 100
-            self.end(len(self.jobs) - 1, "SUCCESS")
-
-    @rule(name=st.sampled_from("ab"))
-    def register_by_name(self, name: str) -> None:
-        known = [number for number, job in enumerate(self.jobs) if job.gone is None and job.external_id == name]
-        outcome = self.tell(registration(caller=self.caller, source="cron", external_id=name), is_refused=False)
+    @precondition(lambda self: len(self.living) < MOST_LIVING)
+    @rule(name=st.sampled_from("ab"), other=st.booleans())
+    def register_by_name(self, name: str, other: bool) -> None:
+        """It is there already as long as it is not gone; another body is refused."""
+        known = self.names.get(name)
+        is_known = known is not None and self.jobs[known - 1].gone is None
+        members = {"source": "cron", "external_id": name, "name": "nightly"}
+        if other and is_known:
+            self.tell(registration(caller=self.caller, **{**members, "name": "other"}), {"job_exists"})
+        outcome = self.tell(registration(caller=self.caller, **members))
         assert outcome is not None
-        if not known:
-            self.jobs.append(Modelled("copy", external_id=name))
-        assert [it["id"] for it in outcome.result["jobs"]] == [known[0] + 1 if known else len(self.jobs)]
+        if not is_known:
+            known = self.names[name] = self.add().number
+        assert [it["id"] for it in outcome.result["jobs"]] == [known]
 
-    @precondition(lambda self: self.jobs)
-    @rule(data=st.data())
-    def locate(self, data: st.DataObject) -> None:
-        number = self.choose(data)
-        job, place = self.jobs[number], f"place-{next(NUMBERS)}-"
-        command = LocateJob(caller=self.caller, job_id=number + 1, place=place)
-        if self.tell(command, is_refused=job.gone is not None) is not None:
-            job.places.append(place)
-
-    @precondition(lambda self: self.jobs)
+    @precondition(lambda self: self.jobs and len(self.living) < MOST_LIVING)
     @rule(data=st.data())
     def register_behind(self, data: st.DataObject) -> None:
-        number = self.choose(data)
-        before = self.jobs[number]
-        command = registration(caller=self.caller, type="copy", preceding_job_id=number + 1)
-        if self.tell(command, is_refused=before.gone is not None) is not None:
-            self.jobs.append(Modelled("copy", preceding=number))
-            if before.state in FINAL[1:]:
-                self.end(len(self.jobs) - 1, "DISCARDED")
-
-    @precondition(lambda self: self.jobs)
-    @rule(
-        data=st.data(),
-        kind=st.sampled_from([StartJob, SucceedJob, FailJob, CancelJob]),
-        told_end=st.sampled_from([None, LONG_AGO]),
-    )
-    def go_on(self, data: st.DataObject, kind: Any, told_end: datetime | None) -> None:
-        """An end that is told to be long ago retains the job as long as any other."""
-        number = self.choose(data)
-        job = self.jobs[number]
-        allowed = {StartJob: ("SCHEDULED", "RUNNING"), CancelJob: ("SCHEDULED", "RUNNING")}.get(kind, ("RUNNING",))
-        is_refused = job.gone is not None or job.state not in allowed
-        is_refused |= kind is StartJob and job.is_closed and job.state == "SCHEDULED"
-        times = {"ended_at": told_end} if kind in (SucceedJob, FailJob) else {}
-        if self.tell(kind(caller=self.caller, job_id=number + 1, **times), is_refused=is_refused) is None:
-            return
-        if kind is StartJob:
-            job.state = "RUNNING"
-        else:
-            self.end(number, {SucceedJob: "SUCCESS", FailJob: "FAILED", CancelJob: "CANCELLED"}[kind])
-
-    @precondition(lambda self: self.jobs)
-    @rule(data=st.data(), closes=st.booleans())
-    def close_or_reopen(self, data: st.DataObject, closes: bool) -> None:
-        number = self.choose(data)
-        job = self.jobs[number]
-        kind: Any = CloseJob if closes else ReopenJob
-        refused = (job.state == "RUNNING" and not job.is_closed) if closes else not job.is_closed
-        outcome = self.tell(kind(caller=self.caller, job_id=number + 1), is_refused=job.gone is not None or refused)
-        if outcome is not None:
-            job.is_closed = closes
-
-    @precondition(lambda self: self.jobs)
-    @rule(data=st.data(), copy_id=st.sampled_from([None, COPY]), until=st.sampled_from([None, LATER, LONG_AGO]))
-    def retain(self, data: st.DataObject, copy_id: int | None, until: datetime | None) -> None:
-        number = self.choose(data)
-        job = self.jobs[number]
-        command = RetainJob(caller=self.caller, job_id=number + 1, copy_id=copy_id, until=until)
-        is_elsewhere = copy_id is not None and not job.is_on_copy
-        if self.tell(command, is_refused=job.gone is not None or is_elsewhere or until == LONG_AGO) is not None:
-            job.retentions.add(copy_id)
-
-    @precondition(lambda self: self.jobs)
-    @rule(data=st.data(), copy_id=st.sampled_from([None, COPY]))
-    def release(self, data: st.DataObject, copy_id: int | None) -> None:
-        number = self.choose(data)
-        job = self.jobs[number]
-        command = ReleaseJob(caller=self.caller, job_id=number + 1, copy_id=copy_id, reason="asked for")
-        if self.tell(command, is_refused=job.gone is not None) is not None:
-            job.retentions.discard(copy_id)
+        before = self.choose(data)
+        command = registration(caller=self.caller, type="copy", preceding_job_id=before.number)
+        if self.tell(command, set() if before.gone is None else {"gone"}) is not None:
+            job = self.add(preceding=before.number)
+            if before.state in BROKEN:
+                self.end(job, DISCARDED)
 
     @precondition(lambda self: self.jobs)
     @rule(data=st.data())
     def retain_many(self, data: st.DataObject) -> None:
-        numbers = data.draw(st.lists(st.integers(0, len(self.jobs) - 1), min_size=1, max_size=4, unique=True))
-        commands = [RetainJob(caller=self.caller, job_id=it + 1) for it in numbers]
-        together = ManageJobs(caller=self.caller, commands=commands, all_or_none=True)
-        if self.tell(together, is_refused=any(self.jobs[it].gone is not None for it in numbers)) is not None:
-            for number in numbers:
-                self.jobs[number].retentions.add(None)
+        """All or none."""
+        jobs = data.draw(st.lists(st.sampled_from(self.jobs), min_size=2, max_size=3, unique=True))
+        commands = [RetainJob(caller=self.caller, job_id=it.number) for it in jobs]
+        refused = {it.number: {"gone"} for it in jobs if it.gone is not None}
+        command = ManageJobs(caller=self.caller, commands=commands, all_or_none=True)
+        if self.tell_of_many(command, refused) is not None:
+            for job in jobs:
+                job.retentions[None] = FOREVER
 
-    @precondition(lambda self: self.jobs)
-    @rule(data=st.data())
-    def hold_some(self, data: st.DataObject) -> None:
-        numbers = set(data.draw(st.lists(st.integers(0, len(self.jobs) - 1), min_size=1, max_size=3)))
-        command = PlaceHold(caller=self.caller, name="case", job_ids=[it + 1 for it in numbers])
-        if self.tell(command, is_refused=any(self.jobs[it].gone is not None for it in numbers)) is not None:
-            self.holds.append(ModelledHold(numbers))
+    def policy_codes(self, wanted: dict[tuple[str | None, str | None], tuple[int, int]]) -> set[str]:
+        """A locked policy gives nobody less, be it of a type that it does not name."""
+        if not self.is_locked:
+            return set()
+        kinds = [(it, state) for it in (*self.types, "other") for state in FINAL]
+        before = {it: self.days_for(*it) for it in kinds}
+        kept, self.policy = self.policy, wanted
+        after = {it: self.days_for(*it) for it in kinds}
+        self.policy = kept
+        is_less = any(after[it][which] < before[it][which] for it in kinds for which in (0, 1))
+        return {"policy_is_locked"} if is_less else set()
 
-    @rule(kind=st.sampled_from([None, *TYPES]), state=st.sampled_from([None, *FINAL]), is_of_scheduled=st.booleans())
-    def hold_by_filter(self, kind: str | None, state: str | None, is_of_scheduled: bool) -> None:
-        wanted = HoldFilter(type=kind, state=state, scheduled_from=LONG_AGO if is_of_scheduled else None)
-        command = PlaceHold(caller=self.caller, name="case", filter=wanted)
-        if self.tell(command, is_refused=kind is None and state is None and not is_of_scheduled) is not None:
-            self.holds.append(ModelledHold(set(), kind, state, is_of_scheduled))
-
-    @precondition(lambda self: self.holds)
-    @rule(data=st.data())
-    def release_hold(self, data: st.DataObject) -> None:
-        number = data.draw(st.integers(0, len(self.holds) - 1))
-        self.tell(ReleaseHold(caller=self.caller, hold_id=number + 1, reason="settled"), is_refused=False)
-        self.holds[number].is_released = True
-
-    @rule(
-        rules=st.dictionaries(
-            st.tuples(st.sampled_from([None, *TYPES]), st.sampled_from([None, *FINAL])),
-            st.sampled_from([1, 30, 200]),
-            max_size=2,
-        ),
-        is_locking=st.booleans(),
-    )
-    def change_policy(self, rules: dict[tuple[str | None, str | None], int], is_locking: bool) -> None:
-        before = {(it, state): self.days_for(Modelled(it, state)) for it in (*TYPES, "other") for state in FINAL}
-        kept, self.policy = self.policy, rules
-        shortens = any(self.days_for(Modelled(it, state)) < days for (it, state), days in before.items())
-        told = [
-            {name: it for name, it in (("type", kind), ("state", state)) if it is not None} | {"basic_days": days}
-            for (kind, state), days in rules.items()
-        ]
-        locked = True if is_locking and not shortens else None
-        command = ChangePolicy(caller=self.caller, rules=told, locked=locked, reason="law")
-        if self.tell(command, is_refused=self.is_locked and shortens) is None:
-            self.policy = kept
-            return
-        self.is_locked |= bool(locked)
-        for job in self.jobs:
-            if job.state in FINAL:
-                job.days = max(job.days, self.days_for(job))
-
-    @precondition(lambda self: self.jobs)
-    @rule(data=st.data())
-    def delete(self, data: st.DataObject) -> None:
-        number = self.choose(data)
-        job = self.jobs[number]
-        is_refused = job.gone is None and not self.may_be_deleted(number)
-        command = DeleteJob(caller=self.caller, job_id=number + 1, reason="asked for")
-        if self.tell(command, is_refused=is_refused) is not None and job.gone is None:
-            job.gone = "deleted"
-            self.remove_private(number)
-            self.discard_behind(number)
-
-    @precondition(lambda self: self.jobs)
-    @rule(data=st.data())
-    def delete_many(self, data: st.DataObject) -> None:
-        numbers = data.draw(st.lists(st.integers(0, len(self.jobs) - 1), min_size=1, max_size=4, unique=True))
-        commands = [DeleteJob(caller=self.caller, job_id=it + 1, reason="asked for") for it in numbers]
-        outcome = self.tell(ManageJobs(caller=self.caller, commands=commands), is_refused=False)
-        done = []
-        for number in numbers:
-            if self.jobs[number].gone is not None or self.may_be_deleted(number):
-                done.append(number + 1)
-                if self.jobs[number].gone is None:
-                    self.jobs[number].gone = "deleted"
-                    self.remove_private(number)
-                    self.discard_behind(number)
-        assert outcome is not None
-        assert [it["id"] for it in outcome.result["done"]] == done
-
-    @precondition(lambda self: self.jobs)
-    @rule(data=st.data(), scope=st.sampled_from(["private", "all"]))
-    def erase(self, data: st.DataObject, scope: str) -> None:
-        number = self.choose(data)
-        job = self.jobs[number]
-        is_done = job.gone == "erased" or (job.gone is not None and scope == "private")
-        # Of a job that is gone nobody retains anything, but holds and the policy still count.
-        is_refused = self.is_kept(number) or (scope == "all" and job.gone is None and job.state not in FINAL)
-        command = EraseJob(caller=self.caller, job_id=number + 1, scope=scope, reason="asked for")
-        if self.tell(command, is_refused=is_refused and not is_done) is not None:
-            self.remove_private(number)
-            if scope == "all":
-                job.gone = "erased"
-
-    async def private_contents(self) -> str:
-        async with session(self.url) as owner:
-            private = await owner.fetch(
-                """SELECT convert_from(private, 'UTF8') AS text FROM content WHERE org = $1 AND private IS NOT NULL
-                    UNION ALL SELECT private FROM job WHERE org = $1 AND private IS NOT NULL""",
-                self.org,
-            )
-        return "".join(it["text"] for it in private)
-
+    @precondition(lambda self: not self.is_locked)
     @rule()
-    def look(self) -> None:
-        """What is listed as retained is what the rules keep, what was removed is gone and nothing else; rows are those of a
-        fold of all events.
-        """
-        query = JobQuery(self.ledger.database)
-        for is_kept in (True, False):
-            page = self.run(query.page(self.org, JobFilter(retained=is_kept), None))
-            kept = [n for n, job in enumerate(self.jobs, 1) if job.gone is None and self.is_kept(n - 1) is is_kept]
-            assert [int(it.split(b",")[0].removeprefix(b'{"id":')) for it in page.jobs] == kept
-            held = self.run(query.page(self.org, JobFilter(held=is_kept), None))
-            assert len(held.jobs) == sum(
-                job.gone is None and self.is_held(n) is is_kept for n, job in enumerate(self.jobs)
-            )
-            closed = self.run(query.page(self.org, JobFilter(closed=is_kept), None))
-            assert len(closed.jobs) == sum(job.gone is None and job.is_closed is is_kept for job in self.jobs)
-        for number, job in enumerate(self.jobs):
-            if job.gone is None:
-                answer = self.run(query.retention(self.org, number + 1, None))
-                assert answer["retained"] is self.is_kept(number)
-                assert answer["may_be_deleted"] is self.may_be_deleted(number)
-                assert answer["may_be_erased"] is (job.state in FINAL and not self.is_kept(number))
-        private = self.run(self.private_contents())
-        assert [it for it in self.removed if it in private] == []
-        assert [it for job in self.jobs for it in job.places if it not in private] == []
-        self.run(audit(self.url, self.org))
+    def lock_policy(self) -> None:
+        if self.ask_for_policy(self.policy, locked=True):
+            self.is_locked = True
 
 
-@pytest.fixture(scope="module", autouse=True)
-def located() -> Iterator[None]:
-    """A type of event with private content, until the last audit is over."""
-    with located_events():
-        yield
-
-
-@pytest.mark.parametrize("examples", [3, pytest.param(60, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("examples", [QUICK, pytest.param(60, marks=pytest.mark.slow)])
 def test_no_history_removes_what_is_kept(place: Place, examples: int) -> None:
-    place.try_histories(Histories, examples=examples, steps=25)
+    place.try_histories(Histories, examples=examples, steps=STEPS)
