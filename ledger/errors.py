@@ -3,7 +3,8 @@
 LedgerError                    the caller can act on it
 ├── InvalidCommandError        malformed, out of range
 │   ├── ContentTooLargeError
-│   └── IdempotencyKeyReusedError
+│   ├── IdempotencyKeyReusedError
+│   └── InvalidExpressionError
 ├── NotFoundError
 │   ├── JobsNotFoundError
 │   └── GoneError              it was deleted or erased
@@ -94,6 +95,12 @@ class IdempotencyKeyReusedError(InvalidCommandError):
     """The Idempotency-Key was used for another request."""
 
     code = "idempotency_key_reused"
+
+
+class InvalidExpressionError(InvalidCommandError):
+    """The expression names no time, or none that ever comes."""
+
+    code = "invalid_expression"
 
 
 class NotFoundError(LedgerError):

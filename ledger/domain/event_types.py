@@ -28,6 +28,7 @@ from jobledger.ledger.domain.job_workflow import (
     Upgraded,
 )
 from jobledger.ledger.domain.policy_commands import PolicyChanged
+from jobledger.ledger.domain.schedule import Schedule
 from jobledger.ledger.domain.template import Template
 from jobledger.ledger.errors import CorruptLedgerError
 
@@ -76,6 +77,12 @@ EVENT_CLASSES: tuple[type[Aggregate.Event], ...] = (
     Erased,
     Hold.Placed,
     Hold.Released,
+    Schedule.Created,
+    Schedule.Paused,
+    Schedule.Resumed,
+    Schedule.Fired,
+    Schedule.Run,
+    Schedule.Deleted,
     Org.Created,
     PolicyChanged,
     Principal.Added,

@@ -58,6 +58,8 @@ def json_body(document: Any, **members: Any) -> Body:
     return Body(orjson.dumps(document), **members)
 
 
+# What stands for the id of a schedule.
+SCHEDULE_ID = "0b6f5f0e-3c0e-4a53-9d42-6f3c3c7a7c11"
 # What stands for the id of an attachment of job 1, and what is sent to add another.
 ATTACHMENT_ID = "1b4e28ba-2fa1-41d2-883f-0016d3cca427"
 A_FORM = Body(
@@ -164,7 +166,7 @@ class Target:
     @property
     def is_open(self) -> bool:
         """Whether it needs no credentials."""
-        return self.path in self.manners.dialect.open_paths
+        return self.manners.dialect.is_open(self.path)
 
     @property
     def is_commands(self) -> bool:
