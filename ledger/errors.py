@@ -26,6 +26,8 @@ LedgerError                    the caller can act on it
 │   ├── DiagramIsNotActiveError
 │   ├── DiagramVersionIsActiveError
 │   ├── JobIsNotFinalError
+│   ├── JobIsTheLedgersError
+│   ├── ClaimIsLostError
 │   ├── JobIsRetainedError
 │   │   └── JobIsHeldError
 │   ├── JobsRefusedError
@@ -224,6 +226,18 @@ class DiagramVersionIsActiveError(ConflictError):
     """The version is the active one."""
 
     code = "diagram_version_is_active"
+
+
+class JobIsTheLedgersError(ConflictError):
+    """The ledger does this job itself."""
+
+    code = "job_is_the_ledgers"
+
+
+class ClaimIsLostError(ConflictError):
+    """Another server has taken the work over."""
+
+    code = "claim_is_lost"
 
 
 class JobIsNotFinalError(ConflictError):

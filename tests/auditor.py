@@ -35,7 +35,7 @@ PRIVATE_KEYS = ["data", "salt"]
 CONTENT_KEYS = ["data", "via", "from", "request", "salt"]
 RECORDED_AT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 PROJECTED = (
-    *("job", "job_count", "job_residue", "principal", "org_policy", "hold", "schedule"),
+    *("job", "job_count", "job_residue", "principal", "org_policy", "hold", "schedule", "job_work"),
     *("storage_copy", "job_copy", "job_requirement"),
     *("diagram", "diagram_version", "template", "attachment", "attachment_chunk"),
 )

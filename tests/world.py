@@ -22,10 +22,11 @@ from jobledger.projections.job_copies import JobCopiesProjection
 from jobledger.projections.jobs import JobsProjection
 from jobledger.projections.policy import PolicyProjection
 from jobledger.projections.schedules import SchedulesProjection
+from jobledger.projections.work import WorkProjection
 from tests.cluster import session
 
 ORG = "acme"
-EVERYTHING = frozenset().union(*CAPABILITIES_BY_ROLE.values()) | {"ledger.watch"}
+EVERYTHING = frozenset().union(*CAPABILITIES_BY_ROLE.values()) | {"ledger.watch", "ledger.work"}
 
 ALICE = Caller(
     org=ORG,
@@ -44,7 +45,7 @@ def projections() -> list[Any]:
     """The inline projections that every server has."""
     kept = [JobsProjection(), JobCopiesProjection(), PolicyProjection(), HoldsProjection()]
     known = [CopiesProjection(), AccessProjection(), DiagramsProjection(), TemplatesProjection()]
-    return [*kept, *known, SchedulesProjection()]
+    return [*kept, *known, SchedulesProjection(), WorkProjection()]
 
 
 @asynccontextmanager

@@ -16,6 +16,7 @@ from jobledger.ledger.domain.job_copies import Copied, CopyAllowed, CopyDeleted,
 from jobledger.ledger.domain.job_decisions import Closed, Reopened
 from jobledger.ledger.domain.job_keeping import HoldPlaced, HoldReleased, Retained, RetentionReleased
 from jobledger.ledger.domain.job_removal import Deleted, Erased
+from jobledger.ledger.domain.job_work import Claimed, WorkNoted
 from jobledger.ledger.domain.job_workflow import (
     AttachmentAdded,
     AttachmentRemoved,
@@ -75,6 +76,8 @@ EVENT_CLASSES: tuple[type[Aggregate.Event], ...] = (
     HoldReleased,
     Deleted,
     Erased,
+    Claimed,
+    WorkNoted,
     Hold.Placed,
     Hold.Released,
     Schedule.Created,

@@ -1,4 +1,4 @@
-"""What a schedule does when it fires: the closed registry of actions. Each registers a job, which is then run.
+"""What a schedule does when it fires: the closed registry of actions. Each registers a job that the ledger does itself.
 
 An action is plain data, ``{"kind": "maintenance", "full_build": false}``.
 """
@@ -26,8 +26,12 @@ class ActionKind:
 
 def maintenance_job(action: Mapping[str, Any]) -> JobSpec:
     """The job that maintains the org's aggregates."""
+    order = {"full_build": bool(action.get("full_build"))}
     return JobSpec(
-        type=MAINTENANCE_TYPE, name=MAINTENANCE_TYPE, attributes={"full_build": bool(action.get("full_build"))}
+        type=MAINTENANCE_TYPE,
+        name=MAINTENANCE_TYPE,
+        attributes=order,
+        work={"kind": MAINTENANCE, "order": order},
     )
 
 

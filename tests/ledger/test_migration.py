@@ -155,8 +155,8 @@ UPDATE ledger_head SET projections = projections - 'diagrams' - 'templates';
 DELETE FROM schema_migration WHERE name LIKE '%_workflow';
 """
 WITHOUT_SCHEDULES = """
-DROP TABLE schedule;
-UPDATE ledger_head SET projections = projections - 'schedules';
+DROP TABLE schedule, job_work;
+UPDATE ledger_head SET projections = projections - 'schedules' - 'work';
 DELETE FROM schema_migration WHERE name LIKE '%_schedules';
 """
 WITHOUT_KEEPING = """

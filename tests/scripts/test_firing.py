@@ -24,6 +24,10 @@ def test_the_server_fires_what_is_due_also_after_it_was_killed(place: Place) -> 
         assert status == 201, created
         path = f"/default/schedules/{created['id']}"
 
+        def open_jobs() -> int:
+            jobs = server.ask("GET", "/default/jobs?state=SCHEDULED&state=RUNNING")[1]["jobs"]
+            return len(jobs)
+
         def shown() -> dict[str, Any]:
             document: dict[str, Any] = server.ask("GET", path)[1]
             return document
@@ -37,6 +41,9 @@ def test_the_server_fires_what_is_due_also_after_it_was_killed(place: Place) -> 
         eventually(lambda: shown()["fires"] > before)
         server.ask("POST", f"{path}/pause")
         last = shown()
+        # What was registered is done here: also the job that the killed server was at.
+        eventually(lambda: open_jobs() == 0, patience_s=60)
+        assert server.ask("GET", f"/default/jobs/{last['last_job_id']}")[1]["state"] == "SUCCESS"
         url = running_url(place.data)
         assert url is not None
         asyncio.run(audit(url))

@@ -28,3 +28,18 @@ CREATE INDEX schedule_next_at ON schedule (next_at) WHERE next_at IS NOT NULL;
 
 UPDATE ledger_head SET projections = projections || '{"schedules": {"gen": 1, "fold": 1}}'::jsonb;
 GRANT SELECT, INSERT, UPDATE, DELETE ON schedule TO jobledger_app;
+
+-- Projection "work": one row for each job that the ledger has still to do itself. claim is the newest claim's number, 0 before
+-- the first; reported_at the last event that was a sign of life.
+CREATE TABLE job_work (
+  org text COLLATE "C" NOT NULL,
+  gen integer NOT NULL,
+  id integer NOT NULL,
+  kind text COLLATE "C" NOT NULL,
+  claim integer NOT NULL,
+  reported_at timestamptz NOT NULL,
+  CONSTRAINT job_work_pkey PRIMARY KEY (org, gen, id)
+) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
+
+UPDATE ledger_head SET projections = projections || '{"work": {"gen": 1, "fold": 1}}'::jsonb;
+GRANT SELECT, INSERT, UPDATE, DELETE ON job_work TO jobledger_app;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -9,6 +10,8 @@ from uuid import UUID
 import orjson
 import pytest
 
+from jobledger.ledger.domain.job_work import ClaimWork
+from jobledger.ledger.store.ledger import ledger_itself
 from tests.http.maintenance.speaking import DAILY, SCHEDULES, Maintenance, must_be_now, run
 from tests.http.serving import Reply
 
@@ -137,7 +140,10 @@ async def test_maintenance_runs_at_once(maintenance: Maintenance) -> None:
         "startedAt": None,
         "endedAt": None,
     }
-    await maintenance.native.post("jobs/1/start")
+    # A server does the first; nobody else may.
+    assert (await maintenance.native.post("jobs/1/start")).status == 409
+    claim = ClaimWork(caller=ledger_itself("acme"), job_id=1, claim=0, server="s", lapse=timedelta(0))
+    await maintenance.server.ledger.execute(claim)
     assert told(await maintenance.get("aggregates/maintenance/orgId/acme"))["id"] == 1
 
 
