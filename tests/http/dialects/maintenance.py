@@ -7,8 +7,8 @@ from typing import Any, ClassVar
 
 from jobledger.http.maintenance.dialect import MAINTENANCE
 from jobledger.http.maintenance.schedules import NEW_SCHEDULE, RUN
-from tests.http.dialects.manners import SCHEDULE_ID, Body, Manners, Sample, Target, json_body
-from tests.http.dialects.wrong import NO_NUMBERS, WRONG_TEXT
+from tests.http.dialects.manners import SCHEDULE_ID, Body, Manners, Target, json_body, uuid_sample
+from tests.http.dialects.wrong import WRONG_TEXT
 from tests.http.serving import Reply
 
 DAILY = {"time_expression": "0 0 4 ? * * *", "scheduler_type": "time-based"}
@@ -20,14 +20,7 @@ class MaintenanceManners(Manners):
 
     dialect = MAINTENANCE
     org_variable = "org"
-    samples: ClassVar = {
-        "schedule_id": Sample(
-            SCHEDULE_ID,
-            SCHEDULE_ID[:-1] + "2",
-            SCHEDULE_ID[:-1] + "3",
-            ["2", *NO_NUMBERS, SCHEDULE_ID.upper(), SCHEDULE_ID.replace("-", ""), f"{{{SCHEDULE_ID}}}"],
-        ),
-    }
+    samples: ClassVar = {"schedule_id": uuid_sample(SCHEDULE_ID, "2", "3")}
     challenge = 'Bearer realm="job ledger", Basic realm="job ledger"'
     volatile = (rb'(?<=At":")[^"]+', rb'(?<="responseCreated":")[^"]+', rb'(?<="created_at":")[^"]+')
     wrong_members: ClassVar = {

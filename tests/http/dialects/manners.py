@@ -15,6 +15,7 @@ from typing import Any, ClassVar, NamedTuple
 import orjson
 
 from jobledger.http.dialect import Dialect
+from tests.http.dialects.wrong import NO_NUMBERS
 from tests.http.serving import Reply
 
 MEBIBYTE = 1024 * 1024
@@ -34,6 +35,12 @@ class Sample(NamedTuple):
     only_here: str
     absent: str
     never: Sequence[str]
+
+
+def uuid_sample(there: str, only_here: str, absent: str) -> Sample:
+    """That of a UUID; the others differ from it in their last digit."""
+    never = ["2", *NO_NUMBERS, there.upper(), there.replace("-", ""), f"{{{there}}}"]
+    return Sample(there, there[:-1] + only_here, there[:-1] + absent, never)
 
 
 class Body(NamedTuple):

@@ -45,6 +45,7 @@ from tests.http.dialects.manners import (
     Sample,
     Target,
     json_body,
+    uuid_sample,
 )
 from tests.http.dialects.wrong import (
     NO_NUMBERS,
@@ -157,18 +158,8 @@ class NativeManners(Manners):
         "copy_id": Sample("7", "6", "9", NO_NUMBERS),
         "diagram_id": Sample("1", "3", "9", ["2", *NO_NUMBERS]),
         "template_id": Sample("2", "4", "9", ["5", *NO_NUMBERS]),
-        "attachment_id": Sample(
-            ATTACHMENT_ID,
-            ATTACHMENT_ID[:-1] + "8",
-            ATTACHMENT_ID[:-1] + "9",
-            ["2", *NO_NUMBERS, ATTACHMENT_ID.upper(), ATTACHMENT_ID.replace("-", ""), f"{{{ATTACHMENT_ID}}}"],
-        ),
-        "schedule_id": Sample(
-            SCHEDULE_ID,
-            SCHEDULE_ID[:-1] + "2",
-            SCHEDULE_ID[:-1] + "3",
-            ["2", *NO_NUMBERS, SCHEDULE_ID.upper(), SCHEDULE_ID.replace("-", ""), f"{{{SCHEDULE_ID}}}"],
-        ),
+        "attachment_id": uuid_sample(ATTACHMENT_ID, "8", "9"),
+        "schedule_id": uuid_sample(SCHEDULE_ID, "2", "3"),
         "token_id": Sample(
             TOKEN_ID,
             TOKEN_ID[:-1] + "1",
