@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from jobledger.http.maintenance.dialect import MAINTENANCE
 from jobledger.http.maintenance.schedules import NEW_SCHEDULE, RUN
-from tests.http.dialects.manners import SCHEDULE_ID, Body, Manners, Target, json_body, uuid_sample
+from tests.http.dialects.manners import SCHEDULE_ID, Body, Manners, Target, basic, json_body, uuid_sample
 from tests.http.dialects.wrong import WRONG_TEXT
 from tests.http.serving import Reply
 
@@ -46,6 +46,9 @@ class MaintenanceManners(Manners):
 
     def capability(self, target: Target) -> str | None:
         return "schedules.read" if target.method == "GET" else "schedules.manage"
+
+    def login_headers(self, login: str, password: str) -> dict[str, str]:
+        return {"Authorization": f"Basic {basic(login, password)}"}
 
     def status(self, target: Target, meant: int) -> int:
         """403 is never sent, and what was deleted is as if it had never been."""

@@ -244,6 +244,10 @@ class Manners(ABC):
         """The body by which a password is exchanged for a token at an open path; None where that is not what it is for."""
         return None
 
+    def login_headers(self, login: str, password: str) -> dict[str, str]:
+        """The headers by which a password is exchanged for a token; none where it is in the body."""
+        return {}
+
     def with_token(self, token: str) -> dict[str, str] | None:
         """The headers that show a token; None where none is taken."""
         return {"Authorization": f"Bearer {token}"}
