@@ -42,7 +42,7 @@ def admit(request: web.Request, handler: Handler) -> Awaitable[web.StreamRespons
     dialect = request[OWNER]
     if dialect is None:
         return handler(request)
-    if request.path in dialect.open_paths:
+    if dialect.is_open(request.path):
         _find_form(request)
         return handler(request)
     app = request.app

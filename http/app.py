@@ -32,6 +32,7 @@ from jobledger.http.context import (
     PRINCIPALS,
     READING_XML,
     REQUEST_ID,
+    SCHEDULES,
 )
 from jobledger.http.copies import COPIES, COPIES_ROUTES
 from jobledger.http.cursor import CursorKey
@@ -43,6 +44,7 @@ from jobledger.http.exchange import XML_AT_ONCE, answer_refusal
 from jobledger.http.fetches import FETCH_ROUTES, FETCHES
 from jobledger.http.health import HEALTH, METRICS, Health, health_routes
 from jobledger.http.in_flight import IN_FLIGHT, InFlight
+from jobledger.http.maintenance import MAINTENANCE, MAINTENANCE_ROUTES
 from jobledger.http.metrics import Metrics
 from jobledger.http.native import (
     NATIVE,
@@ -54,6 +56,7 @@ from jobledger.http.native import (
     job_routes,
     policy_routes,
     principal_routes,
+    schedule_routes,
     token_routes,
     workflow_routes,
 )
@@ -77,11 +80,12 @@ from jobledger.projections.job_search import JobSearch
 from jobledger.projections.keeping_query import KeepingQuery
 from jobledger.projections.numbered_jobs import NumberedJobs
 from jobledger.projections.principal_query import PrincipalQuery
+from jobledger.projections.schedule_query import ScheduleQuery
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 # The first one answers on paths of nobody.
-SPOKEN = (NATIVE, FETCHES, COPIES, WORKFLOW)
+SPOKEN = (NATIVE, FETCHES, COPIES, WORKFLOW, MAINTENANCE)
 # What may be attached to a job, each.
 USUAL_ATTACHMENT_BYTES = 64 * 1024 * 1024
 
@@ -114,6 +118,7 @@ def make_app(
     app[COPY_JOBS] = CopyQuery(ledger.database)
     app[KEEPING] = KeepingQuery(ledger.database)
     app[NUMBERED_JOBS] = NumberedJobs(ledger.database)
+    app[SCHEDULES] = ScheduleQuery(ledger.database)
     app[PRINCIPALS] = PrincipalQuery(ledger.database)
     app[DIAGRAMS] = DiagramQuery(ledger.database)
     app[DOMAINS] = DomainQuery(ledger.database)
@@ -132,9 +137,9 @@ def make_app(
     app[HEALTH] = Health(Surveyor(ledger.database.url, ledger.projections), data)
     native = (
         *(job_routes, command_routes, event_routes, principal_routes, token_routes),
-        *(hold_routes, policy_routes, copy_routes, diagram_routes, workflow_routes),
+        *(hold_routes, policy_routes, copy_routes, diagram_routes, workflow_routes, schedule_routes),
     )
-    spoken = (*FETCH_ROUTES, *COPIES_ROUTES, *WORKFLOW_ROUTES)
+    spoken = (*FETCH_ROUTES, *COPIES_ROUTES, *WORKFLOW_ROUTES, *MAINTENANCE_ROUTES)
     for routes in (health_routes, documentation_routes, *native, *spoken):
         app.add_routes(routes)
     app[DOCUMENTATION] = Documentation(app.router, app[DIALECTS], edge.public_url)

@@ -21,12 +21,14 @@ from jobledger.projections.job_search import JobSearch
 from jobledger.projections.keeping_query import KeepingQuery
 from jobledger.projections.numbered_jobs import NumberedJobs
 from jobledger.projections.principal_query import PrincipalQuery
+from jobledger.projections.schedule_query import ScheduleQuery
 
 LEDGER = web.AppKey("ledger", Ledger)
 JOBS = web.AppKey("jobs", JobQuery)
 PRINCIPALS = web.AppKey("principals", PrincipalQuery)
 COPY_JOBS = web.AppKey("copy_jobs", CopyQuery)
 KEEPING = web.AppKey("keeping", KeepingQuery)
+SCHEDULES = web.AppKey("schedules", ScheduleQuery)
 NUMBERED_JOBS = web.AppKey("numbered_jobs", NumberedJobs)
 DIAGRAMS = web.AppKey("diagrams", DiagramQuery)
 DOMAINS = web.AppKey("domains", DomainQuery)

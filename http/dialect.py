@@ -48,6 +48,7 @@ class Dialect:
     org:            the org that a path is of; None: whatever org the caller is of
     authorization:  the ``Authorization`` of a request, None for none
     open_paths:     paths that need no credentials: where a caller has yet to get some
+    open_pattern:   of further such paths
     variables:      readers of the variables in its paths, by their names
     title:          what the API's description calls it
     error_schema:   the schema of its errors' documents
@@ -70,12 +71,17 @@ class Dialect:
     org: Callable[[web.Request], str | None] = lambda request: None
     authorization: Callable[[web.Request], str | None] = lambda request: request.headers.get("Authorization")
     open_paths: frozenset[str] = frozenset()
+    open_pattern: re.Pattern[str] | None = None
     variables: Mapping[str, Reader[Any]] = field(default_factory=lambda: MappingProxyType({}))
     title: str
     error_schema: Schema
     status: Callable[[type[LedgerError]], int] = status_of_class
     passed_over: frozenset[str] = frozenset()
     further_schemes: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: MappingProxyType({}))
+
+    def is_open(self, path: str) -> bool:
+        """Whether a request of *path* needs no credentials to be let in."""
+        return path in self.open_paths or (self.open_pattern is not None and bool(self.open_pattern.fullmatch(path)))
 
     def credentials(self, request: web.Request) -> str | None:
         """What the request shows, as an ``Authorization`` of Bearer or Basic; None for nothing that this dialect takes."""

@@ -196,7 +196,7 @@ class _Description:
             "responses": {**self._answers(place), **self._refusals(place)},
             "security": []
             if place.dialect is None or place.is_open
-            else [{name: []} for name in schemes_of(place.dialect)],
+            else [{name: []} for name in schemes_of(place.dialect, said.schemes)],
         }
 
     def _parameters(self, place: Place) -> list[dict[str, Any]]:
@@ -325,7 +325,8 @@ def passed_over_by(dialect: Dialect | None) -> list[str]:
     return sorted(dialect.passed_over - {it["name"] for it in dialect.further_schemes.values()})
 
 
-def schemes_of(dialect: Dialect) -> dict[str, Any]:
-    """How a dialect takes credentials, as security schemes by their names."""
-    words = {f"{dialect.name}-{word}": {"type": "http", "scheme": word} for word in dialect.schemes}
-    return {**words, **dialect.further_schemes}
+def schemes_of(dialect: Dialect, words: Iterable[str] | None = None) -> dict[str, Any]:
+    """How a dialect takes credentials, as security schemes by their names; of these *words* alone, where there are any."""
+    further = dialect.further_schemes if words is None else {}
+    named = dialect.schemes if words is None else words
+    return {**{f"{dialect.name}-{word}": {"type": "http", "scheme": word} for word in named}, **further}

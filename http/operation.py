@@ -65,6 +65,7 @@ class Operation:
     headers:    readers of headers that mean something here alone
     body:       what it is sent; None: nothing is looked at
     capability: what the caller needs
+    schemes:    the words before credentials that it takes, where they are fewer than its dialect's
     may:        errors that it may be refused with beyond those that go without saying
     gives_headers: headers of the answer, and what each says
     marks_replays: whether the first answer again, to a repeated POST, says so in ``Idempotent-Replayed``
@@ -78,6 +79,7 @@ class Operation:
     headers: Mapping[str, Reader[Any]] = field(default_factory=dict)
     body: Members | Body | None = None
     capability: str | None = None
+    schemes: tuple[str, ...] | None = None
     may: tuple[type[LedgerError], ...] = ()
     gives_headers: Mapping[str, str] = field(default_factory=dict)
     marks_replays: bool = True

@@ -3,7 +3,8 @@
 LedgerError                    the caller can act on it
 ├── InvalidCommandError        malformed, out of range
 │   ├── ContentTooLargeError
-│   └── IdempotencyKeyReusedError
+│   ├── IdempotencyKeyReusedError
+│   └── InvalidExpressionError
 ├── NotFoundError
 │   ├── JobsNotFoundError
 │   └── GoneError              it was deleted or erased
@@ -26,6 +27,8 @@ LedgerError                    the caller can act on it
 │   ├── DiagramIsNotActiveError
 │   ├── DiagramVersionIsActiveError
 │   ├── JobIsNotFinalError
+│   ├── JobIsTheLedgersError
+│   ├── ClaimIsLostError
 │   ├── JobIsRetainedError
 │   │   └── JobIsHeldError
 │   ├── JobsRefusedError
@@ -95,6 +98,12 @@ class IdempotencyKeyReusedError(InvalidCommandError):
     """The Idempotency-Key was used for another request."""
 
     code = "idempotency_key_reused"
+
+
+class InvalidExpressionError(InvalidCommandError):
+    """The expression names no time, or none that ever comes."""
+
+    code = "invalid_expression"
 
 
 class NotFoundError(LedgerError):
@@ -224,6 +233,18 @@ class DiagramVersionIsActiveError(ConflictError):
     """The version is the active one."""
 
     code = "diagram_version_is_active"
+
+
+class JobIsTheLedgersError(ConflictError):
+    """The ledger does this job itself."""
+
+    code = "job_is_the_ledgers"
+
+
+class ClaimIsLostError(ConflictError):
+    """Another server has taken the work over."""
+
+    code = "claim_is_lost"
 
 
 class JobIsNotFinalError(ConflictError):

@@ -81,7 +81,8 @@ COURSE = {
 # Those that are decided about it, and of these those that can be erased alone: absent from most jobs.
 PRIVATE = {name: SHOWN[name] for name in Job.PRIVATE_MEMBERS}
 DECIDED = ("is_closed", "copies", "details", "workflow", "attachments", "holds", "retentions")
-DECISIONS = {name: SHOWN[name] for name in DECIDED}
+# What the ledger is to do itself is nothing to show: its events tell.
+DECISIONS = {name: SHOWN[name] for name in DECIDED} | {"work": "work"}
 REGISTRATION = {name: shown for name, shown in SHOWN.items() if name not in COURSE | DECISIONS | PRIVATE}
 # What the API shows where nothing was decided.
 UNDECIDED = {
@@ -138,6 +139,8 @@ def job_from_row(row: asyncpg.Record) -> Job:
     job.state = State(job.state)
     if row["decisions"] is not None or row["private"] is not None:
         job.is_decided = True
+    if row["decisions"] is not None and (work := orjson.loads(row["decisions"]).get("work")) is not None:
+        job.work = work
     job.body_hash = row["body_hash"]
     if row["final_at"] is not None:
         job.final_at = row["final_at"]

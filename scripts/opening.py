@@ -17,6 +17,8 @@ from jobledger.projections.holds import HoldsProjection
 from jobledger.projections.job_copies import JobCopiesProjection
 from jobledger.projections.jobs import JobsProjection
 from jobledger.projections.policy import PolicyProjection
+from jobledger.projections.schedules import SchedulesProjection
+from jobledger.projections.work import WorkProjection
 from jobledger.scripts.installation import open_installation
 from jobledger.scripts.settings import Settings
 
@@ -38,7 +40,7 @@ async def ledger_at(
     try:
         kept = (JobsProjection(), JobCopiesProjection(), PolicyProjection(), HoldsProjection())
         known = (CopiesProjection(), AccessProjection(), DiagramsProjection(), TemplatesProjection())
-        ledger = Ledger(database, [*kept, *known], observer)
+        ledger = Ledger(database, [*kept, *known, SchedulesProjection(), WorkProjection()], observer)
         try:
             yield ledger
         finally:

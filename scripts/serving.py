@@ -20,8 +20,14 @@ from jobledger.http.deadlines import DEADLINES
 from jobledger.http.in_flight import IN_FLIGHT
 from jobledger.http.metrics import Metrics
 from jobledger.http.urls import Edge
+from jobledger.ledger.work.firing import Firing
+from jobledger.ledger.work.maintenance import Maintenance
+from jobledger.ledger.work.runner import Runner
 from jobledger.ledger.work.watch import Watch
 from jobledger.projections.job_query import JobQuery
+from jobledger.projections.pruning import forget_heartbeats
+from jobledger.projections.schedule_query import ScheduleQuery
+from jobledger.projections.work_query import WorkQuery
 from jobledger.scripts.failure import FailedError
 from jobledger.scripts.listening import BACKLOG, load_certificate, tls_context
 from jobledger.scripts.log_lines import LineWriter
@@ -88,6 +94,9 @@ async def serve_app(listener: socket.socket, plan: Plan, stop: Stop, tell_ready:
         )
         lines = LineWriter()
         watch = Watch(ledger, JobQuery(ledger.database).overdue)
+        firing = Firing(ledger, ScheduleQuery(ledger.database).due)
+        works = [Maintenance({"heartbeats_pruned": forget_heartbeats})]
+        worker = Runner(ledger, WorkQuery(ledger.database).open, works)
         runner = make_runner(
             app,
             most_connections=most_connections,
@@ -100,6 +109,8 @@ async def serve_app(listener: socket.socket, plan: Plan, stop: Stop, tell_ready:
             site = BoundedSite(runner, listener, tls=tls, backlog=BACKLOG, handshake_s=DEADLINES.tls_s)
             await site.start()
             await watch.start()
+            await firing.start()
+            await worker.start()
             settle_memory()
             tell_ready()
             await stop.requested.wait()
@@ -111,6 +122,8 @@ async def serve_app(listener: socket.socket, plan: Plan, stop: Stop, tell_ready:
             await unless(stop.hurried, app[IN_FLIGHT].end(SHUTDOWN_S))
         finally:
             await runner.cleanup()
+            await worker.stop()
+            await firing.stop()
             await watch.stop()
             await unless(stop.hurried, ledger.close())
             if stop.hurried.is_set():

@@ -24,6 +24,7 @@ from jobledger.ledger.domain.diagram import Diagram
 from jobledger.ledger.domain.event_types import read_event
 from jobledger.ledger.domain.hold import Hold
 from jobledger.ledger.domain.job import Job
+from jobledger.ledger.domain.schedule import Schedule
 from jobledger.ledger.domain.template import Template
 from tests.auditor_beside import audit_attachments, audit_credentials
 from tests.auditor_rows import audit_rows
@@ -34,7 +35,7 @@ PRIVATE_KEYS = ["data", "salt"]
 CONTENT_KEYS = ["data", "via", "from", "request", "salt"]
 RECORDED_AT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 PROJECTED = (
-    *("job", "job_count", "job_residue", "principal", "org_policy", "hold"),
+    *("job", "job_count", "job_residue", "principal", "org_policy", "hold", "schedule", "job_work"),
     *("storage_copy", "job_copy", "job_requirement"),
     *("diagram", "diagram_version", "template", "attachment", "attachment_chunk"),
 )
@@ -227,6 +228,7 @@ def _audit_head(head: asyncpg.Record, records: Sequence[asyncpg.Record], audited
         "diagram": max(
             (number for it in audited.aggregates.values() if (number := _diagram_number(it)) is not None), default=None
         ),
+        "schedule": max((it.number for it in audited.aggregates.values() if isinstance(it, Schedule)), default=None),
         "hold": max((it.hold_id for it in audited.aggregates.values() if isinstance(it, Hold)), default=None),
     }
     # Where the last event stands that says who may do what: by it callers are believed who were let in before it.

@@ -18,6 +18,8 @@ from jobledger.ledger.domain.copy import Copy
 from jobledger.ledger.domain.diagram import Diagram
 from jobledger.ledger.domain.hold import Hold
 from jobledger.ledger.domain.job import Job
+from jobledger.ledger.domain.job_work import is_open_work
+from jobledger.ledger.domain.schedule import Schedule
 from jobledger.ledger.domain.template import Template
 from jobledger.projections.access import rendered_row
 from jobledger.projections.copies import MEMBERS as COPY_MEMBERS
@@ -27,6 +29,8 @@ from jobledger.projections.holds import hold_row
 from jobledger.projections.job_copies import job_copy_rows, requirement_rows
 from jobledger.projections.jobs import registered_row, residue_row
 from jobledger.projections.policy import policy_row
+from jobledger.projections.schedules import schedule_row
+from jobledger.projections.work import work_row
 
 JOB_COLUMNS = (
     "id, version, state, type, domain, datastream_id, source, external_id, body_hash, preceding_job_id, scheduled_at,"
@@ -48,6 +52,11 @@ CRITERIA = (
     *("type", "domain", "datastream_id", "source", "external_id", "state"),
     *(f"{name}_{end}" for name in ("registered", "scheduled", "started", "ended") for end in ("from", "to")),
 )
+SCHEDULE_COLUMNS = (
+    "id, version, number, kind, expression, action, created_by, created_at, since, next_at, paused_at, deleted_at, last_due_at,"
+    " last_executed_at, last_job_id, fires, missed"
+)
+WORK_COLUMNS = "id, kind, claim, reported_at"
 JSON_COLUMNS = (20, 21, 23, 24)  # of a job's: decisions, private, registration and course
 
 
@@ -74,6 +83,10 @@ async def audit_rows(
     criteria = [(it.hold_id, *(it.filter and getattr(it.filter, name) for name in CRITERIA)) for it in holds]
     columns = f"id, {', '.join(CRITERIA)}"
     await _compare(connection, "hold", columns, head["org"], live["holds"]["gen"], criteria)
+    schedules = [schedule_row(it) for it in aggregates if isinstance(it, Schedule)]
+    await _compare(connection, "schedule", SCHEDULE_COLUMNS, head["org"], live["schedules"]["gen"], schedules)
+    work = [work_row(it) for it in every_job if is_open_work(it)]
+    await _compare(connection, "job_work", WORK_COLUMNS, head["org"], live["work"]["gen"], work)
     principals = [
         (
             *(it.principal_id, it.version, it.name, it.roles, it.capabilities, it.home_domain, it.domains),

@@ -21,10 +21,12 @@ from jobledger.projections.holds import HoldsProjection
 from jobledger.projections.job_copies import JobCopiesProjection
 from jobledger.projections.jobs import JobsProjection
 from jobledger.projections.policy import PolicyProjection
+from jobledger.projections.schedules import SchedulesProjection
+from jobledger.projections.work import WorkProjection
 from tests.cluster import session
 
 ORG = "acme"
-EVERYTHING = frozenset().union(*CAPABILITIES_BY_ROLE.values()) | {"ledger.watch"}
+EVERYTHING = frozenset().union(*CAPABILITIES_BY_ROLE.values()) | {"ledger.watch", "ledger.work"}
 
 ALICE = Caller(
     org=ORG,
@@ -42,7 +44,8 @@ SALES = replace(ALICE, principal="principal-5", home_domain="Sales", domains=fro
 def projections() -> list[Any]:
     """The inline projections that every server has."""
     kept = [JobsProjection(), JobCopiesProjection(), PolicyProjection(), HoldsProjection()]
-    return [*kept, CopiesProjection(), AccessProjection(), DiagramsProjection(), TemplatesProjection()]
+    known = [CopiesProjection(), AccessProjection(), DiagramsProjection(), TemplatesProjection()]
+    return [*kept, *known, SchedulesProjection(), WorkProjection()]
 
 
 @asynccontextmanager

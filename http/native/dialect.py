@@ -76,6 +76,7 @@ NATIVE = Dialect(
             "number": version_number,
             "template_id": diagram_id,
             "attachment_id": uuid,
+            "schedule_id": uuid,
         }
     ),
     # Source: RFC 9457, sections 6.1 and 6.2, appendix B.

@@ -16,6 +16,7 @@ from jobledger.ledger.domain.job_copies import Copied, CopyAllowed, CopyDeleted,
 from jobledger.ledger.domain.job_decisions import Closed, Reopened
 from jobledger.ledger.domain.job_keeping import HoldPlaced, HoldReleased, Retained, RetentionReleased
 from jobledger.ledger.domain.job_removal import Deleted, Erased
+from jobledger.ledger.domain.job_work import Claimed, WorkNoted
 from jobledger.ledger.domain.job_workflow import (
     AttachmentAdded,
     AttachmentRemoved,
@@ -28,6 +29,7 @@ from jobledger.ledger.domain.job_workflow import (
     Upgraded,
 )
 from jobledger.ledger.domain.policy_commands import PolicyChanged
+from jobledger.ledger.domain.schedule import Schedule
 from jobledger.ledger.domain.template import Template
 from jobledger.ledger.errors import CorruptLedgerError
 
@@ -74,8 +76,16 @@ EVENT_CLASSES: tuple[type[Aggregate.Event], ...] = (
     HoldReleased,
     Deleted,
     Erased,
+    Claimed,
+    WorkNoted,
     Hold.Placed,
     Hold.Released,
+    Schedule.Created,
+    Schedule.Paused,
+    Schedule.Resumed,
+    Schedule.Fired,
+    Schedule.Run,
+    Schedule.Deleted,
     Org.Created,
     PolicyChanged,
     Principal.Added,

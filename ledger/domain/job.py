@@ -87,6 +87,7 @@ class Job(Aggregate):
     is_decided: bool = False
     is_closed: bool = False
     copies: list[dict[str, Any]] | None = None  # by copy id; see job_copies
+    work: dict[str, Any] | None = None  # what the ledger itself is to do; see job_work
     # What people say of it (see job_workflow), where it stands in its diagram, and what is attached to it, by ids.
     details: dict[str, Any] | None = None
     workflow: dict[str, Any] | None = None
@@ -139,6 +140,7 @@ class Job(Aggregate):
         backup: dict[str, Any] | None = None
         attributes: dict[str, Any] | None = None
         copies: list[dict[str, Any]] | None = None
+        work: dict[str, Any] | None = None
         imported: bool | None = None
 
         def apply(self, aggregate: Job) -> None:
@@ -153,7 +155,7 @@ class Job(Aggregate):
             aggregate.progress = 0.0
             aggregate.figures = aggregate.message = aggregate.reason = None
             aggregate.started_at = aggregate.ended_at = aggregate.last_report_at = None
-            aggregate.is_decided = self.copies is not None
+            aggregate.is_decided = self.copies is not None or self.work is not None
 
     class Started(Event):
         """The job began to run. Without a time of its own it started when this was recorded."""
@@ -271,7 +273,7 @@ class Job(Aggregate):
         """See ``Aggregate``: more for a job with large attributes."""
         if self.attributes is None and self.backup is None and (not self.is_decided or self.gone is not None):
             return super().weight_bytes
-        said = (self.details, self.workflow, self.attachments, self.location, self.extended_properties)
+        said = (self.details, self.workflow, self.work, self.attachments, self.location, self.extended_properties)
         large = orjson.dumps((self.attributes, self.backup, self.copies, said, dict(self.retentions)), default=str)
         return super().weight_bytes + 4 * len(large)
 

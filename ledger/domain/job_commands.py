@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from jobledger.ledger.domain.command import Caller, Command, Effect, Find, UnitOfWork
 from jobledger.ledger.domain.job import Job, State, job_stream
-from jobledger.ledger.errors import GoneError, NotFoundError
+from jobledger.ledger.errors import GoneError, JobIsTheLedgersError, NotFoundError
 
 # What a preceding job ends in for its follow-ups to be discarded, and how the reason says it.
 BROKEN_STATES = {State.FAILED: "failed", State.CANCELLED: "was cancelled", State.DISCARDED: "was discarded"}
@@ -34,8 +34,12 @@ def must_be_here(job: Job) -> None:
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class JobTransition(Command):
-    """Base of what is asked of one job. The result is ``{"id", "state", "version"}`` after it."""
+    """Base of what is asked of one job. The result is ``{"id", "state", "version"}`` after it.
 
+    ``is_of_workers``: whether it is asked by who works on the job, and nobody may of one that the ledger does itself.
+    """
+
+    is_of_workers: ClassVar[bool] = False
     job_id: int
 
     def streams(self) -> Iterable[str]:
@@ -43,8 +47,10 @@ class JobTransition(Command):
         return (job_stream(self.job_id),)
 
     def decide(self, unit: UnitOfWork) -> dict[str, Any]:
-        """Raises NotFoundError, and what the transition raises."""
+        """Raises NotFoundError, JobIsTheLedgersError, and what the transition raises."""
         job = visible_job(unit, self.caller, self.job_id)
+        if self.is_of_workers and job.work is not None:
+            raise JobIsTheLedgersError(f"The ledger does job {self.job_id} itself.", job_id=self.job_id)
         self.change(unit, job)
         return {"id": self.job_id, "state": str(job.state), "version": job.version}
 
@@ -57,6 +63,7 @@ class StartJob(JobTransition):
     """The job began to run."""
 
     capability: ClassVar[str] = "jobs.update"
+    is_of_workers: ClassVar[bool] = True
     stage: str | None = None
     started_at: datetime | None = None
 
@@ -70,6 +77,7 @@ class EnterStage(JobTransition):
     """The job went on to a stage."""
 
     capability: ClassVar[str] = "jobs.update"
+    is_of_workers: ClassVar[bool] = True
     stage: str
 
     def change(self, unit: UnitOfWork, job: Job) -> None:
@@ -82,6 +90,7 @@ class ReportProgress(JobTransition):
     """The job reports how far it is."""
 
     capability: ClassVar[str] = "jobs.update"
+    is_of_workers: ClassVar[bool] = True
     progress: float | None = None
     figures: dict[str, int | float] | None = None
     message: str | None = None
@@ -96,6 +105,7 @@ class SendHeartbeat(JobTransition):
     """The job's worker is alive. An event only where the job was stale."""
 
     capability: ClassVar[str] = "jobs.update"
+    is_of_workers: ClassVar[bool] = True
 
     def change(self, unit: UnitOfWork, job: Job) -> None:
         """Note it beside the ledger."""
@@ -109,6 +119,7 @@ class SucceedJob(JobTransition):
     """The job ended well."""
 
     capability: ClassVar[str] = "jobs.update"
+    is_of_workers: ClassVar[bool] = True
     ended_at: datetime | None = None
     message: str | None = None
 
@@ -168,6 +179,7 @@ class FailJob(BreakJob):
     """The job ended badly."""
 
     capability: ClassVar[str] = "jobs.update"
+    is_of_workers: ClassVar[bool] = True
     ended_at: datetime | None = None
     error: str | None = None
 

@@ -28,7 +28,8 @@ class JobSpec:
     """A job as somebody registers it; timeouts in seconds.
 
     ``job_id``, a final ``state`` and the times and reason that go with it are for imports. ``preceding_external_id`` names the
-    preceding job by the external id it has in the same source, registered before or earlier in the same list.
+    preceding job by the external id it has in the same source, registered before or earlier in the same list. ``work`` is what the
+    ledger is to do itself: see ``job_work``.
     """
 
     type: str
@@ -49,6 +50,7 @@ class JobSpec:
     backup: dict[str, Any] | None = None
     attributes: dict[str, Any] | None = None
     copies: list[dict[str, Any]] | None = None
+    work: dict[str, Any] | None = None
     job_id: int | None = None
     state: State | None = None
     started_at: datetime | None = None
@@ -190,6 +192,7 @@ class RegisterJobs(Command):
             backup=spec.backup,
             attributes=spec.attributes,
             copies=registered_copies(unit, spec.copies) if spec.copies else None,
+            work=spec.work,
             imported=True if spec.state is not None else None,
         )
         assert isinstance(job, Job)

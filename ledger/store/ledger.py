@@ -47,7 +47,9 @@ def ledger_itself(org: str) -> Caller:
     return Caller(
         org=org,
         principal="ledger",
-        capabilities=frozenset({"ledger.watch", "orgs.manage", "principals.manage", "tokens.manage"}),
+        capabilities=frozenset(
+            {"ledger.watch", "ledger.fire", "ledger.work", "orgs.manage", "principals.manage", "tokens.manage"}
+        ),
         via="ledger",
         request=str(uuid4()),
     )

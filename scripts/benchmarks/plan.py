@@ -26,6 +26,8 @@ class Plan:
     long_stream: int = 10_000
     samples: int = 200
     incrementals: int = 10_000
+    schedules: int = 1_000
+    firing_minutes: int = 3
 
 
 def quick_plan(rounds: int, swf: Path | None, *, is_profiled: bool) -> Plan:
@@ -45,4 +47,6 @@ def quick_plan(rounds: int, swf: Path | None, *, is_profiled: bool) -> Plan:
         long_stream=1_000,
         samples=20,
         incrementals=1_000,
+        schedules=100,
+        firing_minutes=1,
     )

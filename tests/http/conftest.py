@@ -11,9 +11,9 @@ from jobledger.http.context import ACCESS
 from jobledger.http.throttle import Throttle
 from jobledger.ledger.domain.access import CAPABILITIES_BY_ROLE
 from jobledger.ledger.store.ledger import Ledger
-from tests.http.dialects.manners import ATTACHMENT_ID
+from tests.http.dialects.manners import ATTACHMENT_ID, SCHEDULE_ID
 from tests.http.dialects.native import TOKEN_ID
-from tests.http.equipment import equip
+from tests.http.equipment import add_schedule, equip
 from tests.http.peer import Peers
 from tests.http.serving import OWNER_PASSWORD, WEAK_HASHER, Api, Server, add_principal, served
 from tests.http.trial import Spread, Trial
@@ -38,7 +38,8 @@ async def api(server: Server) -> Api:
 @pytest.fixture
 async def trial(server: Server) -> AsyncIterator[Trial]:
     """A running job, 1, in the domain Global, which fetches the datastream 3, is to be copied to copy 7, goes through a diagram, 1,
-    of a template, 2, and has an attachment; a hold, 1, and a principal, 2, with a token. Asked by one who may do everything.
+    of a template, 2, and has an attachment; a hold, 1, a schedule, and a principal, 2, with a token. Asked by one who may
+    do everything.
     """
     token = await add_principal(server.ledger, CAPABILITIES_BY_ROLE, name="owner", password=OWNER_PASSWORD)
     await add_principal(server.ledger, ["client"], name="bob", password="secret", credential=UUID(TOKEN_ID))
@@ -48,6 +49,7 @@ async def trial(server: Server) -> AsyncIterator[Trial]:
     await api.draw()
     await equip(server.ledger, ORG, 1, diagram_id=1, template_id=2, attachment_id=ATTACHMENT_ID)
     await api.post("holds", {"name": "case 6", "reason": "a lawsuit", "filter": {"type": "none"}})
+    await add_schedule(server.ledger, ORG, SCHEDULE_ID)
     trial = Trial(server, api, token, (await server.ledger.recorder.head(ORG)).size)
     yield trial
     await trial.nothing_is_wrong()

@@ -1,4 +1,6 @@
-"""What jobs have that go through a diagram, and attachments of a known id, for jobs that were registered otherwise."""
+"""What jobs have that go through a diagram, and attachments of a known id, for jobs that were registered otherwise; and a
+schedule of a known id.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +16,7 @@ from jobledger.ledger.domain.job import Job, job_stream
 from jobledger.ledger.domain.job_commands import JobTransition
 from jobledger.ledger.domain.job_workflow import DiagramAssigned, current_step
 from jobledger.ledger.domain.job_workflow_commands import DIAGRAMS_OF_JOBS, AddAttachment
+from jobledger.ledger.domain.schedule_commands import CreateSchedule
 from jobledger.ledger.store.attachments import AttachmentStore, Upload
 from jobledger.ledger.store.ledger import Ledger
 from tests.world import ALICE
@@ -67,5 +70,17 @@ async def equip(
             size_bytes=upload.size_bytes,
             chunk_count=upload.chunk_count,
             sha256=upload.sha256,
+        )
+    )
+
+
+async def add_schedule(ledger: Ledger, org: str, schedule_id: str) -> None:
+    """Create a schedule with this id."""
+    await ledger.execute(
+        CreateSchedule(
+            caller=replace(ALICE, org=org),
+            schedule_id=UUID(schedule_id),
+            expression="0 0 4 ? * *",
+            action={"kind": "maintenance"},
         )
     )

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from jobledger.ledger.domain.access import ORG_NAME
 from jobledger.ledger.domain.job import LARGEST_JOB_ID
-from tests.http.dialects.manners import ATTACHMENT_ID
+from tests.http.dialects.manners import ATTACHMENT_ID, SCHEDULE_ID
 from tests.world import ORG
 
 # Of most requests the org and the job are there, so that what is generated comes further than to a 404.
@@ -24,6 +24,7 @@ NUMBERED = {
     "number": 2,
     "version": 2,
 }
+NAMED = {"attachment_id": ATTACHMENT_ID, "schedule_id": SCHEDULE_ID}
 MOST_ITEMS = 20
 
 TIMES = st.datetimes(datetime(1901, 1, 1), datetime(9899, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001  # bounds are naive
@@ -40,8 +41,8 @@ def map_path_parameters(_context: Any, given: dict[str, Any] | None) -> dict[str
             given = {**(given or {}), name: ORG}
         elif name in NUMBERED and isinstance(value, int) and 0 < value <= LARGEST_JOB_ID:
             given = {**(given or {}), name: value % NUMBERED[name] + 1}
-        elif name == "attachment_id" and isinstance(value, str) and value.endswith(tuple("01234567")):
-            given = {**(given or {}), name: ATTACHMENT_ID}
+        elif name in NAMED and isinstance(value, str) and value.endswith(tuple("01234567")):
+            given = {**(given or {}), name: NAMED[name]}
     return given
 
 

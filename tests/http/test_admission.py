@@ -16,7 +16,20 @@ from tests.cluster import session
 from tests.http.serving import OWNER_PASSWORD, new_token
 from tests.http.targets import GUARDED, OF_NO_ORG, ROUTES
 from tests.http.trial import Spread
-from tests.http.walk import IN_ORDER, NOTHING, NOWHERE, OPEN, QUERIES, READS, TWIN, Shown, Walk, status_of, with_id
+from tests.http.walk import (
+    IN_ORDER,
+    NOTHING,
+    NOWHERE,
+    OPEN,
+    QUERIES,
+    READS,
+    TWIN,
+    Shown,
+    Walk,
+    masked,
+    status_of,
+    with_id,
+)
 from tests.world import ORG
 
 PASSWORD = "of somebody"
@@ -169,8 +182,14 @@ async def test_a_login_tells_nothing_of_any_org(walk: Walk) -> None:
     ]  # fmt: skip
 
     for target in OPEN:
-        bodies = [target.manners.login(target, *it) for it in wrong]
-        answers = {await walk.say(target.method, target.path, {}, body) for body in bodies}
+        answers = set()
+        for login, password in wrong:
+            # A bare name is looked up in the path's org, if it names one: there it is right.
+            if "@" in login or not target.names_org:
+                body = target.manners.login(target, login, password)
+                shown = target.manners.login_headers(login, password)
+                answer = await walk.say(target.method, target.path, shown, body)
+                answers.add(masked(answer, target.manners.volatile))
         assert len(answers) == 1, (str(target), answers)
         assert await walk.sizes() == sizes
         body = target.manners.login(target, f"owner@{TWIN}", OWNER_PASSWORD)

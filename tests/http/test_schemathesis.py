@@ -12,8 +12,8 @@ import pytest
 from jobledger.http import access
 from jobledger.ledger.domain.access import CAPABILITIES_BY_ROLE
 from jobledger.ledger.store.ledger import Ledger
-from tests.http.dialects.manners import ATTACHMENT_ID
-from tests.http.equipment import equip
+from tests.http.dialects.manners import ATTACHMENT_ID, SCHEDULE_ID
+from tests.http.equipment import add_schedule, equip
 from tests.http.serving import WEAK_HASHER, Server, add_principal, served
 from tests.world import ORG
 
@@ -82,6 +82,7 @@ async def test_the_description_holds_whatever_is_sent(
             await api.register()
         await api.draw()
         await equip(ledger, ORG, 1, diagram_id=1, template_id=2, attachment_id=ATTACHMENT_ID)
+        await add_schedule(ledger, ORG, SCHEDULE_ID)
         token = await add_principal(ledger, roles)
 
         status, said = await run_schemathesis(server, token, tmp_path, examples)

@@ -15,9 +15,9 @@ from typing import NamedTuple
 from uuid import UUID
 
 from jobledger.ledger.domain.access import CAPABILITIES_BY_ROLE
-from tests.http.dialects.manners import ATTACHMENT_ID, Body, Target, basic
+from tests.http.dialects.manners import ATTACHMENT_ID, SCHEDULE_ID, Body, Target, basic
 from tests.http.dialects.native import NEW_COPY_BODY, TOKEN_ID
-from tests.http.equipment import equip
+from tests.http.equipment import add_schedule, equip
 from tests.http.serving import OWNER_PASSWORD, Api, Server, add_principal
 from tests.http.targets import GUARDED, TARGETS
 from tests.world import ORG
@@ -145,6 +145,7 @@ class Walk:
         template = await self.api(ORG).post("templates", {"name": f"of {ORG} only", "diagram_id": 3})
         assert str(template.document["id"]) == only["template_id"]
         await equip(self.server.ledger, ORG, job_id, diagram_id=3, template_id=4, attachment_id=only["attachment_id"])
+        await add_schedule(self.server.ledger, ORG, only["schedule_id"])
         hold = await self.api(ORG).post("holds", case(f"{ORG} only"))
         assert str(hold.document["id"]) == only["hold_id"]
 
@@ -198,6 +199,7 @@ async def settled(server: Server, org: str) -> Shown:
     await api.draw()
     await equip(server.ledger, org, 1, diagram_id=1, template_id=2, attachment_id=ATTACHMENT_ID)
     await api.post("holds", case(f"of {org}"))
+    await add_schedule(server.ledger, org, SCHEDULE_ID)
     return Shown(token)
 
 

@@ -154,6 +154,11 @@ DROP INDEX job_count_domain;
 UPDATE ledger_head SET projections = projections - 'diagrams' - 'templates';
 DELETE FROM schema_migration WHERE name LIKE '%_workflow';
 """
+WITHOUT_SCHEDULES = """
+DROP TABLE schedule, job_work;
+UPDATE ledger_head SET projections = projections - 'schedules' - 'work';
+DELETE FROM schema_migration WHERE name LIKE '%_schedules';
+"""
 WITHOUT_KEEPING = """
 DROP TABLE job_residue, org_policy, hold;
 DROP FUNCTION remove_contents;
@@ -175,9 +180,10 @@ async def test_jobs_of_an_earlier_release_are_known_by_when_they_begin(empty_url
         await register_running(ledger)
         await register(ledger)
     async with session(empty_url) as owner:
-        await owner.execute(WITHOUT_WORKFLOW + WITHOUT_KEEPING + WITHOUT_BEGINS)
+        await owner.execute(WITHOUT_SCHEDULES + WITHOUT_WORKFLOW + WITHOUT_KEEPING + WITHOUT_BEGINS)
 
-    assert await migrate(empty_url) == ["0006_job_begins", "0007_job_states", "0009_keeping", "0011_workflow"]
+    later = ["0009_keeping", "0011_workflow", "0012_schedules"]
+    assert await migrate(empty_url) == ["0006_job_begins", "0007_job_states", *later]
 
     async with serving(empty_url) as ledger:
         await ledger.execute(start(1))
@@ -192,9 +198,9 @@ async def test_jobs_of_an_earlier_release_are_known_by_when_their_end_was_record
         await ledger.execute(succeed(await register_running(ledger), ended_at=datetime(2020, 1, 1, tzinfo=UTC)))
         await ledger.execute(CloseJob(caller=ALICE, job_id=1))
     async with session(empty_url) as owner:
-        await owner.execute(WITHOUT_WORKFLOW + WITHOUT_KEEPING)
+        await owner.execute(WITHOUT_SCHEDULES + WITHOUT_WORKFLOW + WITHOUT_KEEPING)
 
-    assert await migrate(empty_url) == ["0009_keeping", "0011_workflow"]
+    assert await migrate(empty_url) == ["0009_keeping", "0011_workflow", "0012_schedules"]
 
     async with serving(empty_url) as ledger:
         await register_running(ledger)

@@ -15,6 +15,7 @@ from typing import Any, ClassVar, NamedTuple
 import orjson
 
 from jobledger.http.dialect import Dialect
+from tests.http.dialects.wrong import NO_NUMBERS
 from tests.http.serving import Reply
 
 MEBIBYTE = 1024 * 1024
@@ -34,6 +35,12 @@ class Sample(NamedTuple):
     only_here: str
     absent: str
     never: Sequence[str]
+
+
+def uuid_sample(there: str, only_here: str, absent: str) -> Sample:
+    """That of a UUID; the others differ from it in their last digit."""
+    never = ["2", *NO_NUMBERS, there.upper(), there.replace("-", ""), f"{{{there}}}"]
+    return Sample(there, there[:-1] + only_here, there[:-1] + absent, never)
 
 
 class Body(NamedTuple):
@@ -58,6 +65,8 @@ def json_body(document: Any, **members: Any) -> Body:
     return Body(orjson.dumps(document), **members)
 
 
+# What stands for the id of a schedule.
+SCHEDULE_ID = "0b6f5f0e-3c0e-4a53-9d42-6f3c3c7a7c11"
 # What stands for the id of an attachment of job 1, and what is sent to add another.
 ATTACHMENT_ID = "1b4e28ba-2fa1-41d2-883f-0016d3cca427"
 A_FORM = Body(
@@ -164,7 +173,7 @@ class Target:
     @property
     def is_open(self) -> bool:
         """Whether it needs no credentials."""
-        return self.path in self.manners.dialect.open_paths
+        return self.manners.dialect.is_open(self.path)
 
     @property
     def is_commands(self) -> bool:
@@ -234,6 +243,10 @@ class Manners(ABC):
     def login(self, target: Target, login: str, password: str) -> Body | None:
         """The body by which a password is exchanged for a token at an open path; None where that is not what it is for."""
         return None
+
+    def login_headers(self, login: str, password: str) -> dict[str, str]:
+        """The headers by which a password is exchanged for a token; none where it is in the body."""
+        return {}
 
     def with_token(self, token: str) -> dict[str, str] | None:
         """The headers that show a token; None where none is taken."""

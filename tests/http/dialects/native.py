@@ -27,12 +27,26 @@ from jobledger.http.native.policy import PARAMETERS as POLICY_PARAMETERS
 from jobledger.http.native.policy import POLICY
 from jobledger.http.native.principals import CHANGE, NEW_PRINCIPAL, OWN_PASSWORD, PASSWORD, REASON, VERBS
 from jobledger.http.native.principals import FILTERS as PRINCIPAL_FILTERS
+from jobledger.http.native.schedules import FILTERS as SCHEDULE_FILTERS
+from jobledger.http.native.schedules import NEW_SCHEDULE
+from jobledger.http.native.schedules import VERBS as SCHEDULE_OPERATIONS
 from jobledger.http.native.tokens import FILTERS as TOKEN_FILTERS
 from jobledger.http.native.tokens import NEW_TOKEN
 from jobledger.http.native.workflow import STEPS
 from jobledger.http.native.workflow_members import JOB_MEMBERS
 from jobledger.http.negotiation import OCTETS
-from tests.http.dialects.manners import A_FORM, ATTACHMENT_ID, MEBIBYTE, Body, Manners, Sample, Target, json_body
+from tests.http.dialects.manners import (
+    A_FORM,
+    ATTACHMENT_ID,
+    MEBIBYTE,
+    SCHEDULE_ID,
+    Body,
+    Manners,
+    Sample,
+    Target,
+    json_body,
+    uuid_sample,
+)
 from tests.http.dialects.wrong import (
     NO_NUMBERS,
     WRONG_BOOLEAN,
@@ -61,6 +75,7 @@ NEW_COPY_BODY = {"name": "primary", "storage_policy_id": 3, "storage_policy_name
 COMMAND = {"command": "heartbeat", "id": 1}
 JOB_VERBS, PRINCIPAL_VERBS = f"{BELOW}jobs/{{job_id}}/{{verb}}", f"{BELOW}principals/{{principal_id}}/{{verb}}"
 COPY_VERBS = f"{BELOW}copies/{{copy_id}}/{{verb}}"
+SCHEDULE_VERBS = f"{BELOW}schedules/{{schedule_id}}/{{verb}}"
 # By the path below the org: the document that is accepted, and the readers of its members.
 BODIES: dict[str, tuple[Any, Mapping[str, Any]]] = {
     "jobs": ({"type": "copy", "name": "n"}, REGISTRATION),
@@ -78,6 +93,7 @@ BODIES: dict[str, tuple[Any, Mapping[str, Any]]] = {
     "jobs/{job_id}/update": ({}, JOB_MEMBERS),
     "jobs/{job_id}/upgrade": ({}, {}),
     "jobs/{job_id}/steps": ({"action": "run"}, STEPS),
+    "schedules": ({"expression": "0 0 4 ? * *", "action": {"kind": "maintenance"}}, NEW_SCHEDULE),
     "diagrams": ({"name": "d", "steps": [{"id": "a"}]}, NEW_DIAGRAM),
     "diagrams/{diagram_id}": ({}, SAVED_DIAGRAM),
     "diagrams/{diagram_id}/versions/{number}/activate": ({}, {}),
@@ -100,6 +116,7 @@ READ = {
     "templates": "jobs.read",
     "holds": "jobs.read",
     "policy": "jobs.read",
+    "schedules": "schedules.read",
     "events": "events.read",
     "principals": "access.read",
     "tokens": "access.read",
@@ -110,6 +127,7 @@ DONE = {
     "copies": "jobs.copy",
     "holds": "holds.manage",
     "policy": "policy.manage",
+    "schedules": "schedules.manage",
     "principals": "principals.manage",
     "tokens": "tokens.manage",
     "me": None,
@@ -140,12 +158,8 @@ class NativeManners(Manners):
         "copy_id": Sample("7", "6", "9", NO_NUMBERS),
         "diagram_id": Sample("1", "3", "9", ["2", *NO_NUMBERS]),
         "template_id": Sample("2", "4", "9", ["5", *NO_NUMBERS]),
-        "attachment_id": Sample(
-            ATTACHMENT_ID,
-            ATTACHMENT_ID[:-1] + "8",
-            ATTACHMENT_ID[:-1] + "9",
-            ["2", *NO_NUMBERS, ATTACHMENT_ID.upper(), ATTACHMENT_ID.replace("-", ""), f"{{{ATTACHMENT_ID}}}"],
-        ),
+        "attachment_id": uuid_sample(ATTACHMENT_ID, "8", "9"),
+        "schedule_id": uuid_sample(SCHEDULE_ID, "2", "3"),
         "token_id": Sample(
             TOKEN_ID,
             TOKEN_ID[:-1] + "1",
@@ -200,6 +214,7 @@ class NativeManners(Manners):
         "expires_at": WRONG_TIME,
         "label": [*WRONG_TEXT, "x" * 201],
         "action": [*WRONG_TEXT, "start", "Close", "jump"],
+        "expression": [*WRONG_TEXT, "0" * 2_001],
         **WRONG_DETAILS,
         "location": WRONG_LOCATION,
         "extended_properties": WRONG_PROPERTIES,
@@ -249,10 +264,11 @@ class NativeManners(Manners):
         "cursor": ["", "x", "%00", "A" * 32, "A" * 101, "%ff", "é", "=" * 32],
         "after": ["", "-2", "x", "1.5", "9" * 19, "9" * 30, "9" * 5_000, "%00", "1000"],
         "stream": ["", "x" * 101, "%00"],
+        "kind": ["", "nonsense", "%00"],
         "follow": ["", "yes", "1", "TRUE", "true"],
         "name": ["", "x" * 65, "%00"],
         **{it: ["", "0", "x", "2147483648", "9" * 30, "%00"] for it in ("principal_id", "storage_policy_id")},
-        **{name: ["", "yes", "1", "TRUE"] for name in ("closed", "held", "retained", "active", "dry_run")},
+        **{name: ["", "yes", "1", "TRUE"] for name in ("closed", "held", "retained", "active", "dry_run", "deleted")},
     }
 
     def words(self, pattern: str) -> Mapping[str, Sequence[str]]:
@@ -262,6 +278,7 @@ class NativeManners(Manners):
             JOB_VERBS: TRANSITIONS,
             PRINCIPAL_VERBS: VERBS,
             COPY_VERBS: COPY_OPERATIONS,
+            SCHEDULE_VERBS: SCHEDULE_OPERATIONS,
         }
         return {"verb": list(verbs[pattern])} if pattern in verbs else {"number": ["2", "-1"]}
 
@@ -287,6 +304,8 @@ class NativeManners(Manners):
             return BODIES[below][1]
         if target.pattern == COPY_VERBS:
             return COPY_OPERATIONS[target.last].readers
+        if target.pattern == SCHEDULE_VERBS:
+            return SCHEDULE_OPERATIONS[target.last].readers
         return TRANSITIONS[target.last].readers if target.pattern == JOB_VERBS else VERBS[target.last].readers
 
     def parameters(self, target: Target) -> Sequence[str]:
@@ -299,6 +318,7 @@ class NativeManners(Manners):
             "principals": [*PRINCIPAL_FILTERS],
             "tokens": [*TOKEN_FILTERS],
             "holds": [*HOLD_FILTERS],
+            "schedules": [*SCHEDULE_FILTERS],
             "copies": [*COPY_FILTERS],
             "diagrams": [*PAGES],
             "templates": [*PAGES],
@@ -317,6 +337,7 @@ class NativeManners(Manners):
             "principals": ["name=bob"],
             "tokens": ["principal_id=2"],
             "holds": ["active=true"],
+            "schedules": ["active=true", "deleted=true", "kind=maintenance"],
             "copies": ["storage_policy_id=3"],
         }.get(target.pattern.removeprefix(BELOW), [])
 
@@ -338,10 +359,12 @@ class NativeManners(Manners):
         return DONE[resource]
 
     def outside_domains(self, target: Target) -> int | None:
-        """Principals and tokens are of all domains: those who may see some only are told nothing of any. Copies, diagrams and
-        templates are of none.
+        """Principals and tokens are of all domains: those who may see some only are told nothing of any. Copies, diagrams,
+        templates and schedules are of none.
         """
-        if "{copy_id}" in target.pattern or target.pattern.removeprefix(BELOW).startswith(("diagrams", "templates")):
+        if "{copy_id}" in target.pattern or target.pattern.removeprefix(BELOW).startswith(
+            ("diagrams", "templates", "schedules")
+        ):
             return None
         return 404 if "{job_id}" in target.pattern else 403
 
