@@ -22,7 +22,7 @@ from jobledger.http.members import (
 from jobledger.http.xml_document import read_xml, write_xml
 from tests.examples import examples
 from tests.http.dialects.manners import Target
-from tests.http.serving import Api
+from tests.http.serving import Api, Reply
 from tests.http.targets import DOCUMENT_POSTS, ROUTES
 from tests.http.test_random_documents import REQUESTS
 from tests.http.test_xml_document import BOMB, kept
@@ -301,19 +301,24 @@ async def test_no_document_is_the_servers_fault(api: Api, request: tuple[Target,
     assert reply.document is not None
 
 
+def said(reply: Reply, target: Target) -> Any:
+    """What was answered, but for when."""
+    document = reply.body if target.is_file else reply.document
+    return {k: it for k, it in document.items() if k != "responseCreated"} if isinstance(document, dict) else document
+
+
 async def test_every_answer_says_the_same_in_either_form(trial: Trial) -> None:
-    """Of every route that reads a document, and of lists that are empty or go on."""
+    """Of every route that reads a document (a login gives none), and of lists that are empty or go on."""
     for target, query in [
-        *((it, "") for it in ROUTES if it.method == "GET"),
+        *((it, "") for it in ROUTES if it.method == "GET" and not it.is_open),
         (JOBS, "limit=1"),
         (JOBS, "state=FAILED"),
     ]:
         url, headers = f"{trial.server.url}{target.path}?{query}", trial.credentials(target)
         in_json = await trial.api.send("GET", url, headers={**headers, "Accept": "application/json"})
         in_xml = await trial.api.send("GET", url, headers={**headers, "Accept": "application/xml"})
-        while (
-            in_json.body
-            != (again := await trial.api.send("GET", url, headers={**headers, "Accept": "application/json"})).body
+        while said(in_json, target) != said(
+            again := await trial.api.send("GET", url, headers={**headers, "Accept": "application/json"}), target
         ):
             # A running job has lasted another second by now.
             in_json = again
@@ -324,7 +329,7 @@ async def test_every_answer_says_the_same_in_either_form(trial: Trial) -> None:
             continue
         assert [it.headers["Content-Type"] for it in (in_json, in_xml)] == ["application/json", "application/xml"]
         if "events" not in target.pattern:  # which hold JSON as it was hashed: in XML as text
-            assert in_xml.document == kept(in_json.document), str(target)
+            assert said(in_xml, target) == kept(said(in_json, target)), str(target)
 
 
 async def test_a_job_may_come_in_a_namespace(api: Api) -> None:
