@@ -15,7 +15,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import lru_cache
 from time import monotonic, time_ns
-from typing import Any, NamedTuple, TypeGuard
+from typing import Any, NamedTuple
 
 import orjson
 from aiohttp import web
@@ -45,11 +45,6 @@ def without_secrets(text: str) -> str:
 
 # When its headers had been read, by the clock that never goes back.
 BEGAN_AT = web.RequestKey("began_at", float)
-
-
-def is_routed(request: web.BaseRequest) -> TypeGuard[web.Request]:
-    """Whether the application has seen the request: one that cannot be read never comes to it."""
-    return isinstance(request, web.Request) and OWNER in request
 
 
 class RequestSink(NamedTuple):

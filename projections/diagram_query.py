@@ -10,7 +10,7 @@ from jobledger.ledger.domain.diagram import DRAFT
 from jobledger.ledger.errors import NotFoundError
 from jobledger.ledger.store.database import Database
 from jobledger.ledger.store.statement import statement
-from jobledger.projections.principal_query import Page
+from jobledger.projections.page import Page
 
 PACKAGE = "jobledger.projections"
 

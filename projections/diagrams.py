@@ -10,11 +10,10 @@ import asyncpg
 import orjson
 
 from jobledger.ledger.domain.aggregate import Aggregate
-from jobledger.ledger.domain.command import Find
 from jobledger.ledger.domain.diagram import DRAFT, Diagram, Version, diagram_stream
 from jobledger.ledger.domain.template import Template, template_stream
 from jobledger.ledger.store.database import Connection
-from jobledger.ledger.store.projection import Changed
+from jobledger.ledger.store.projection import AnswersNothing, Changed
 from jobledger.ledger.store.statement import statement
 
 PACKAGE = "jobledger.projections"
@@ -71,14 +70,13 @@ def columns(rows: Sequence[Sequence[Any]]) -> list[list[Any]]:
     return [list(it) for it in zip(*rows, strict=True)]
 
 
-class DiagramsProjection:
+class DiagramsProjection(AnswersNothing):
     """See ``InlineProjection``."""
 
     name = "diagrams"
     fold_version = 1
     aggregate_class: type[Aggregate] = Diagram
     write_statements = MappingProxyType({name: statement(PACKAGE, name) for name in DIAGRAM_WRITES})
-    finds: frozenset[str] = frozenset()
 
     def writes(self, changes: Sequence[Changed]) -> Sequence[tuple[str, Sequence[Any]]]:
         """See ``InlineProjection``."""
@@ -98,12 +96,6 @@ class DiagramsProjection:
         if dropped:
             writes.append(("drop_drafts", [dropped]))
         return writes
-
-    async def answer(
-        self, connection: Connection, org: str, generation: int, kind: str, finds: Sequence[Find]
-    ) -> Sequence[Any]:
-        """See ``InlineProjection``: it answers none."""
-        raise KeyError(kind)
 
     async def load(
         self, connection: Connection, org: str, generation: int, streams: Sequence[str]
@@ -141,25 +133,18 @@ def diagram_from_rows(row: asyncpg.Record, versions: Sequence[Version]) -> Diagr
     return diagram
 
 
-class TemplatesProjection:
+class TemplatesProjection(AnswersNothing):
     """See ``InlineProjection``."""
 
     name = "templates"
     fold_version = 1
     aggregate_class: type[Aggregate] = Template
     write_statements = MappingProxyType({"write_templates": statement(PACKAGE, "write_templates")})
-    finds: frozenset[str] = frozenset()
 
     def writes(self, changes: Sequence[Changed]) -> Sequence[tuple[str, Sequence[Any]]]:
         """See ``InlineProjection``."""
         rows = [template_row(it.after) for it in changes if isinstance(it.after, Template)]
         return [("write_templates", columns(rows))]
-
-    async def answer(
-        self, connection: Connection, org: str, generation: int, kind: str, finds: Sequence[Find]
-    ) -> Sequence[Any]:
-        """See ``InlineProjection``: it answers none."""
-        raise KeyError(kind)
 
     async def load(
         self, connection: Connection, org: str, generation: int, streams: Sequence[str]

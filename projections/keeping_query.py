@@ -14,7 +14,7 @@ from jobledger.ledger.store.database import Database
 from jobledger.ledger.store.head import read_head
 from jobledger.ledger.store.statement import ledger_statement, statement
 from jobledger.projections.keeping import Keeping
-from jobledger.projections.principal_query import Page
+from jobledger.projections.page import Page
 
 PACKAGE = "jobledger.projections"
 # Each a transaction of its own.

@@ -11,10 +11,9 @@ import orjson
 
 from jobledger.ledger.domain.access import ORG_STREAM, Org
 from jobledger.ledger.domain.aggregate import Aggregate
-from jobledger.ledger.domain.command import Find
 from jobledger.ledger.domain.policy import NO_POLICY, Policy
 from jobledger.ledger.store.database import Connection
-from jobledger.ledger.store.projection import Changed
+from jobledger.ledger.store.projection import AnswersNothing, Changed
 from jobledger.ledger.store.statement import statement
 
 PACKAGE = "jobledger.projections"
@@ -40,25 +39,18 @@ def org_from_row(org: str, row: asyncpg.Record) -> Org:
     return made
 
 
-class PolicyProjection:
+class PolicyProjection(AnswersNothing):
     """See ``InlineProjection``."""
 
     name = "policy"
     fold_version = 1
     aggregate_class: type[Aggregate] = Org
     write_statements = MappingProxyType({"write_policies": statement(PACKAGE, "write_policies")})
-    finds = frozenset[str]()
 
     def writes(self, changes: Sequence[Changed]) -> Sequence[tuple[str, Sequence[Any]]]:
         """See ``InlineProjection``."""
         rows = [policy_row(it.after) for it in changes if isinstance(it.after, Org)]
         return [("write_policies", list(zip(*rows, strict=True)))]
-
-    async def answer(
-        self, connection: Connection, org: str, generation: int, kind: str, finds: Sequence[Find]
-    ) -> Sequence[Any]:
-        """See ``InlineProjection``: it answers none."""
-        raise KeyError(kind)
 
     async def load(
         self, connection: Connection, org: str, generation: int, streams: Sequence[str]

@@ -15,6 +15,7 @@ from jobledger.ledger.errors import NotFoundError
 from jobledger.ledger.store.database import Database
 from jobledger.ledger.store.gathering import Gathering
 from jobledger.ledger.store.statement import statement
+from jobledger.projections.page import Page
 
 PACKAGE = "jobledger.projections"
 PLACE_BITS = 32
@@ -45,14 +46,6 @@ class KnownPrincipal:
     def stream(self) -> str:
         """Its stream."""
         return principal_stream(self.number)
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """Some rows as documents, and what to go on after; None at the end."""
-
-    documents: Sequence[dict[str, Any]]
-    next_after: int | None
 
 
 class PrincipalQuery:

@@ -16,11 +16,10 @@ from jobledger.ledger.store.database import Database
 from jobledger.ledger.store.statement import statement
 from jobledger.ledger.work.firing import Due
 from jobledger.projections.jobs import shown_job
-from jobledger.projections.principal_query import Page
+from jobledger.projections.page import ROWS_A_PAGE, Page, every
 
 PACKAGE = "jobledger.projections"
 NEXT_FIRES = 5
-ROWS_A_PAGE = 1_000
 
 
 class ScheduleQuery:
@@ -55,14 +54,11 @@ class ScheduleQuery:
         shown = records[:limit]
         return Page([_shown(it) for it in shown], shown[-1]["number"] if len(records) > limit else None)
 
-    async def every(self, org: str, *, kind: str, active: bool | None) -> AsyncIterator[dict[str, Any]]:
+    def every(self, org: str, *, kind: str, active: bool | None) -> AsyncIterator[dict[str, Any]]:
         """All schedules of a kind that were not deleted, in order of creation. Raises DatabaseIsAwayError."""
-        after: int | None = 0
-        while after is not None:
-            page = await self.schedules(org, after=after, limit=ROWS_A_PAGE, kind=kind, active=active, deleted=False)
-            for document in page.documents:
-                yield document
-            after = page.next_after
+        return every(
+            lambda after: self.schedules(org, after=after, limit=ROWS_A_PAGE, kind=kind, active=active, deleted=False)
+        )
 
     async def last_job_of_type(self, org: str, job_type: str) -> dict[str, Any] | None:
         """The job of a type that runs, else its last one, as the native API shows it. Raises DatabaseIsAwayError."""

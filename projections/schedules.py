@@ -11,10 +11,9 @@ import asyncpg
 import orjson
 
 from jobledger.ledger.domain.aggregate import Aggregate
-from jobledger.ledger.domain.command import Find
 from jobledger.ledger.domain.schedule import PREFIX, Schedule, schedule_stream
 from jobledger.ledger.store.database import Connection
-from jobledger.ledger.store.projection import Changed
+from jobledger.ledger.store.projection import AnswersNothing, Changed
 from jobledger.ledger.store.statement import statement
 
 PACKAGE = "jobledger.projections"
@@ -62,25 +61,18 @@ def schedule_id_of(stream: str) -> UUID | None:
         return None
 
 
-class SchedulesProjection:
+class SchedulesProjection(AnswersNothing):
     """See ``InlineProjection``."""
 
     name = "schedules"
     fold_version = 1
     aggregate_class: type[Aggregate] = Schedule
     write_statements = MappingProxyType({"write_schedules": statement(PACKAGE, "write_schedules")})
-    finds = frozenset[str]()
 
     def writes(self, changes: Sequence[Changed]) -> Sequence[tuple[str, Sequence[Any]]]:
         """See ``InlineProjection``."""
         rows = [schedule_row(it.after) for it in changes if isinstance(it.after, Schedule)]
         return [("write_schedules", list(zip(*rows, strict=True)))]
-
-    async def answer(
-        self, connection: Connection, org: str, generation: int, kind: str, finds: Sequence[Find]
-    ) -> Sequence[Any]:
-        """Nothing is asked of it."""
-        raise NotImplementedError(kind)
 
     async def load(
         self, connection: Connection, org: str, generation: int, streams: Sequence[str]

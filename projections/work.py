@@ -7,12 +7,11 @@ from types import MappingProxyType
 from typing import Any
 
 from jobledger.ledger.domain.aggregate import Aggregate
-from jobledger.ledger.domain.command import Find
 from jobledger.ledger.domain.job import Job
 from jobledger.ledger.domain.job_work import claim_of, is_open_work
 from jobledger.ledger.store.columns import plain_array
 from jobledger.ledger.store.database import Connection
-from jobledger.ledger.store.projection import Changed
+from jobledger.ledger.store.projection import AnswersNothing, Changed
 from jobledger.ledger.store.statement import statement
 
 PACKAGE = "jobledger.projections"
@@ -25,14 +24,13 @@ def work_row(job: Job) -> tuple[Any, ...]:
     return job.job_id, job.work["kind"], claim_of(job), job.last_report_at or job.registered_at
 
 
-class WorkProjection:
+class WorkProjection(AnswersNothing):
     """See ``InlineProjection``. Most jobs are done by others: they have no row here."""
 
     name = "work"
     fold_version = 1
     aggregate_class: type[Aggregate] = Job
     write_statements = MappingProxyType({name: statement(PACKAGE, name) for name in WRITES})
-    finds = frozenset[str]()
 
     def writes(self, changes: Sequence[Changed]) -> Sequence[tuple[str, Sequence[Any]]]:
         """See ``InlineProjection``."""
@@ -51,12 +49,6 @@ class WorkProjection:
         if dropped:
             writes.append(("drop_work", [plain_array(dropped)]))
         return writes
-
-    async def answer(
-        self, connection: Connection, org: str, generation: int, kind: str, finds: Sequence[Find]
-    ) -> Sequence[Any]:
-        """Nothing is asked of it."""
-        raise NotImplementedError(kind)
 
     async def load(
         self, connection: Connection, org: str, generation: int, streams: Sequence[str]

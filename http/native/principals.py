@@ -37,7 +37,7 @@ from jobledger.ledger.domain.command import Caller, Idempotency, Outcome
 from jobledger.ledger.domain.credential_commands import RemovePassword, RevokeTokens, SetOwnPassword, SetPassword
 from jobledger.ledger.errors import InvalidCommandError, LastAdministratorError, NameIsTakenError, NotAllowedError
 from jobledger.ledger.store.codec import wire_time
-from jobledger.projections.principal_query import Page
+from jobledger.projections.page import Page
 
 READ_ACCESS = "access.read"
 

@@ -37,8 +37,8 @@ from jobledger.ledger.domain.diagram_commands import (
     SaveDiagram,
 )
 from jobledger.ledger.errors import DiagramVersionIsActiveError, InvalidCommandError
+from jobledger.projections.page import ROWS_A_PAGE, every
 
-MOST_LISTED = 1_000
 word = text(200)
 # The members of steps by the vendor's names and by ours; ``paths`` are read apart.
 STEP = {"id": "id", "name": "name", "assignedType": "assigned_type", "assignedTo": "assigned_to", "canSkip": "can_skip"}
@@ -159,12 +159,7 @@ async def list_templates(request: web.Request) -> web.Response:
     """The templates, and the diagrams that are their own."""
     caller = await item_caller(request)
     read_parameters(request)
-    templates: list[dict[str, Any]] = []
-    after: int | None = 0
-    while after is not None:
-        page = await request.app[DIAGRAMS].templates(caller.org, after=after, limit=MOST_LISTED)
-        templates += page.documents
-        after = page.next_after
+    diagrams = request.app[DIAGRAMS]
     shown = [
         {
             "jobTemplateId": str(it["id"]),
@@ -178,7 +173,7 @@ async def list_templates(request: web.Request) -> web.Response:
             "defaultAssignedType": it["defaults"].get("details", {}).get("assigned_type"),
             "defaultAssignedTo": it["defaults"].get("details", {}).get("assigned_to"),
         }
-        for it in templates
+        async for it in every(lambda after: diagrams.templates(caller.org, after=after, limit=ROWS_A_PAGE))
     ]
     return answer(request, {"jobTemplates": shown})
 
@@ -189,12 +184,7 @@ async def list_diagrams(request: web.Request) -> web.Response:
     """The diagrams, without their steps."""
     caller = await item_caller(request)
     read_parameters(request)
-    diagrams: list[dict[str, Any]] = []
-    after: int | None = 0
-    while after is not None:
-        page = await request.app[DIAGRAMS].diagrams(caller.org, after=after, limit=MOST_LISTED)
-        diagrams += page.documents
-        after = page.next_after
+    diagrams = request.app[DIAGRAMS]
     shown = [
         {
             "diagramId": str(it["id"]),
@@ -205,7 +195,7 @@ async def list_diagrams(request: web.Request) -> web.Response:
             "draft": DRAFT in it["versions"],
             "versions": it["versions"],
         }
-        for it in diagrams
+        async for it in every(lambda after: diagrams.diagrams(caller.org, after=after, limit=ROWS_A_PAGE))
     ]
     return answer(request, {"diagrams": shown})
 

@@ -6,7 +6,7 @@ more are several with the others' appends in between: so nobody waits for long, 
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Self
 
@@ -77,9 +77,7 @@ class ManageJobs(SteppedCommand):
 
         Raises InvalidCommandError.
         """
-        commands = list({it.job_id: it for it in self.commands}.values())
-        if not 0 < len(commands) <= MOST_JOBS:
-            raise InvalidCommandError(f"From 1 to {MOST_JOBS} jobs are managed at once.", limit=MOST_JOBS)
+        commands = list(self._by_job().values())
         if self.all_or_none or len(commands) <= JOBS_AN_APPEND:
             return [self]
         key = self.idempotency
@@ -91,6 +89,12 @@ class ManageJobs(SteppedCommand):
             )
             for begin in range(0, len(commands), JOBS_AN_APPEND)
         ]
+
+    def _by_job(self) -> Mapping[int, JobTransition]:
+        by_job = {it.job_id: it for it in self.commands}
+        if not 0 < len(by_job) <= MOST_JOBS:
+            raise InvalidCommandError(f"From 1 to {MOST_JOBS} jobs are managed at once.", limit=MOST_JOBS)
+        return by_job
 
     def joined(self, outcomes: Sequence[Outcome]) -> Outcome:
         """What becomes of the command, of what became of its parts."""
@@ -108,9 +112,7 @@ class ManageJobs(SteppedCommand):
 
     def deciding(self, unit: UnitOfWork) -> Generator[None, None, dict[str, Any]]:
         """Raises InvalidCommandError, JobsRefusedError."""
-        by_job = {it.job_id: it for it in self.commands}
-        if not 0 < len(by_job) <= MOST_JOBS:
-            raise InvalidCommandError(f"From 1 to {MOST_JOBS} jobs are managed at once.", limit=MOST_JOBS)
+        by_job = self._by_job()
         done: list[dict[str, Any]] = []
         refused: dict[int, LedgerError] = {}
         for number, (job_id, command) in enumerate(by_job.items(), 1):

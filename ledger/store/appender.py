@@ -8,11 +8,12 @@ from typing import Any, Self, TypeAlias
 
 import orjson
 
+from jobledger.ledger.domain.aggregate import Aggregate
 from jobledger.ledger.store.batch import Batch, Rows
 from jobledger.ledger.store.codec import leaf_of
 from jobledger.ledger.store.columns import packed, plain_array, sparse_array
 from jobledger.ledger.store.database import Connection
-from jobledger.ledger.store.projection import InlineProjection
+from jobledger.ledger.store.projection import Changed, InlineProjection
 from jobledger.ledger.store.statement import ledger_statement, parameter_count, shift_parameters
 
 # From so many decided events on, writing them beside deciding the next outweighs the cost of another statement.
@@ -87,8 +88,11 @@ class Appender:
         columns = [plain_array(streams), plain_array(versions), plain_array(types), *packed(headers)]
         yield "insert_headers", [org, first, batch.now, *columns]
         yield "insert_contents", [org, first, *packed(bodies), sparse_array(privates)]
+        changed: dict[type[Aggregate], list[Changed]] = {}
+        for it in rows.changed.values():
+            changed.setdefault(type(it.after), []).append(it)
         for projection in self.projections:
-            changes = [it for it in rows.changed.values() if type(it.after) is projection.aggregate_class]
+            changes = changed.get(projection.aggregate_class)
             for name, written in projection.writes(changes) if changes else ():
                 yield name, [org, batch.projections[projection.name]["gen"], *written]
 

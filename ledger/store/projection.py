@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from jobledger.ledger.domain.aggregate import Aggregate
 from jobledger.ledger.domain.command import Find
@@ -58,3 +58,15 @@ class InlineProjection(Protocol):
         self, connection: Connection, org: str, generation: int, streams: Sequence[str]
     ) -> Mapping[str, Aggregate]:
         """The aggregates as the rows have them, at the versions the rows have; those with no row are left out."""
+
+
+class AnswersNothing:
+    """Base of the projections that answer no find."""
+
+    finds: ClassVar[frozenset[str]] = frozenset()
+
+    async def answer(
+        self, connection: Connection, org: str, generation: int, kind: str, finds: Sequence[Find]
+    ) -> Sequence[Any]:
+        """See ``InlineProjection``. KeyError whatever is asked."""
+        raise KeyError(kind)

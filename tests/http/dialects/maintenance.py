@@ -23,6 +23,7 @@ class MaintenanceManners(Manners):
     samples: ClassVar = {"schedule_id": uuid_sample(SCHEDULE_ID, "2", "3")}
     challenge = 'Bearer realm="job ledger", Basic realm="job ledger"'
     volatile = (rb'(?<=At":")[^"]+', rb'(?<="responseCreated":")[^"]+', rb'(?<="created_at":")[^"]+')
+    moments = frozenset({"responseCreated"})
     wrong_members: ClassVar = {
         "time_expression": [*WRONG_TEXT, "0" * 2_001],
         "scheduler_type": [*WRONG_TEXT, "event-based", "Time-Based"],

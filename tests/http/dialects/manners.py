@@ -200,6 +200,7 @@ class Manners(ABC):
     error_types:    the media types of its errors, of which the last is that for who prefers XML
     credentials_in: the header that credentials are shown in
     volatile:       what is another each time in answers that say the same, as regular expressions
+    moments:        the members of its documents that tell when they were written
     wrong_members:     for each member of a body what it cannot be
     wrong_parameters:  for each parameter of a query what it cannot be
     """
@@ -211,6 +212,7 @@ class Manners(ABC):
     error_types: ClassVar[tuple[str, ...]] = (JSON, "application/xml")
     credentials_in: ClassVar[str] = "Authorization"
     volatile: ClassVar[Sequence[bytes]] = ()
+    moments: ClassVar[frozenset[str]] = frozenset()
     wrong_members: ClassVar[Mapping[str, Sequence[Any]]]
     wrong_parameters: ClassVar[Mapping[str, Sequence[str]]]
 
