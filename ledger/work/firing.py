@@ -19,6 +19,7 @@ from jobledger.ledger.errors import CorruptLedgerError, LedgerError
 from jobledger.ledger.store.database import Connection
 from jobledger.ledger.store.ledger import Ledger, ledger_itself
 from jobledger.ledger.work.lease import Lease
+from jobledger.ledger.work.rounds import LeasedRounds
 
 log = logging.getLogger(__name__)
 
@@ -45,51 +46,27 @@ class Due(NamedTuple):
 FindDue = Callable[[timedelta, int, Collection[str]], Awaitable[Sequence[Due]]]
 
 
-class Firing:
+class Firing(LeasedRounds):
     """Fires schedules. ``find_due(within, limit, passed_over)`` names those of all orgs but those passed over, the longest due
     first.
     """
 
+    title = "Firing"
+
     def __init__(self, ledger: Ledger, find_due: FindDue) -> None:
-        self._ledger = ledger
+        super().__init__(ledger, Lease("firing", LEASE_LASTS_S))
         self._find_due = find_due
-        self._lease = Lease("firing", LEASE_LASTS_S)
         self._is_held = False
         self._renew_at = monotonic()
-        self._task: asyncio.Task[None] | None = None
-        self._under_way: dict[tuple[str, UUID, datetime], asyncio.Task[None]] = {}
         self._failed: set[str] = set()
         self._passed_over: frozenset[str] = frozenset()
 
-    async def start(self) -> None:
-        """Begin to fire."""
-        self._task = asyncio.create_task(self._run(), name="firing")
+    async def _go_round(self) -> None:
+        await self._hold()
+        await self._look()
 
-    async def stop(self) -> None:
-        """Stop, and leave firing to another server at once. What is being decided is decided."""
-        if self._task is None:
-            return
-        tasks = [self._task, *self._under_way.values()]
-        for task in tasks:
-            task.cancel()
-        await asyncio.wait(tasks)
-        self._task = None
-        # One that was cancelled before it began took nothing away.
-        self._under_way.clear()
-        try:
-            await self._ledger.database.write(self._lease.release)
-        except Exception as error:
-            log.info("Firing was not handed over, it lapses by itself: %s", type(error).__name__)
-
-    async def _run(self) -> None:
-        while True:
-            try:
-                await self._hold()
-                await self._look()
-            except Exception as error:
-                # The database may be away; the next round tries again.
-                log.warning("Firing missed a round: %s: %s", type(error).__name__, error)
-            await asyncio.sleep(ROUND_S)
+    async def _pause(self) -> None:
+        await asyncio.sleep(ROUND_S)
 
     async def _hold(self) -> None:
         if monotonic() < self._renew_at:

@@ -31,6 +31,7 @@ from jobledger.ledger.errors import (
 )
 from jobledger.ledger.store.database import LOST_CONNECTION_ERRORS
 from jobledger.ledger.store.ledger import Ledger, ledger_itself
+from jobledger.ledger.work.rounds import Rounds
 
 log = logging.getLogger(__name__)
 
@@ -117,44 +118,26 @@ class Work(ABC):
         """The steps of such an order by their names, which are the job's stages, in the order they are taken in."""
 
 
-class Runner:
-    """Does the work of the kinds given."""
+class Runner(Rounds):
+    """Does the work of the kinds given. What is under way when it stops is left where it is: another server takes it over."""
+
+    title = "The runner"
 
     def __init__(self, ledger: Ledger, find_open: FindOpen, works: Sequence[Work]) -> None:
-        self._ledger = ledger
+        super().__init__(ledger)
         self._find_open = find_open
         self._works = {it.kind: it for it in works}
         self._server = str(uuid4())
-        self._task: asyncio.Task[None] | None = None
-        self._under_way: dict[tuple[str, int], asyncio.Task[bool]] = {}
         self._wake = asyncio.Event()
         self._failed: set[str] = set()
 
-    async def start(self) -> None:
-        """Begin to look for work."""
-        self._task = asyncio.create_task(self._run(), name="runner")
+    async def _go_round(self) -> None:
+        self._wake.clear()
+        await self._look()
 
-    async def stop(self) -> None:
-        """Stop. What is under way is left where it is: another server takes it over."""
-        if self._task is None:
-            return
-        tasks: list[asyncio.Task[Any]] = [self._task, *self._under_way.values()]
-        for task in tasks:
-            task.cancel()
-        await asyncio.wait(tasks)
-        self._task = None
-        self._under_way.clear()
-
-    async def _run(self) -> None:
-        while True:
-            self._wake.clear()
-            try:
-                await self._look()
-            except Exception as error:
-                # The database may be away; the next round tries again.
-                log.warning("The runner missed a round: %s: %s", type(error).__name__, error)
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), ROUND_S)
+    async def _pause(self) -> None:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._wake.wait(), ROUND_S)
 
     async def _look(self) -> None:
         room = MOST_AT_ONCE - len(self._under_way)

@@ -15,6 +15,7 @@ from jobledger.ledger.store.database import Connection
 from jobledger.ledger.store.ledger import Ledger, ledger_itself
 from jobledger.ledger.store.statement import statement
 from jobledger.ledger.work.lease import PACKAGE, Gap, Lease
+from jobledger.ledger.work.rounds import LeasedRounds
 
 log = logging.getLogger(__name__)
 
@@ -43,46 +44,27 @@ class Overdue:
 FindOverdue = Callable[[int, Collection[str]], Awaitable[Sequence[Overdue]]]
 
 
-class Watch:
+class Watch(LeasedRounds):
     """Judges overdue jobs while it holds the lease of the watch.
 
     ``find_overdue(limit, passed_over)`` names them, the longest first, but for those of the orgs passed over.
     """
 
+    title = "The watch"
+
     def __init__(self, ledger: Ledger, find_overdue: FindOverdue) -> None:
-        self._ledger = ledger
+        super().__init__(ledger, Lease("watch", LEASE_LASTS_S))
         self._find_overdue = find_overdue
-        self._lease = Lease("watch", LEASE_LASTS_S)
-        self._task: asyncio.Task[None] | None = None
         self._forget_at = monotonic()
         self._passed_over: frozenset[str] = frozenset()
 
-    async def start(self) -> None:
-        """Begin to watch."""
-        self._task = asyncio.create_task(self._run(), name="watch")
+    async def _go_round(self) -> None:
+        if await self._hold():
+            await self._judge()
+            await self._forget()
 
-    async def stop(self) -> None:
-        """Stop, and leave the watch to another server at once."""
-        if self._task is None:
-            return
-        self._task.cancel()
-        await asyncio.wait([self._task])
-        self._task = None
-        try:
-            await self._ledger.database.write(self._lease.release)
-        except Exception as error:
-            log.info("The watch was not handed over, it lapses by itself: %s", type(error).__name__)
-
-    async def _run(self) -> None:
-        while True:
-            try:
-                if await self._hold():
-                    await self._judge()
-                    await self._forget()
-            except Exception as error:
-                # The database may be away; the next round tries again.
-                log.warning("The watch missed a round: %s: %s", type(error).__name__, error)
-            await asyncio.sleep(ROUND_S)
+    async def _pause(self) -> None:
+        await asyncio.sleep(ROUND_S)
 
     async def _hold(self) -> bool:
         gap = await self._ledger.database.write(self._take)
