@@ -18,7 +18,7 @@ from jobledger.ledger.domain.command import Find
 from jobledger.ledger.domain.credential_commands import PRINCIPALS_BY_CREDENTIAL
 from jobledger.ledger.store.codec import wire_time
 from jobledger.ledger.store.database import Connection
-from jobledger.ledger.store.projection import Changed
+from jobledger.ledger.store.projection import Changed, ProjectedTable
 from jobledger.ledger.store.statement import statement
 
 PACKAGE = "jobledger.projections"
@@ -93,6 +93,12 @@ class AccessProjection:
     aggregate_class: type[Aggregate] = Principal
     write_statements = MappingProxyType({"write_principals": statement(PACKAGE, "write_principals")})
     finds = frozenset({PRINCIPALS_BY_NAME, PRINCIPALS_BY_CREDENTIAL, ADMINISTRATORS})
+    tables = (ProjectedTable("principal"),)
+
+    def keys(self, aggregate: Aggregate) -> Mapping[str, str]:
+        """See ``Projection``."""
+        assert isinstance(aggregate, Principal)
+        return {"principal": str(aggregate.principal_id)}
 
     def writes(self, changes: Sequence[Changed]) -> Sequence[tuple[str, Sequence[Any]]]:
         """See ``InlineProjection``."""

@@ -15,7 +15,7 @@ from jobledger.ledger.domain.hold import PREFIX, Hold, HoldFilter, hold_stream
 from jobledger.ledger.domain.hold_commands import FILTER_HOLDS, JOBS_OF_HOLD
 from jobledger.ledger.store.columns import plain_array
 from jobledger.ledger.store.database import Connection
-from jobledger.ledger.store.projection import Changed
+from jobledger.ledger.store.projection import Changed, ProjectedTable
 from jobledger.ledger.store.statement import statement
 
 PACKAGE = "jobledger.projections"
@@ -59,6 +59,12 @@ class HoldsProjection:
     aggregate_class: type[Aggregate] = Hold
     write_statements = MappingProxyType({"write_holds": statement(PACKAGE, "write_holds")})
     finds = frozenset({FILTER_HOLDS, JOBS_OF_HOLD})
+    tables = (ProjectedTable("hold"),)
+
+    def keys(self, aggregate: Aggregate) -> Mapping[str, str]:
+        """See ``Projection``."""
+        assert isinstance(aggregate, Hold)
+        return {"hold": str(aggregate.hold_id)}
 
     def writes(self, changes: Sequence[Changed]) -> Sequence[tuple[str, Sequence[Any]]]:
         """See ``InlineProjection``."""

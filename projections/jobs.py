@@ -20,7 +20,7 @@ from jobledger.ledger.domain.job_removal import become_residue, residue_of
 from jobledger.ledger.domain.retention import retained_until
 from jobledger.ledger.store.columns import packed, plain_array, sparse_array
 from jobledger.ledger.store.database import Connection
-from jobledger.ledger.store.projection import Changed
+from jobledger.ledger.store.projection import Changed, ProjectedTable
 from jobledger.ledger.store.statement import statement
 
 PACKAGE = "jobledger.projections"
@@ -232,6 +232,17 @@ class JobsProjection:
     aggregate_class: type[Aggregate] = Job
     write_statements = MappingProxyType({name: statement(PACKAGE, name) for name in WRITES})
     finds = frozenset({JOBS_BY_EXTERNAL_ID, FOLLOW_UPS, LAST_HEARTBEAT})
+    tables = (
+        ProjectedTable("job"),
+        ProjectedTable("job_residue"),
+        ProjectedTable("job_count", key="block", row=("day", "domain"), condition="jobs <> 0"),
+    )
+
+    def keys(self, aggregate: Aggregate) -> Mapping[str, str]:
+        """See ``Projection``."""
+        assert isinstance(aggregate, Job)
+        job_id = str(aggregate.job_id)
+        return {"job": job_id, "job_residue": job_id, "job_count": str(aggregate.job_id >> BLOCK_BITS)}
 
     def writes(self, changes: Sequence[Changed]) -> Sequence[tuple[str, Sequence[Any]]]:
         """See ``InlineProjection``."""

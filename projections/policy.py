@@ -13,8 +13,9 @@ from jobledger.ledger.domain.access import ORG_STREAM, Org
 from jobledger.ledger.domain.aggregate import Aggregate
 from jobledger.ledger.domain.command import Find
 from jobledger.ledger.domain.policy import NO_POLICY, Policy
+from jobledger.ledger.store.codec import wire_time
 from jobledger.ledger.store.database import Connection
-from jobledger.ledger.store.projection import Changed
+from jobledger.ledger.store.projection import Changed, ProjectedTable
 from jobledger.ledger.store.statement import statement
 
 PACKAGE = "jobledger.projections"
@@ -48,6 +49,11 @@ class PolicyProjection:
     aggregate_class: type[Aggregate] = Org
     write_statements = MappingProxyType({"write_policies": statement(PACKAGE, "write_policies")})
     finds = frozenset[str]()
+    tables = (ProjectedTable("org_policy", key="begun_at", key_type="timestamptz"),)
+
+    def keys(self, aggregate: Aggregate) -> Mapping[str, str]:
+        """See ``Projection``."""
+        return {"org_policy": wire_time(aggregate.created_on)}
 
     def writes(self, changes: Sequence[Changed]) -> Sequence[tuple[str, Sequence[Any]]]:
         """See ``InlineProjection``."""

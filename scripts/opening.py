@@ -10,10 +10,12 @@ from jobledger.ledger.domain.command import Caller
 from jobledger.ledger.store.database import Database
 from jobledger.ledger.store.ledger import Ledger
 from jobledger.ledger.store.observer import UNOBSERVED, AppendObserver
+from jobledger.ledger.store.projection import CatchUpProjection, InlineProjection
 from jobledger.projections.access import AccessProjection
 from jobledger.projections.holds import HoldsProjection
 from jobledger.projections.jobs import JobsProjection
 from jobledger.projections.policy import PolicyProjection
+from jobledger.projections.rollups import RollupsProjection
 from jobledger.scripts.installation import open_installation
 from jobledger.scripts.settings import Settings
 
@@ -25,6 +27,16 @@ def command_line_caller(org: str) -> Caller:
     return Caller(org=org, principal="ledger", capabilities=CAPABILITIES, via="command line", request=str(uuid4()))
 
 
+def inline_projections() -> list[InlineProjection]:
+    """The projections whose rows are written with the events."""
+    return [JobsProjection(), AccessProjection(), PolicyProjection(), HoldsProjection()]
+
+
+def catch_up_projections() -> list[CatchUpProjection]:
+    """The projections that follow the ledger."""
+    return [RollupsProjection()]
+
+
 @asynccontextmanager
 async def ledger_at(
     url: str, *, readers: int = 8, writers: int = 8, observer: AppendObserver = UNOBSERVED
@@ -33,9 +45,7 @@ async def ledger_at(
     database = Database(url, readers=readers, writers=writers)
     await database.open()
     try:
-        ledger = Ledger(
-            database, [JobsProjection(), AccessProjection(), PolicyProjection(), HoldsProjection()], observer
-        )
+        ledger = Ledger(database, inline_projections(), observer, catch_up_projections())
         try:
             yield ledger
         finally:

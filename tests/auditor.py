@@ -29,6 +29,7 @@ from jobledger.projections.holds import hold_row
 from jobledger.projections.jobs import registered_row, residue_row
 from jobledger.projections.policy import policy_row
 from tests.cluster import session
+from tests.rollup_auditor import FINAL_TYPES, audit_rollups
 
 HEADER_KEYS = ["org", "position", "recorded_at", "stream", "version", "type", "schema", "by", "content"]
 PRIVATE_KEYS = ["data", "salt"]
@@ -52,7 +53,17 @@ CRITERIA = (
 JSON_COLUMNS = (20, 21, 23, 24)  # of a job's: decisions, private, registration and course
 
 
-PROJECTED = ("job", "job_count", "job_residue", "principal", "org_policy", "hold")
+PROJECTED = (
+    "job",
+    "job_count",
+    "job_residue",
+    "principal",
+    "org_policy",
+    "hold",
+    "rollup",
+    "rollup_duration",
+    "tracking",
+)
 
 
 @dataclass
@@ -64,6 +75,8 @@ class Audited:
     types: list[str] = field(default_factory=list)
     streams: list[str] = field(default_factory=list)
     data: list[dict[str, Any]] = field(default_factory=list)
+    # The last final event of each job: its position.
+    finals: dict[str, int] = field(default_factory=dict)
     # Of streams of which contents are gone: the positions, and those whose private contents alone are.
     lost: defaultdict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
     lost_private: defaultdict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
@@ -105,6 +118,8 @@ async def _audit_org(connection: asyncpg.Connection[asyncpg.Record], head: async
         header = _audit_header(record)
         body, private = contents.pop(position, (None, None))
         _audit_cover(audited, header, body, private)
+        if header["type"] in FINAL_TYPES:
+            audited.finals[header["stream"]] = position
         if body is None:
             audited.aggregates.pop(header["stream"], None)
             _note(audited, header, {})
@@ -255,6 +270,8 @@ async def _audit_rows(connection: asyncpg.Connection[asyncpg.Record], head: asyn
     ]
     generation = live["access"]["gen"]
     await _compare(connection, "principal", PRINCIPAL_COLUMNS, head["org"], generation, principals, keyed_columns=(10,))
+    if "rollups" in live:
+        await audit_rollups(connection, head["org"], live["rollups"]["gen"], audited.aggregates, audited.finals)
 
 
 async def _audit_counts(

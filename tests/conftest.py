@@ -14,7 +14,7 @@ from jobledger.ledger.store.migration import migrate
 from jobledger.ledger.store.pipeline import Pipeline
 from tests.auditor import audit
 from tests.cluster import fresh_database, running_cluster, session, url_of
-from tests.world import ORG, projections
+from tests.world import ORG, catch_up_projections, projections
 
 TEMPLATE = "template_ledger"
 
@@ -69,7 +69,7 @@ async def database(database_url: str) -> AsyncIterator[Database]:
 @pytest.fixture
 async def ledger(database: Database) -> AsyncIterator[Ledger]:
     """A ledger with the org ``acme``."""
-    ledger = Ledger(database, projections())
+    ledger = Ledger(database, projections(), catch_up_projections=catch_up_projections())
     await ledger.create_org(ORG)
     yield ledger
     await ledger.close()

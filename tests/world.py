@@ -18,6 +18,7 @@ from jobledger.projections.access import AccessProjection
 from jobledger.projections.holds import HoldsProjection
 from jobledger.projections.jobs import JobsProjection
 from jobledger.projections.policy import PolicyProjection
+from jobledger.projections.rollups import RollupsProjection
 from tests.cluster import session
 
 ORG = "acme"
@@ -41,13 +42,18 @@ def projections() -> list[Any]:
     return [JobsProjection(), AccessProjection(), PolicyProjection(), HoldsProjection()]
 
 
+def catch_up_projections() -> list[Any]:
+    """The projections that follow the ledger."""
+    return [RollupsProjection()]
+
+
 @asynccontextmanager
 async def serving(url: str) -> AsyncIterator[Ledger]:
     """A ledger on the database, as another server process has it."""
     database = Database(url, readers=4, writers=4)
     await database.open()
     try:
-        ledger = Ledger(database, projections())
+        ledger = Ledger(database, projections(), catch_up_projections=catch_up_projections())
         yield ledger
         await ledger.close()
     finally:

@@ -119,6 +119,8 @@ class Job(Aggregate):
     holds: Mapping[str, str] = NOTHING
     # Whether it is "deleted" or "erased": then only what its residue carries is known of it.
     gone: str | None = None
+    # What its residue says of its bytes, as ``moved_bytes`` does of a job that is here.
+    residue_bytes: int | None = None
     # Of private contents: what can be erased alone.
     location: dict[str, Any] | None = None
     extended_properties: list[dict[str, Any]] | None = None

@@ -1,4 +1,4 @@
-"""What the store knows of an inline projection. The folds themselves are wired in where a server is put together."""
+"""What the store knows of projections. The folds themselves are wired in where a server is put together."""
 
 from __future__ import annotations
 
@@ -19,11 +19,26 @@ class Changed:
     after: Aggregate
 
 
-class InlineProjection(Protocol):
-    """A fold whose rows are written in the append's own transaction.
+@dataclass(frozen=True, slots=True)
+class ProjectedTable:
+    """A table that a projection fills; its primary key begins with ``org, gen``, and mostly ``key``.
 
-    ``name`` and ``fold_version`` say what its rows mean: a server whose version is not the head's does not append.
-    ``aggregate_class`` is the class whose aggregates it renders.
+    ``key`` is the column, of the Postgres type ``key_type``, by which rows are gone through and looked up when two generations are
+    compared; ``row`` what else tells rows apart. ``condition`` is of the rows that mean anything.
+    """
+
+    name: str
+    key: str = "id"
+    key_type: str = "integer"
+    row: tuple[str, ...] = ()
+    condition: str = "true"
+
+
+class Projection(Protocol):
+    """A fold and the tables it fills.
+
+    ``name`` and ``fold_version`` say what its rows mean: a server whose version is not the head's does not write them.
+    ``aggregate_class`` is the class whose aggregates it is about.
     """
 
     @property
@@ -36,11 +51,25 @@ class InlineProjection(Protocol):
 
     @property
     def aggregate_class(self) -> type[Aggregate]:
-        """Whose streams it renders."""
+        """Whose streams it is about."""
+
+    @property
+    def tables(self) -> Sequence[ProjectedTable]:
+        """All tables it fills."""
 
     @property
     def write_statements(self) -> Mapping[str, str]:
         """Data-modifying statements over unnested arrays, by name: ``$1`` org, ``$2`` generation, then the columns."""
+
+    def keys(self, aggregate: Aggregate) -> Mapping[str, str]:
+        """Where the rows are that this aggregate has a part in: of each table the key, as Postgres reads it from text."""
+
+
+class InlineProjection(Projection, Protocol):
+    """A projection whose rows are written in the append's own transaction.
+
+    A server whose fold version is not the head's does not append.
+    """
 
     def writes(self, changes: Sequence[Changed]) -> Sequence[tuple[str, Sequence[Any]]]:
         """Which statements bring the rows of these changes up to date, with their columns; no row in two of them."""
@@ -58,3 +87,26 @@ class InlineProjection(Protocol):
         self, connection: Connection, org: str, generation: int, streams: Sequence[str]
     ) -> Mapping[str, Aggregate]:
         """The aggregates as the rows have them, at the versions the rows have; those with no row are left out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Happened:
+    """An event of a type that a catch-up projection counts: its type, and its aggregate as it is by now."""
+
+    type_name: str
+    aggregate: Aggregate
+
+
+class CatchUpProjection(Projection, Protocol):
+    """A projection whose rows follow the ledger, in the order of its positions, each event once.
+
+    It counts events of ``event_types`` alone, each by what its aggregate is by now: so only what no later event changes, not
+    even one with which contents leave the store.
+    """
+
+    @property
+    def event_types(self) -> frozenset[str]:
+        """The types of event that it counts."""
+
+    def counts(self, events: Sequence[Happened]) -> Sequence[tuple[str, Sequence[Any]]]:
+        """Which statements add these events to the rows, with their columns, in an order that never deadlocks."""
