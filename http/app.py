@@ -16,6 +16,7 @@ from jobledger.http.context import (
     ACCESS,
     BEGUN,
     CALLER,
+    CATCH_UP,
     CURSOR_KEY,
     DIALECT,
     DIALECTS,
@@ -28,6 +29,7 @@ from jobledger.http.context import (
     PRINCIPALS,
     READING_XML,
     REQUEST_ID,
+    ROLLUPS,
 )
 from jobledger.http.cursor import CursorKey
 from jobledger.http.deadlines import TooSlowError
@@ -44,6 +46,7 @@ from jobledger.http.native import (
     job_routes,
     policy_routes,
     principal_routes,
+    rollup_routes,
     token_routes,
 )
 from jobledger.http.native.live import LIVE, LiveStreams
@@ -55,10 +58,12 @@ from jobledger.ledger.domain.job_registration import FETCH_START_TIMEOUT_S as DE
 from jobledger.ledger.errors import CorruptLedgerError, LedgerError, NotFoundError, UnavailableError
 from jobledger.ledger.store.ledger import Ledger
 from jobledger.ledger.store.survey import Surveyor
+from jobledger.ledger.work.catch_up import CatchUp
 from jobledger.projections.job_query import JobQuery
 from jobledger.projections.keeping_query import KeepingQuery
 from jobledger.projections.numbered_jobs import NumberedJobs
 from jobledger.projections.principal_query import PrincipalQuery
+from jobledger.projections.rollup_query import RollupQuery
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -76,12 +81,14 @@ def make_app(
     edge: Edge = DIRECT,
     metrics: Metrics | None = None,
     places: Places | None = None,
+    catch_up: CatchUp | None = None,
     data: Path | None = None,
 ) -> web.Application:
     """The application over *ledger*. *cursor_key* is the installation's secret, the same in every server of it.
 
-    *metrics*: those that the ledger tells of its appends; *places*: how many requests an org may have; *data*: the folder that
-    must not run full. Absent: new ones, the usual ones, none.
+    *metrics*: those that the ledger tells of its appends; *places*: how many requests an org may have; *catch_up*: what
+    moves on the projections that follow the ledger; *data*: the folder that must not run full. Absent: new ones, the usual
+    ones, one that does so when they are read, none.
     """
     # Bodies are bounded where they are read: each path has its own limit, and some stream.
     app = web.Application(middlewares=[answer_errors, authenticate, negotiate, take_place], client_max_size=0)
@@ -90,6 +97,8 @@ def make_app(
     app[LEDGER] = ledger
     app[JOBS] = JobQuery(ledger.database)
     app[KEEPING] = KeepingQuery(ledger.database)
+    app[ROLLUPS] = RollupQuery(ledger.database)
+    catching_up = app[CATCH_UP] = catch_up or CatchUp(ledger)
     app[NUMBERED_JOBS] = NumberedJobs(ledger.database)
     app[PRINCIPALS] = PrincipalQuery(ledger.database)
     app[ACCESS] = Access(app[PRINCIPALS], ledger)
@@ -100,15 +109,17 @@ def make_app(
     app[EDGE] = edge
     app[PLACES] = places or Places()
     app[METRICS] = metrics or Metrics()
-    app[HEALTH] = Health(Surveyor(ledger.database.url, ledger.projections), data)
+    app[HEALTH] = Health(Surveyor(ledger.database.url, ledger.projections, ledger.catch_up_projections), data)
     native = (
         *(job_routes, command_routes, event_routes, principal_routes, token_routes),
-        *(hold_routes, policy_routes),
+        *(hold_routes, policy_routes, rollup_routes),
     )
     for routes in (health_routes, *native, *FETCH_ROUTES):
         app.add_routes(routes)
     app.on_response_prepare.append(add_headers)
     app.on_cleanup.append(_close_health)
+    if catch_up is None:
+        app.on_cleanup.append(lambda _app: catching_up.stop())
     return app
 
 

@@ -12,15 +12,19 @@ from jobledger.http.dialect import Dialect, Dialects
 from jobledger.http.negotiation import Form
 from jobledger.ledger.domain.command import Caller
 from jobledger.ledger.store.ledger import Ledger
+from jobledger.ledger.work.catch_up import CatchUp
 from jobledger.projections.job_query import JobQuery
 from jobledger.projections.keeping_query import KeepingQuery
 from jobledger.projections.numbered_jobs import NumberedJobs
 from jobledger.projections.principal_query import PrincipalQuery
+from jobledger.projections.rollup_query import RollupQuery
 
 LEDGER = web.AppKey("ledger", Ledger)
 JOBS = web.AppKey("jobs", JobQuery)
 PRINCIPALS = web.AppKey("principals", PrincipalQuery)
 KEEPING = web.AppKey("keeping", KeepingQuery)
+ROLLUPS = web.AppKey("rollups", RollupQuery)
+CATCH_UP = web.AppKey("catch_up", CatchUp)
 NUMBERED_JOBS = web.AppKey("numbered_jobs", NumberedJobs)
 ACCESS = web.AppKey("access", Access)
 CURSOR_KEY = web.AppKey("cursor_key", CursorKey)

@@ -7,6 +7,7 @@ from jobledger.http.native.holds import hold_routes
 from jobledger.http.native.jobs import job_routes
 from jobledger.http.native.policy import policy_routes
 from jobledger.http.native.principals import principal_routes
+from jobledger.http.native.rollups import rollup_routes
 from jobledger.http.native.tokens import token_routes
 
 __all__ = [
@@ -17,5 +18,6 @@ __all__ = [
     "job_routes",
     "policy_routes",
     "principal_routes",
+    "rollup_routes",
     "token_routes",
 ]

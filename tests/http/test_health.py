@@ -57,7 +57,7 @@ async def test_a_server_that_can_serve_says_so(ledger: Ledger, tmp_path: Path) -
         alive = await Api(server.session, server.url).send("GET", server.url + "/healthz")
 
     assert reply.status == 200
-    names = ("database", "schema", "clock", "projections", "disk")
+    names = ("database", "schema", "clock", "projections", "lag", "disk")
     assert reply.document == {"ready": True, "checks": dict.fromkeys(names, "ok"), "failing": []}
     assert (alive.status, alive.document) == (200, {"alive": True})
 
