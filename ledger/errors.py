@@ -171,9 +171,11 @@ class JobsRefusedError(ConflictError):
 
     code = "jobs_refused"
 
-    def __init__(self, detail: str, *, refused: Mapping[int, LedgerError], **facts: Any) -> None:
-        super().__init__(detail, refused=[told_refusal(job_id, it) for job_id, it in refused.items()], **facts)
-        self.refused = refused
+    def __init__(self, detail: str, *, refused: Mapping[int, LedgerError] | None = None, **facts: Any) -> None:
+        if refused is not None:
+            facts["refused"] = [told_refusal(job_id, it) for job_id, it in refused.items()]
+        super().__init__(detail, **facts)
+        self.refused = refused or {}
 
 
 class TooManyHoldsError(ConflictError):

@@ -76,13 +76,16 @@ class States:
 
 
 def fold(state: State | None, stored: StoredEvent) -> State:
-    """The state after one more event, once unknown for ever so."""
-    if isinstance(state, Unknown):
+    """The state after one more event: once unknown so until an event from which on it can be told anew, once wrong for ever."""
+    if isinstance(state, Unknown) and state.is_wrong:
         return state
     if stored.content is None:
         return Unknown(f"the content of position {stored.position} was purged", is_wrong=False)
     try:
-        after: Aggregate | None = stored.event().mutate(state)
+        event = stored.event()
+        if isinstance(state, Unknown) and not event.begins_anew:
+            return state
+        after: Aggregate | None = event.mutate(None if isinstance(state, Unknown) else state)
     except (CorruptLedgerError, OriginatorIDError, OriginatorVersionError, ValueError, KeyError) as error:
         why = str(error).rstrip(".") if isinstance(error, CorruptLedgerError) else "it does not follow the one before"
         return Unknown(f"position {stored.position} cannot be applied: {why}", is_wrong=True)

@@ -100,7 +100,8 @@ async def list_jobs(request: web.Request) -> web.Response:
     return answer_json(request, body, headers=headers)
 
 
-@job_routes.get("/ledger/v1/{org}/jobs/{job_id}")
+# "manage" is no job, and takes other methods.
+@job_routes.get("/ledger/v1/{org}/jobs/{job_id:(?!manage$)[^{}/]+}")
 async def get_job(request: web.Request) -> web.Response:
     """One job."""
     caller = request[CALLER]

@@ -162,7 +162,7 @@ class RemoveJob(JobTransition):
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class DeleteJob(RemoveJob):
-    """Delete the job; those scheduled behind it are discarded. A job that was deleted before is done, nothing appended.
+    """Delete the job; those scheduled behind it are discarded. One that was deleted or erased before is done, nothing appended.
 
     The result is ``{"id", "state", "version", "deleted": true, "discarded": [ids that the caller may see]}``.
     """
@@ -180,11 +180,11 @@ class DeleteJob(RemoveJob):
         return [*(job_stream(job_id) for job_id, _preceding in follow_ups), *map(hold_stream, holds)]
 
     def decide(self, unit: UnitOfWork) -> dict[str, Any]:
-        """Raises NotFoundError, GoneError for an erased one, JobIsRunningError, JobIsHeldError, JobIsRetainedError."""
+        """Raises NotFoundError, JobIsRunningError, JobIsHeldError, JobIsRetainedError."""
         must_give_reason(self.reason)
         job = unit.get(Job, job_stream(self.job_id))
         discarded: list[Job] = []
-        if job is None or job.gone != DELETED or not self.caller.sees(job.domain):
+        if job is None or job.gone is None or not self.caller.sees(job.domain):
             job = visible_job(unit, self.caller, self.job_id)
             must_not_be_running(job)
             self.must_be_free(unit, job)

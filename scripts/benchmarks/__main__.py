@@ -18,6 +18,7 @@ from jobledger.scripts.benchmarks.append import measure_append
 from jobledger.scripts.benchmarks.bed import Bed, make_bed, tell
 from jobledger.scripts.benchmarks.growth import measure_growth, measure_list, measure_streams
 from jobledger.scripts.benchmarks.http_commands import measure_commands, measure_memory
+from jobledger.scripts.benchmarks.management import measure_management
 from jobledger.scripts.benchmarks.plan import Plan, quick_plan
 from jobledger.scripts.benchmarks.registration import measure_load, measure_registration
 from jobledger.scripts.benchmarks.table import Row, table
@@ -27,6 +28,7 @@ MEASUREMENTS: Mapping[str, Callable[[Bed], Awaitable[list[Row]]]] = {
     "append": measure_append,
     "load": measure_load,
     "register": measure_registration,
+    "manage": measure_management,
     "commands": measure_commands,
     "list": measure_list,
     "growth": measure_growth,

@@ -61,10 +61,11 @@ async def api(server: Server) -> Api:
 
 @pytest.fixture
 async def trial(server: Server) -> AsyncIterator[Trial]:
-    """A running job, 1, in the domain Global, and a principal, 2, with a token; asked by one who may do everything."""
+    """A running job, 1, in the domain Global, a hold, 1, and a principal, 2, with a token; asked by one who may do everything."""
     api = await server.client(*CAPABILITIES_BY_ROLE, password=OWNER_PASSWORD)
     await add_principal(server.ledger, ["client"], name="bob", password="secret", credential=UUID(TOKEN_ID))
     await api.register_running()
+    await api.post("holds", {"name": "case 6", "reason": "a lawsuit", "filter": {"type": "none"}})
     trial = Trial(server, api, (await server.ledger.recorder.head(ORG)).size)
     yield trial
     trial.nothing_is_wrong()

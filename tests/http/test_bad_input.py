@@ -11,6 +11,7 @@ from yarl import URL
 
 from jobledger.http.native.events import FILTERS as EVENT_FILTERS
 from jobledger.http.native.events import PARAMETERS as EVENT_PARAMETERS
+from jobledger.http.native.holds import FILTERS as HOLD_FILTERS
 from jobledger.http.native.jobs import FILTERS as JOB_FILTERS
 from jobledger.http.native.principals import FILTERS as PRINCIPAL_FILTERS
 from jobledger.http.native.tokens import FILTERS as TOKEN_FILTERS
@@ -28,7 +29,17 @@ async def test_the_requests_are_accepted_but_for_their_fault(trial: Trial) -> No
     for target in TARGETS:
         headers = {**trial.api.headers, "Content-Type": target.media_type or ""}
         headers = {name: value for name, value in headers.items() if value}
-        if target.last in ("fail", "cancel", "succeed", "revoke", "revoke_tokens"):
+        if target.last in (
+            "fail",
+            "cancel",
+            "succeed",
+            "close",
+            "reopen",
+            "delete",
+            "erase",
+            "revoke",
+            "revoke_tokens",
+        ):
             continue
         reply = await trial.api.send(target.method, trial.server.url + target.path, data=target.body, headers=headers)
         assert reply.status in (200, 201), (str(target), reply.body)
@@ -193,6 +204,7 @@ WRONG_PARAMETER: dict[str, list[str]] = {
     "stream": ["", "x" * 101, "%00"],
     "follow": ["", "yes", "1", "TRUE", "true"],
     "name": ["", "x" * 65, "%00"],
+    **{name: ["", "yes", "1", "TRUE"] for name in ("closed", "held", "retained", "active")},
     "principal_id": ["", "0", "x", "2147483648", "9" * 30, "%00"],
 }
 
@@ -204,6 +216,7 @@ async def test_parameters_of_another_kind(trial: Trial) -> None:
         ("jobs/1/events", [*EVENT_PARAMETERS]),
         ("principals", [*PRINCIPAL_FILTERS]),
         ("tokens", [*TOKEN_FILTERS]),
+        ("holds", [*HOLD_FILTERS]),
     ):
         [target] = [it for it in TARGETS if it.method == "GET" and it.path.endswith(f"{ORG}/{path}")]
         for name in parameters:
@@ -304,5 +317,5 @@ async def test_a_token_expires_by_the_databases_clock(server: Server, database_u
 
 
 def test_every_parameter_is_covered() -> None:
-    known = {*JOB_FILTERS, *EVENT_PARAMETERS, *EVENT_FILTERS, *PRINCIPAL_FILTERS, *TOKEN_FILTERS}
+    known = {*JOB_FILTERS, *EVENT_PARAMETERS, *EVENT_FILTERS, *PRINCIPAL_FILTERS, *TOKEN_FILTERS, *HOLD_FILTERS}
     assert set(WRONG_PARAMETER) == known

@@ -105,7 +105,8 @@ async def test_a_job_is_shown_as_it_was_registered(api: Api) -> None:
         '"datastream":{"id":7,"name":"tapes"},"preceding_job_id":null,"required_job_ids":null,"retry_of_job_id":null,'
         '"source":"cron","external_id":"42/7","heartbeat_timeout":60,"start_timeout":3600,"registered_at":"TIME",'
         '"scheduled_at":"TIME","started_at":null,"ended_at":null,"last_report_at":null,"updated_at":"TIME",'
-        '"backup":{"level":0},"attributes":{"user":"ann","deep":[1,{"two":null}],"big":18446744073709551615}}'
+        '"backup":{"level":0},"attributes":{"user":"ann","deep":[1,{"two":null}],"big":18446744073709551615},'
+        '"closed":false,"holds":[],"retention":[],"location":null,"extended_properties":null}'
     )
     assert reply.document["scheduled_at"] == "2026-11-21T22:34:05.500000Z"
 

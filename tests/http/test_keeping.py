@@ -125,7 +125,8 @@ async def test_holds_are_listed_and_released(api: Api) -> None:
     assert [it["id"] for it in (await api.get("holds", {"active": "true"})).document["holds"]] == [2]
     for path in ("holds/3", "holds/x"):
         assert (await api.get(path)).status == 404
-    for body in ({"filter": {}}, {"job_ids": []}, {}, {"job_ids": [1], "filter": {"type": "a"}}):
+    bodies: list[Any] = [{"filter": {}}, {"job_ids": []}, {}, {"job_ids": [1], "filter": {"type": "a"}}]
+    for body in bodies:
         assert (await api.post("holds", {"name": "n", "reason": "r", **body})).status == 400
     missing = await api.post("holds", {"name": "n", "reason": "r", "job_ids": [1, 77]})
     assert (missing.status, missing.document["job_ids"]) == (404, [77])
@@ -155,7 +156,8 @@ async def test_a_policy_shows_first_what_it_would_do(api: Api) -> None:
 
     changed = await put_policy(api, {"rules": rules, "locked": True, "reason": "law"})
     assert (changed.status, changed.document["version"], changed.document["locked"]) == (200, 1, True)
-    for body in ({"rules": []}, {"rules": rules, "locked": False}):
+    smaller: list[Any] = [{"rules": []}, {"rules": rules, "locked": False}]
+    for body in smaller:
         for query in ("", "?dry_run=true"):
             refused = await put_policy(api, {**body, "reason": "no law"}, query)
             assert (refused.status, refused.document["code"]) == (409, "policy_is_locked")
@@ -184,12 +186,13 @@ async def test_what_is_no_policy_is_refused(api: Api) -> None:
     ]  # fmt: skip
     for rule in rules:
         assert (await put_policy(api, {"rules": [rule], "reason": "law"})).status == 400, rule
-    for body in (
+    bodies: list[Any] = [
         {"rules": [{}] * 201, "reason": "law"},
         {"rules": []},
         {"reason": "law"},
         {"rules": {}, "reason": "law"},
-    ):
+    ]
+    for body in bodies:
         assert (await put_policy(api, body)).status == 400
     assert (await api.get("policy")).document["version"] == 0
 
@@ -205,10 +208,11 @@ async def test_many_jobs_are_managed_in_one_request(api: Api) -> None:
     together = await api.post("jobs/manage", {"action": "reopen", "job_ids": [1, 2], "all_or_none": True})
     assert (together.status, together.document["code"]) == (409, "jobs_refused")
     assert [(it["id"], it["code"]) for it in together.document["refused"]] == [(2, "job_is_open")]
-    for body in (
+    bodies: list[Any] = [
         {"action": "close", "job_ids": []},
         {"action": "close", "job_ids": [1], "until": "2099-01-01T00:00:00Z"},
         {"action": "delete", "job_ids": [1]},
         {"action": "retain", "job_ids": list(range(1, 10_002))},
-    ):
+    ]
+    for body in bodies:
         assert (await api.post("jobs/manage", body)).status == 400, body

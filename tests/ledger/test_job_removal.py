@@ -11,14 +11,14 @@ import asyncpg
 import pytest
 
 from jobledger.ledger.domain.aggregate import WithPrivateMembers
-from jobledger.ledger.domain.command import UnitOfWork
+from jobledger.ledger.domain.command import Effect, UnitOfWork
 from jobledger.ledger.domain.event_types import CLASS_BY_TYPE
 from jobledger.ledger.domain.hold import HoldFilter
 from jobledger.ledger.domain.hold_commands import PlaceHold, ReleaseHold
 from jobledger.ledger.domain.job import Job
 from jobledger.ledger.domain.job_commands import JobTransition
 from jobledger.ledger.domain.job_keeping import ReleaseJob, RetainJob
-from jobledger.ledger.domain.job_removal import DeleteJob, EraseJob
+from jobledger.ledger.domain.job_removal import REMOVE_CONTENTS, DeleteJob, Erased, EraseJob
 from jobledger.ledger.domain.policy_commands import ChangePolicy
 from jobledger.ledger.errors import (
     GoneError,
@@ -30,6 +30,8 @@ from jobledger.ledger.errors import (
     NotFoundError,
 )
 from jobledger.ledger.store.ledger import Ledger
+from jobledger.ledger.store.loading import load_aggregates
+from jobledger.scripts.replay import Unknown, fold
 from tests.cluster import session
 from tests.world import (
     ALICE,
@@ -143,8 +145,8 @@ async def test_a_deleted_job_is_gone_from_rows_and_its_private_contents_from_the
 async def test_another_server_knows_what_is_gone(ledger: Ledger, database_url: str) -> None:
     """From rows, and from the events that it catches up with, whose contents may be gone by then."""
     async with serving(database_url) as other:
-        await other.execute(registration())
-        job_id = await finished(ledger)
+        # It remembers this job, and comes back to events of it whose contents are gone.
+        job_id = await finished(other)
         await ledger.execute(LocateJob(caller=ALICE, job_id=job_id))
         await ledger.execute(erase(job_id, scope="all"))
         deleted = await finished(ledger)
@@ -156,6 +158,9 @@ async def test_another_server_knows_what_is_gone(ledger: Ledger, database_url: s
         with pytest.raises(GoneError):
             await other.execute(registration(preceding_job_id=deleted))
 
+    async with ledger.database.reader() as reader:
+        folded = await load_aggregates(reader, ORG, await ledger.recorder.head(ORG), [], ["job-1", "job-2"])
+    assert [it.gone for it in folded.values() if isinstance(it, Job)] == ["erased", "deleted"]
     async with serving(database_url) as fresh:
         for gone in (job_id, deleted):
             with pytest.raises(GoneError):
@@ -330,3 +335,38 @@ async def test_the_serving_role_removes_nothing_but_what_an_event_covers(ledger:
         assert await role.fetch("SELECT * FROM content ORDER BY position") == before
         await role.execute("SET search_path = pg_temp; CREATE TEMPORARY TABLE content (org text, position bigint)")
         assert await role.fetchval("SELECT public.remove_contents($1, $2, $3)", ORG, ["job-1"], [5]) == 0
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class HastyErase(JobTransition):
+    """Erases without saying that it needs the lock."""
+
+    capability: ClassVar[str] = "jobs.erase"
+
+    def change(self, unit: UnitOfWork, job: Job) -> None:
+        job.trigger_event(Erased, timestamp=unit.now, scope="private", reason="asked for")
+        unit.affect(Effect(REMOVE_CONTENTS, (job.id, job.version)))
+
+
+async def test_no_removal_is_decided_ahead_of_the_lock(ledger: Ledger, database_url: str) -> None:
+    """There its event would not be in the store yet: what is to be removed could not be, or, worse, went unnoticed."""
+    job_id = await register(ledger)
+    await ledger.execute(LocateJob(caller=ALICE, job_id=job_id))
+
+    await ledger.execute(HastyErase(caller=ALICE, job_id=job_id))
+
+    assert SECRET not in await all_rows(database_url)
+
+
+async def test_a_replay_goes_on_where_contents_are_gone(ledger: Ledger) -> None:
+    job_id = await finished(ledger)
+    await ledger.execute(erase(job_id, scope="all"))
+
+    state: Any = None
+    states = []
+    async for stored in ledger.recorder.scan(ORG, stream="job-1"):
+        state = fold(state, stored)
+        states.append(state)
+
+    assert [isinstance(it, Unknown) and not it.is_wrong for it in states] == [True, True, True, False]
+    assert (states[-1].gone, states[-1].state, states[-1].type) == ("erased", "SUCCESS", "copy")
