@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from collections.abc import Mapping
 from datetime import UTC, timedelta
@@ -49,7 +50,7 @@ async def audit_rollups(
         if job.started_at is not None:
             took_ms = max(0, math.floor((job.ended_at - job.started_at) / timedelta(milliseconds=1)))
             jobs[*group, bucket(took_ms)] += 1
-        told = job.residue_bytes if job.gone else (job.figures or {}).get("bytes", _backup_bytes(job))
+        told = job.residue_bytes if job.gone else _bytes(job)
         known = sums.setdefault(group, [0, 0, 0, 0])
         for number, value in enumerate((1, int(timed), took_ms, int(told or 0))):
             known[number] += value
@@ -67,5 +68,8 @@ async def audit_rollups(
     assert {tuple(it)[:5]: it["jobs"] for it in rows} == jobs, f"durations of {org} are wrong"
 
 
-def _backup_bytes(job: Job) -> Any:
-    return (job.backup or {}).get("sizeOfApplication", 0)
+def _bytes(job: Job) -> int:
+    for told in ((job.figures or {}).get("bytes"), (job.backup or {}).get("sizeOfApplication")):
+        if re.fullmatch(r"[0-9]+(\.[0-9]+)?", str(told)):
+            return int(float(str(told)) if "." in str(told) else int(told))
+    return 0

@@ -19,7 +19,8 @@ from jobledger.projections.rollup_query import SHOWN, RollupFilter
 from jobledger.projections.rollups import Group, RollupsProjection
 
 READ_JOBS = "jobs.read"
-LONGEST_CURSOR = 2_000
+# Type and domain stand in it, of up to 200 characters each.
+LONGEST_CURSOR = 3_000
 
 rollup_routes = web.RouteTableDef()
 

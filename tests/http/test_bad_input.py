@@ -14,6 +14,7 @@ from jobledger.http.native.events import PARAMETERS as EVENT_PARAMETERS
 from jobledger.http.native.holds import FILTERS as HOLD_FILTERS
 from jobledger.http.native.jobs import FILTERS as JOB_FILTERS
 from jobledger.http.native.principals import FILTERS as PRINCIPAL_FILTERS
+from jobledger.http.native.rollups import FILTERS as ROLLUP_FILTERS
 from jobledger.http.native.tokens import FILTERS as TOKEN_FILTERS
 from tests.cluster import session
 from tests.http.serving import Server, add_principal, new_token
@@ -187,6 +188,7 @@ async def test_parameters_that_are_not_taken(trial: Trial) -> None:
 
 WRONG_WORD = ["", "x" * 501, "%00"]
 WRONG_INSTANT = ["", "now", "2026-11-21", "2026-11-21T22:34:05", "2026-13-01T00:00:00Z", "9999-12-31T23:59:59Z", "%00"]
+WRONG_DAY = ["", "today", "2026-13-01", "20261121", "2026-W47-6", "2026-11-21T00:00:00Z", "%00"]
 WRONG_LIMIT = ["", "0", "-1", "1001", "1.5", "x", "9" * 30, "%00", "%D9%A3", "+1", "1%20"]
 # For each parameter what it cannot be. A new parameter needs its line here.
 WRONG_PARAMETER: dict[str, list[str]] = {
@@ -199,13 +201,14 @@ WRONG_PARAMETER: dict[str, list[str]] = {
     **{f"{name}_{end}": WRONG_INSTANT for name in ("scheduled", "started", "ended") for end in ("from", "to")},
     "q": WRONG_WORD,
     "limit": WRONG_LIMIT,
-    "cursor": ["", "x", "%00", "A" * 32, "A" * 101, "%ff", "é", "=" * 32],
+    "cursor": ["", "x", "%00", "A" * 32, "A" * 101, "A" * 3_001, "%ff", "é", "=" * 32],
     "after": ["", "-2", "x", "1.5", "9" * 19, "9" * 30, "9" * 5_000, "%00", "1000"],
     "stream": ["", "x" * 101, "%00"],
     "follow": ["", "yes", "1", "TRUE", "true"],
     "name": ["", "x" * 65, "%00"],
     **{name: ["", "yes", "1", "TRUE"] for name in ("closed", "held", "retained", "active")},
     "principal_id": ["", "0", "x", "2147483648", "9" * 30, "%00"],
+    **{f"day_{end}": WRONG_DAY for end in ("from", "to")},
 }
 
 
@@ -217,6 +220,7 @@ async def test_parameters_of_another_kind(trial: Trial) -> None:
         ("principals", [*PRINCIPAL_FILTERS]),
         ("tokens", [*TOKEN_FILTERS]),
         ("holds", [*HOLD_FILTERS]),
+        ("rollups", [*ROLLUP_FILTERS]),
     ):
         [target] = [it for it in TARGETS if it.method == "GET" and it.path.endswith(f"{ORG}/{path}")]
         for name in parameters:
@@ -318,4 +322,5 @@ async def test_a_token_expires_by_the_databases_clock(server: Server, database_u
 
 def test_every_parameter_is_covered() -> None:
     known = {*JOB_FILTERS, *EVENT_PARAMETERS, *EVENT_FILTERS, *PRINCIPAL_FILTERS, *TOKEN_FILTERS, *HOLD_FILTERS}
+    known |= {*ROLLUP_FILTERS}
     assert set(WRONG_PARAMETER) == known

@@ -1,0 +1,151 @@
+"""Random histories: commands of every kind in an order that a seed decides; what is refused is passed over."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from random import Random
+from typing import Any
+from uuid import UUID
+
+from jobledger.ledger.domain.access_commands import AddPrincipal
+from jobledger.ledger.domain.command import Caller, Command
+from jobledger.ledger.domain.credential_commands import IssueToken
+from jobledger.ledger.domain.hold import HoldFilter
+from jobledger.ledger.domain.hold_commands import PlaceHold, ReleaseHold
+from jobledger.ledger.domain.job import State
+from jobledger.ledger.domain.job_commands import (
+    CancelJob,
+    FailJob,
+    ReportProgress,
+    StartJob,
+    StopJob,
+    SucceedJob,
+)
+from jobledger.ledger.domain.job_decisions import CloseJob, ReopenJob
+from jobledger.ledger.domain.job_keeping import ReleaseJob, RetainJob
+from jobledger.ledger.domain.job_registration import RegisterJobs
+from jobledger.ledger.domain.job_removal import DeleteJob, EraseJob
+from jobledger.ledger.domain.policy_commands import ChangePolicy
+from jobledger.ledger.errors import LedgerError
+from jobledger.ledger.store.ledger import Ledger
+from tests.world import ALICE, spec
+
+TYPES, DOMAINS = ("copy", "audit", "Größe"), ("Global", "Sales")
+LONG_AGO = datetime(2024, 2, 28, 23, 30, tzinfo=UTC)
+
+
+class History:
+    """What happens next in an org, as chance has it."""
+
+    def __init__(self, ledger: Ledger, seed: int, caller: Caller = ALICE) -> None:
+        self.ledger = ledger
+        self.caller = caller
+        self.chance = Random(seed)
+        self.jobs: list[int] = []
+        self.holds = 0
+        self.names = 0
+
+    async def go_on(self, steps: int) -> None:
+        """Ask for so many things."""
+        kinds: list[tuple[int, Callable[[], Command]]] = [
+            (10, self.register),
+            (8, lambda: StartJob(caller=self.caller, job_id=self.job(), stage=self.chance.choice(["fetch", "load"]))),
+            (5, self.progress),
+            (6, lambda: SucceedJob(caller=self.caller, job_id=self.job())),
+            (3, lambda: FailJob(caller=self.caller, job_id=self.job(), error="no route")),
+            (2, lambda: CancelJob(caller=self.caller, job_id=self.job())),
+            (2, lambda: StopJob(caller=self.caller, job_id=self.job())),
+            (1, lambda: CloseJob(caller=self.caller, job_id=self.job())),
+            (1, lambda: ReopenJob(caller=self.caller, job_id=self.job())),
+            (1, lambda: RetainJob(caller=self.caller, job_id=self.job(), copy_id=self.chance.choice([None, 4]))),
+            (1, lambda: ReleaseJob(caller=self.caller, job_id=self.job(), reason="settled")),
+            (3, lambda: DeleteJob(caller=self.caller, job_id=self.job(), reason="asked for")),
+            (3, self.erase),
+            (1, self.hold),
+            (1, lambda: ReleaseHold(caller=self.caller, hold_id=self.chance.randint(1, 1 + self.holds), reason="over")),
+            (1, self.policy),
+            (1, self.principal),
+            (1, self.token),
+        ]
+        weights, makes = zip(*kinds, strict=True)
+        for _ in range(steps):
+            [make] = self.chance.choices(makes, weights)
+            command = self.register() if not self.jobs else make()
+            try:
+                outcome = await self.ledger.execute(command)
+            except LedgerError:
+                continue
+            if isinstance(command, RegisterJobs):
+                self.jobs += [it["id"] for it in outcome.result["jobs"]]
+            elif isinstance(command, PlaceHold):
+                self.holds += 1
+
+    def job(self) -> int:
+        """Mostly one of the last."""
+        return self.chance.choice(self.jobs[-12:] if self.chance.random() < 0.8 else self.jobs)
+
+    def register(self) -> Command:
+        """Some jobs, now and then one whose past is told."""
+        chance = self.chance
+        self.names += 1
+        members: dict[str, Any] = {"type": chance.choice(TYPES), "domain": chance.choice(DOMAINS)}
+        if chance.random() < 0.3:
+            members |= {"source": "cron", "external_id": f"run {chance.randint(1, 9)}"}
+        if chance.random() < 0.3:
+            members["backup"] = {"sizeOfApplication": chance.choice([0, 7, 2**40, "12", -3, 1.5, None, "many"])}
+        if chance.random() < 0.2:
+            members["attributes"] = {"a": [1, 2.0, None, {"b": "ü"}]}
+        if chance.random() < 0.3 and self.jobs:
+            members["preceding_job_id"] = self.job()
+        if chance.random() < 0.2:
+            begun = LONG_AGO + timedelta(hours=chance.randint(0, 5), microseconds=chance.randint(0, 10**6))
+            took = timedelta(milliseconds=chance.choice([0, 3, 127, 128, 5_000, 10**8]))
+            members |= {"state": State.SUCCESS, "started_at": begun, "ended_at": begun + took}
+        return RegisterJobs(
+            caller=self.caller, jobs=[spec(name=f"{self.names}", **members) for _ in range(chance.choice([1, 1, 2]))]
+        )
+
+    def progress(self) -> Command:
+        """A report, perhaps of bytes."""
+        figures = self.chance.choice([None, {"bytes": 5}, {"bytes": 2**50, "files": 1.25}, {"files": 3}])
+        return ReportProgress(
+            caller=self.caller, job_id=self.job(), progress=self.chance.choice([0, 0.5, 1]), figures=figures
+        )
+
+    def erase(self) -> Command:
+        """All of it, or what is private."""
+        return EraseJob(
+            caller=self.caller, job_id=self.job(), scope=self.chance.choice(["private", "all"]), reason="asked for"
+        )
+
+    def hold(self) -> Command:
+        """Over a job, or a filter that hits few."""
+        if self.chance.random() < 0.5:
+            return PlaceHold(caller=self.caller, name="case", reason="law", job_ids=(self.job(),))
+        return PlaceHold(caller=self.caller, name="case", reason="law", filter=HoldFilter(type="Größe", domain="Sales"))
+
+    def policy(self) -> Command:
+        """Another policy, by which most jobs are free."""
+        rule = {"type": "audit", "basic_days": self.chance.choice([0, 1])}
+        return ChangePolicy(caller=self.caller, rules=[rule], reason="law")
+
+    def principal(self) -> Command:
+        """Somebody new."""
+        self.names += 1
+        return AddPrincipal(caller=self.caller, name=f"p{self.names}", roles=("client",))
+
+    def token(self) -> Command:
+        """A token of one of them."""
+        return IssueToken(
+            caller=self.caller,
+            principal=f"p{self.chance.randint(1, self.names)}",
+            credential=UUID(int=self.chance.getrandbits(128)),
+            token_hash=self.chance.randbytes(32),
+        )
+
+
+def history_of(ledger: Ledger, org: str, seed: int) -> History:
+    """A history of another org."""
+    return History(ledger, seed, replace(ALICE, org=org))
