@@ -110,6 +110,7 @@ class _Course:
     async def run(self) -> Report:
         """Rebuild. See ``Rebuild.rebuild``."""
         began_at = monotonic()
+        await self._move_live_on()
         head = await self._head()
         await self._delete_others(head)
         generation = await self._keeper.fetchval(statement(PACKAGE, "next_generation"), self._org)
@@ -180,10 +181,13 @@ class _Course:
                 break
             async with self._keeper.transaction():
                 await made.apply(min(size, made.position + EVENTS_A_ROUND))
+        await self._move_live_on()
+
+    async def _move_live_on(self) -> None:
+        """Count into the live rows what others have not yet: those made must not be ahead by what nobody compares again."""
         mover = CatchUp(self._ledger)
         for projection in self._catch_up:
-            # The live rows too: those made must not be ahead of them by what they are never compared again for.
-            while made.is_compared(projection) and await mover.move_on(self._keeper, self._org, projection):
+            while await mover.move_on(self._keeper, self._org, projection):
                 pass
 
     async def _compare_all(self, made: MadeRows) -> None:

@@ -140,20 +140,19 @@ TAMPERED = {
 
 
 @pytest.mark.parametrize("table", TAMPERED)
-async def test_rows_that_differ_are_told_and_nothing_is_put_in_place(
-    ledger: Ledger, unaudited_url: str, database: Database, table: str
-) -> None:
+async def test_rows_that_differ_are_told_and_nothing_is_put_in_place(unaudited_url: str, table: str) -> None:
     """The table, the keys and the columns, and no value; what was live stays so."""
     sql, keys, columns = TAMPERED[table]
-    history = History(ledger, 1)
-    await ledger.execute(history.principal())
-    for _ in range(3):
-        await ledger.execute(succeed(await register_running(ledger)))
-    await CatchUp(ledger).wait_for(ORG, "rollups")
-    async with session(unaudited_url) as connection:
-        await connection.execute(sql)
+    async with serving(unaudited_url) as ledger:
+        await ledger.create_org(ORG)
+        await ledger.execute(History(ledger, 1).principal())
+        for _ in range(3):
+            await ledger.execute(succeed(await register_running(ledger)))
+        await CatchUp(ledger).wait_for(ORG, "rollups")
+        async with session(unaudited_url) as connection:
+            await connection.execute(sql)
 
-    report = await Rebuild(ledger).rebuild(ORG)
+        report = await Rebuild(ledger).rebuild(ORG)
 
     [difference] = report.differences
     assert difference.table == table
@@ -162,6 +161,133 @@ async def test_rows_that_differ_are_told_and_nothing_is_put_in_place(
     assert [list(it) for it in difference.columns.values()] == [columns]
     assert {it["gen"] for it in (await live(unaudited_url)).values()} == {1}
     await nothing_is_left(unaudited_url)
-    # Whose rows are wrong is for the operator to find out: without the wrong ones there is a way.
-    async with session(unaudited_url) as connection:
-        assert await connection.fetchval("SELECT count(*) FROM job WHERE gen = 1") == 3
+
+
+async def test_what_was_erased_before_it_was_counted_is_counted_by_what_is_left(
+    ledger: Ledger, database_url: str
+) -> None:
+    """Type, domain, state, times and bytes: nothing tells whether contents were there when the job was counted."""
+    job_id = await register_running(ledger, backup={"sizeOfApplication": 11}, type="audit")
+    await ledger.execute(succeed(job_id))
+    await ledger.execute(EraseJob(caller=ALICE, job_id=job_id, scope="all", reason="asked for"))
+    await CatchUp(ledger).wait_for(ORG, "rollups")
+
+    must_be_whole(await Rebuild(ledger).rebuild(ORG, ["rollups"]))
+
+    async with session(database_url) as connection:
+        [row] = await connection.fetch("SELECT type, jobs, bytes FROM rollup")
+    assert (row["type"], row["jobs"], row["bytes"]) == ("audit", 1, 11)
+
+
+async def test_what_happens_while_rows_are_made_is_in_them(ledger: Ledger, database_url: str) -> None:
+    """Streams that begin, go on, lose their contents or end after they were folded, or before; however much of it."""
+    history = History(ledger, 3)
+    await history.go_on(120)
+    fold_all = streams.fold_here(ledger.projections, ledger.catch_up_projections)
+
+    async def fold_slowly(filling: Any, ranges: Any, tell: Any) -> None:
+        half = len(ranges) // 2
+        await history.go_on(60)
+        await fold_all(filling, ranges[:half], tell)
+        await history.go_on(60)
+        await fold_all(filling, ranges[half:], tell)
+        await history.go_on(400)
+
+    report = await Rebuild(ledger, fold_slowly).rebuild(ORG)
+
+    must_be_whole(report)
+    assert {it["gen"] for it in (await live(database_url)).values()} == {2}
+    await nothing_is_left(database_url)
+
+
+@pytest.mark.parametrize(
+    "step", ["_fill", "_come_near", "_compare_all", "_must_not_differ", "_put_in_place", "set_live"]
+)
+async def test_a_rebuild_that_ends_anywhere_leaves_what_is_live(
+    ledger: Ledger, database_url: str, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    """The next one deletes what it made, and numbers its rows anew."""
+    await History(ledger, 4).go_on(40)
+
+    async def die(*_arguments: object) -> None:
+        raise asyncio.CancelledError
+
+    with monkeypatch.context() as patch:
+        if step == "set_live":
+            patch.setattr("jobledger.projections.rebuild.made_rows.MadeRows.must_be_equal", die)
+        else:
+            patch.setattr(course._Course, step, die)
+        with pytest.raises(asyncio.CancelledError):
+            await Rebuild(ledger).rebuild(ORG)
+    assert {it["gen"] for it in (await live(database_url)).values()} == {1}
+    await audit(database_url)
+    await ledger.execute(start(await register(ledger)))
+
+    must_be_whole(await Rebuild(ledger).rebuild(ORG))
+
+    assert {it["gen"] for it in (await live(database_url)).values()} == {3}
+    await nothing_is_left(database_url)
+
+
+async def test_an_org_is_rebuilt_by_one_at_a_time(ledger: Ledger, database_url: str) -> None:
+    """The other is told so at once; of another org it may go on."""
+    await ledger.create_org("other")
+    async with serving(database_url) as second:
+
+        async def fold_and_ask(filling: Any, ranges: Any, tell: Any) -> None:
+            with pytest.raises(ConflictError, match="acme is being rebuilt already"):
+                await Rebuild(second).rebuild(ORG)
+            must_be_whole(await Rebuild(second).rebuild("other"))
+            await streams.fold_here(ledger.projections, ledger.catch_up_projections)(filling, ranges, tell)
+
+        must_be_whole(await Rebuild(ledger, fold_and_ask).rebuild(ORG))
+
+
+async def test_what_is_not_there_is_not_rebuilt(ledger: Ledger) -> None:
+    with pytest.raises(NotFoundError):
+        await Rebuild(ledger).rebuild("nowhere")
+    with pytest.raises(NotFoundError, match="There are jobs, access, policy, holds, rollups"):
+        await Rebuild(ledger).rebuild(ORG, ["nothing"])
+
+
+class NewerJobs(JobsProjection):
+    """The jobs of a later release."""
+
+    fold_version = JobsProjection.fold_version + 1
+
+
+class NewerRollups(RollupsProjection):
+    """The rollups of a later release."""
+
+    fold_version = RollupsProjection.fold_version + 1
+
+
+async def test_a_later_release_rebuilds_and_an_older_server_appends_no_more(ledger: Ledger, database_url: str) -> None:
+    """Its rows would be stale: it refuses with what an operator must know, and reads on. The new one appends."""
+    job_id = await register_running(ledger)
+    await ledger.execute(succeed(await register_running(ledger)))
+    database = Database(database_url, readers=3, writers=3)
+    await database.open()
+    inline = [NewerJobs(), AccessProjection(), PolicyProjection(), HoldsProjection()]
+    newer = Ledger(database, inline, catch_up_projections=[NewerRollups()])
+    with pytest.raises(ReleaseDiffersError):
+        await newer.execute(succeed(job_id))
+
+    report = await Rebuild(newer).rebuild(ORG)
+
+    assert [it.name for it in report.projections if not it.is_compared] == ["jobs", "rollups"]
+    told = await live(database_url)
+    assert (told["jobs"], told["rollups"]) == ({"gen": 2, "fold": NewerJobs.fold_version}, {"gen": 2, "fold": 2})
+    await newer.execute(succeed(job_id))
+    size = (await newer.recorder.head(ORG)).size
+    for command in (start(await register(newer)), succeed(job_id)):
+        with pytest.raises(ReleaseDiffersError):
+            await ledger.execute(command)
+    assert (await ledger.recorder.head(ORG)).size == size + 1
+    assert (await ledger.job(ORG, job_id)).is_final
+    with pytest.raises(ReleaseDiffersError):
+        await CatchUp(ledger).wait_for(ORG, "rollups")
+    assert not await ledger.database.write(lambda it: CatchUp(ledger).move_on(it, ORG, RollupsProjection()))
+    await CatchUp(newer).wait_for(ORG, "rollups")
+    await newer.close()
+    await database.close()
