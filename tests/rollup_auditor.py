@@ -70,6 +70,7 @@ async def audit_rollups(
 
 def _bytes(job: Job) -> int:
     for told in ((job.figures or {}).get("bytes"), (job.backup or {}).get("sizeOfApplication")):
-        if re.fullmatch(r"[0-9]+(\.[0-9]+)?", str(told)):
-            return int(float(str(told)) if "." in str(told) else int(told))
+        text = str(told)
+        if re.fullmatch(r"[0-9]+(\.[0-9]+)?", text):
+            return int(text.partition(".")[0])
     return 0

@@ -20,6 +20,7 @@ from jobledger.scripts.benchmarks.growth import measure_growth, measure_list, me
 from jobledger.scripts.benchmarks.http_commands import measure_commands, measure_memory
 from jobledger.scripts.benchmarks.management import measure_management
 from jobledger.scripts.benchmarks.plan import Plan, quick_plan
+from jobledger.scripts.benchmarks.rebuilding import measure_rebuild
 from jobledger.scripts.benchmarks.registration import measure_load, measure_registration
 from jobledger.scripts.benchmarks.table import Row, table
 from jobledger.scripts.serving import OBJECTS_BETWEEN_COLLECTIONS
@@ -34,6 +35,7 @@ MEASUREMENTS: Mapping[str, Callable[[Bed], Awaitable[list[Row]]]] = {
     "growth": measure_growth,
     "memory": measure_memory,
     "streams": measure_streams,
+    "rebuild": measure_rebuild,
 }
 
 

@@ -25,6 +25,7 @@ class Plan:
     memory_events: int = 1_000_000
     long_stream: int = 10_000
     samples: int = 200
+    rebuilt_jobs: int = 200_000
 
 
 def quick_plan(rounds: int, swf: Path | None, *, is_profiled: bool) -> Plan:
@@ -43,4 +44,5 @@ def quick_plan(rounds: int, swf: Path | None, *, is_profiled: bool) -> Plan:
         memory_events=30_000,
         long_stream=1_000,
         samples=20,
+        rebuilt_jobs=10_000,
     )

@@ -109,7 +109,8 @@ class History:
 
     def progress(self) -> Command:
         """A report, perhaps of bytes."""
-        figures = self.chance.choice([None, {"bytes": 5}, {"bytes": 2**50, "files": 1.25}, {"files": 3}])
+        reports: list[dict[str, int | float] | None] = [None, {"bytes": 5}, {"bytes": 2**50, "files": 1.25}]
+        figures = self.chance.choice(reports)
         return ReportProgress(
             caller=self.caller, job_id=self.job(), progress=self.chance.choice([0, 0.5, 1]), figures=figures
         )

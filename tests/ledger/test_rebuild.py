@@ -64,7 +64,7 @@ async def hash_of(url: str, table: str, generation: int, condition: str = "true"
             ORG,
             generation,
         )
-        return sum(it[0] for it in hashes) % HASH_MODULUS
+        return sum(int(it[0]) for it in hashes) % HASH_MODULUS
 
 
 async def nothing_is_left(url: str) -> None:
@@ -268,7 +268,7 @@ async def test_a_later_release_rebuilds_and_an_older_server_appends_no_more(ledg
     await ledger.execute(succeed(await register_running(ledger)))
     database = Database(database_url, readers=3, writers=3)
     await database.open()
-    inline = [NewerJobs(), AccessProjection(), PolicyProjection(), HoldsProjection()]
+    inline: list[Any] = [NewerJobs(), AccessProjection(), PolicyProjection(), HoldsProjection()]
     newer = Ledger(database, inline, catch_up_projections=[NewerRollups()])
     with pytest.raises(ReleaseDiffersError):
         await newer.execute(succeed(job_id))
