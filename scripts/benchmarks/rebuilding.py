@@ -38,9 +38,9 @@ async def measure_rebuild(bed: Bed) -> list[Row]:
         if report.differences:
             raise RuntimeError(f"what was rebuilt differs: {report.differences}")
         rates.append(report.events / report.took_s)
+        steps = f"{report.folding_s:.1f} of {report.took_s:.1f} s folding, last step {1000 * report.last_step_s:.0f} ms"
         tell(
-            f"rebuild, round {number + 1}: {rates[-1]:,.0f} events/s, {report.took_s:.1f} s of which {report.folding_s:.1f} s folding,"
-            f" last step {1000 * report.last_step_s:.0f} ms; plain scan {scan_rates[-1]:,.0f} events/s"
+            f"rebuild, round {number + 1}: {rates[-1]:,.0f} events/s, {steps}; plain scan {scan_rates[-1]:,.0f} events/s"
         )
     events = f"{plan.rebuilt_jobs * EVENTS_A_JOB:,} events"
     return [
