@@ -17,7 +17,7 @@ import asyncpg
 from jobledger.ledger.domain.aggregate import Aggregate
 from jobledger.ledger.domain.event_types import CLASS_BY_TYPE
 from jobledger.ledger.errors import CorruptLedgerError
-from jobledger.ledger.store.codec import StoredEvent
+from jobledger.ledger.store.codec import LARGEST_CONTENT_BYTES, StoredEvent
 from jobledger.ledger.store.database import READER_SETTINGS, WRITER_SETTINGS, Connection, connect
 from jobledger.ledger.store.loading import Fold
 from jobledger.ledger.store.projection import CatchUpProjection, Changed, Happened, InlineProjection
@@ -172,9 +172,11 @@ class StreamFolder:
 
     async def _page_after(self, page: Sequence[asyncpg.Record], before: str) -> list[asyncpg.Record]:
         """What follows a page; nothing, with no question asked, where it was not full."""
-        size = sum(len(it["body"] or b"") + len(it["private"] or b"") for it in page)
-        if len(page) < EVENTS_A_PAGE and size < BYTES_A_PAGE // 4:
-            return []
+        if len(page) < EVENTS_A_PAGE:
+            # The one that would have been too much is at most so large.
+            room = BYTES_A_PAGE - 2 * LARGEST_CONTENT_BYTES
+            if sum(len(it["body"] or b"") + len(it["private"] or b"") for it in page) <= room:
+                return []
         return await self._page(page[-1]["stream"], page[-1]["version"], before)
 
     async def _write(self, done: Sequence[tuple[Aggregate, list[str]]]) -> None:
