@@ -20,6 +20,7 @@ from jobledger.http.deadlines import DEADLINES
 from jobledger.http.in_flight import IN_FLIGHT
 from jobledger.http.metrics import Metrics
 from jobledger.http.urls import Edge
+from jobledger.ledger.work.catch_up import CatchUp
 from jobledger.ledger.work.watch import Watch
 from jobledger.projections.job_query import JobQuery
 from jobledger.scripts.failure import FailedError
@@ -77,12 +78,14 @@ async def serve_app(listener: socket.socket, plan: Plan, stop: Stop, tell_ready:
     most_connections = _allow_connections()
     metrics = Metrics()
     async with ledger_at(plan.url, observer=metrics) as ledger:
+        catch_up = CatchUp(ledger)
         app = make_app(
             ledger,
             cursor_key=plan.cursor_key,
             fetch_start_timeout_s=plan.start_timeout_s,
             edge=plan.edge,
             metrics=metrics,
+            catch_up=catch_up,
             data=plan.data,
             largest_attachment_bytes=plan.largest_attachment_bytes,
         )
@@ -100,6 +103,7 @@ async def serve_app(listener: socket.socket, plan: Plan, stop: Stop, tell_ready:
             site = BoundedSite(runner, listener, tls=tls, backlog=BACKLOG, handshake_s=DEADLINES.tls_s)
             await site.start()
             await watch.start()
+            await catch_up.start()
             _settle_memory()
             tell_ready()
             await stop.requested.wait()
@@ -112,6 +116,7 @@ async def serve_app(listener: socket.socket, plan: Plan, stop: Stop, tell_ready:
         finally:
             await runner.cleanup()
             await watch.stop()
+            await catch_up.stop()
             await unless(stop.hurried, ledger.close())
             if stop.hurried.is_set():
                 # What could not be decided by now is not acknowledged either.

@@ -17,7 +17,7 @@ from tests.auditor import audit
 from tests.caretaker import Caretaker
 from tests.cluster import fresh_database, running_cluster, session, url_of
 from tests.examples import WHOLE
-from tests.world import ORG, projections
+from tests.world import ORG, catch_up_projections, projections
 
 TEMPLATE = "template_ledger"
 SHARED = "shared_ledger"
@@ -107,7 +107,7 @@ async def database(database_url: str) -> AsyncIterator[Database]:
 @pytest.fixture
 async def ledger(database: Database) -> AsyncIterator[Ledger]:
     """A ledger with the org ``acme``."""
-    ledger = Ledger(database, projections())
+    ledger = Ledger(database, projections(), catch_up_projections=catch_up_projections())
     await ledger.create_org(ORG)
     yield ledger
     await ledger.close()

@@ -96,6 +96,8 @@ class Job(Aggregate):
     holds: Mapping[str, str] = NOTHING
     # Whether it is "deleted" or "erased": then only what its residue carries is known of it.
     gone: str | None = None
+    # What its residue says of its bytes, as ``moved_bytes`` does of a job that is here.
+    residue_bytes: int | None = None
     location: dict[str, Any] | None = None  # of private contents, as what follows: what can be erased alone
     extended_properties: list[dict[str, Any]] | None = None
     attachment_names: dict[str, str] | None = None

@@ -16,6 +16,7 @@ from jobledger.ledger.domain.command import Effect, Find, UnitOfWork
 from jobledger.ledger.domain.hold import hold_stream
 from jobledger.ledger.domain.hold_commands import FILTER_HOLDS, active_holds
 from jobledger.ledger.domain.job import FINAL_STATES, Job, State, job_stream
+from jobledger.ledger.domain.job_bytes import moved_bytes
 from jobledger.ledger.domain.job_commands import FOLLOW_UPS, JobTransition, discard_follow_ups, visible_job
 from jobledger.ledger.domain.job_decisions import must_not_be_running
 from jobledger.ledger.domain.job_registration import JOBS_BY_EXTERNAL_ID
@@ -34,8 +35,11 @@ RESIDUE = ("job_id", "type", "domain", "state", "imported", "preceding_job_id", 
 
 
 def residue_of(job: Job) -> dict[str, Any]:
-    """What stays known of a job that goes, as plain members: id, type, domain, state, times, preceding and required ids."""
+    """What stays known of a job that goes, as plain members: id, type, domain, state, times, preceding and required ids, bytes."""
     members = {name: value for name in RESIDUE if (value := getattr(job, name)) is not None}
+    moved = moved_bytes(job)
+    if moved is not None:
+        members["bytes"] = moved
     for name in TIMES:
         if name in members:
             members[name] = members[name].astimezone(UTC).isoformat().replace("+00:00", "Z")
@@ -49,7 +53,9 @@ def become_residue(job: Job, gone: str, residue: Mapping[str, Any]) -> None:
     version, modified_on, pending = job._version, job._modified_on, job._pending_events  # the package's own members
     job.__dict__.clear()
     members: dict[str, Any] = dict.fromkeys(REGISTERED)
-    members |= {name: value for name, value in residue.items() if name != "id"}
+    members |= {name: value for name, value in residue.items() if name not in ("id", "bytes")}
+    if "bytes" in residue:
+        members["residue_bytes"] = residue["bytes"]
     for name in TIMES:
         value = members.get(name)
         members[name] = None if value is None else datetime.fromisoformat(value)

@@ -22,6 +22,7 @@ from jobledger.scripts.benchmarks.growth import measure_growth, measure_list, me
 from jobledger.scripts.benchmarks.http_commands import measure_commands, measure_memory
 from jobledger.scripts.benchmarks.management import measure_management
 from jobledger.scripts.benchmarks.plan import Plan, quick_plan
+from jobledger.scripts.benchmarks.rebuilding import measure_rebuild
 from jobledger.scripts.benchmarks.registration import measure_load, measure_registration
 from jobledger.scripts.benchmarks.requests import measure_requests, measure_times, measure_xml
 from jobledger.scripts.benchmarks.table import Row, table
@@ -42,6 +43,7 @@ MEASUREMENTS: Mapping[str, Callable[[Bed], Awaitable[list[Row]]]] = {
     "memory": measure_memory,
     "streams": measure_streams,
     "dependents": measure_dependents,
+    "rebuild": measure_rebuild,
 }
 
 

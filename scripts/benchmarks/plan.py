@@ -26,6 +26,7 @@ class Plan:
     long_stream: int = 10_000
     samples: int = 200
     incrementals: int = 10_000
+    rebuilt_jobs: int = 200_000
 
 
 def quick_plan(rounds: int, swf: Path | None, *, is_profiled: bool) -> Plan:
@@ -45,4 +46,5 @@ def quick_plan(rounds: int, swf: Path | None, *, is_profiled: bool) -> Plan:
         long_stream=1_000,
         samples=20,
         incrementals=1_000,
+        rebuilt_jobs=10_000,
     )

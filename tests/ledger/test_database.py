@@ -22,7 +22,10 @@ from jobledger.ledger.store.statement import parameter_count, shift_parameters, 
 from tests.cluster import session
 from tests.world import projections, register_running
 
-PACKAGES = ("jobledger.ledger.store", "jobledger.ledger.work", "jobledger.projections")
+PACKAGES = (
+    *("jobledger.ledger.store", "jobledger.ledger.work", "jobledger.projections"),
+    "jobledger.projections.rebuild",
+)
 STATEMENTS = [
     (package, file.name.removesuffix(".sql"))
     for package in PACKAGES

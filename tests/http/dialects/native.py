@@ -27,6 +27,7 @@ from jobledger.http.native.policy import PARAMETERS as POLICY_PARAMETERS
 from jobledger.http.native.policy import POLICY
 from jobledger.http.native.principals import CHANGE, NEW_PRINCIPAL, OWN_PASSWORD, PASSWORD, REASON, VERBS
 from jobledger.http.native.principals import FILTERS as PRINCIPAL_FILTERS
+from jobledger.http.native.rollups import FILTERS as ROLLUP_FILTERS
 from jobledger.http.native.tokens import FILTERS as TOKEN_FILTERS
 from jobledger.http.native.tokens import NEW_TOKEN
 from jobledger.http.native.workflow import STEPS
@@ -36,6 +37,7 @@ from tests.http.dialects.manners import A_FORM, ATTACHMENT_ID, MEBIBYTE, Body, M
 from tests.http.dialects.wrong import (
     NO_NUMBERS,
     WRONG_BOOLEAN,
+    WRONG_DAY,
     WRONG_DETAILS,
     WRONG_ID,
     WRONG_INSTANT,
@@ -95,6 +97,7 @@ DUE: dict[str, Any] = {
 }
 READ = {
     "jobs": "jobs.read",
+    "rollups": "jobs.read",
     "copies": "jobs.read",
     "diagrams": "jobs.read",
     "templates": "jobs.read",
@@ -244,9 +247,10 @@ class NativeManners(Manners):
         "source": WRONG_WORD,
         "external_id": WRONG_WORD,
         **{f"{name}_{end}": WRONG_INSTANT for name in ("scheduled", "started", "ended") for end in ("from", "to")},
+        **{f"day_{end}": WRONG_DAY for end in ("from", "to")},
         "q": WRONG_WORD,
         "limit": ["", "0", "-1", "1001", "1.5", "x", "9" * 30, "%00", "%D9%A3", "+1", "1%20"],
-        "cursor": ["", "x", "%00", "A" * 32, "A" * 101, "%ff", "é", "=" * 32],
+        "cursor": ["", "x", "%00", "A" * 32, "A" * 101, "A" * 3_001, "%ff", "é", "=" * 32],
         "after": ["", "-2", "x", "1.5", "9" * 19, "9" * 30, "9" * 5_000, "%00", "1000"],
         "stream": ["", "x" * 101, "%00"],
         "follow": ["", "yes", "1", "TRUE", "true"],
@@ -300,6 +304,7 @@ class NativeManners(Manners):
             "tokens": [*TOKEN_FILTERS],
             "holds": [*HOLD_FILTERS],
             "copies": [*COPY_FILTERS],
+            "rollups": [*ROLLUP_FILTERS],
             "diagrams": [*PAGES],
             "templates": [*PAGES],
             "policy": [] if target.method == "GET" else [*POLICY_PARAMETERS],
@@ -318,6 +323,7 @@ class NativeManners(Manners):
             "tokens": ["principal_id=2"],
             "holds": ["active=true"],
             "copies": ["storage_policy_id=3"],
+            "rollups": ["type=copy", "day_from=2026-01-01&state=SUCCESS"],
         }.get(target.pattern.removeprefix(BELOW), [])
 
     def capability(self, target: Target) -> str | None:
