@@ -29,17 +29,19 @@ class Fold:
 
     def add(self, stored: StoredEvent, stream: str) -> None:
         """Fold one more event. Raises CorruptLedgerError."""
-        if stored.content is None:
-            self._lost[stream] = stored.position
+        self.take(None if stored.content is None else stored.event(), stored.position, stream)
+
+    def take(self, event: Aggregate.Event | None, position: int, stream: str) -> None:
+        """As ``add``, of an event that was read; None of one whose content is gone."""
+        if event is None:
+            self._lost[stream] = position
             return
         if stream in self._lost:
-            event = stored.event()
             if not event.begins_anew:
                 return
             del self._lost[stream]
             before = None
         else:
-            event = stored.event()
             before = self.aggregates.get(stream)
         after = event.mutate(before)
         if after is None:

@@ -13,14 +13,16 @@ from itertools import pairwise
 from typing import Any, TypeAlias
 
 import asyncpg
+import orjson
 
 from jobledger.ledger.domain.aggregate import Aggregate
 from jobledger.ledger.domain.event_types import CLASS_BY_TYPE
 from jobledger.ledger.errors import CorruptLedgerError
-from jobledger.ledger.store.codec import LARGEST_CONTENT_BYTES, StoredEvent
+from jobledger.ledger.store.codec import LARGEST_CONTENT_BYTES
 from jobledger.ledger.store.database import READER_SETTINGS, WRITER_SETTINGS, Connection, connect
 from jobledger.ledger.store.loading import Fold
 from jobledger.ledger.store.projection import CatchUpProjection, Changed, Happened, InlineProjection
+from jobledger.ledger.store.reading import EventReader
 from jobledger.ledger.store.statement import statement
 
 PACKAGE = "jobledger.projections.rebuild"
@@ -117,6 +119,7 @@ class StreamFolder:
         self._inline = inline
         self._catch_up = catch_up
         self._types = frozenset(type_name for it in catch_up for type_name in it.event_types)
+        self._events = EventReader()
         self._reader = reader
         self._writer = writer
         self._writing: asyncio.Task[None] | None = None
@@ -132,18 +135,19 @@ class StreamFolder:
                 # The next page comes while this one is folded.
                 following = asyncio.create_task(self._page_after(page, bounds[1]))
                 try:
-                    for stream, _version, position, type_name, header, body, private in page:
+                    for n, (header, position, event) in enumerate(self._events.read(*zip(*page, strict=True))):
+                        if n % EVENTS_A_TURN == 0:
+                            await asyncio.sleep(0)
+                        stream = header["stream"]
                         if stream != current:
                             if current:
                                 done.append(_finished(fold, current, counted))
                             current, counted = stream, []
                             streams += 1
-                        fold.add(StoredEvent(position, header, body, private), stream)
-                        if type_name in self._types and position < self._filling.end:
-                            counted.append(type_name)
-                        events += 1
-                        if events % EVENTS_A_TURN == 0:
-                            await asyncio.sleep(0)
+                        fold.take(event, position, stream)
+                        if header["type"] in self._types and position < self._filling.end:
+                            counted.append(header["type"])
+                    events += len(page)
                     if len(done) >= STREAMS_A_WRITE:
                         await self._write(done)
                         done = []
@@ -177,7 +181,8 @@ class StreamFolder:
             room = BYTES_A_PAGE - 2 * LARGEST_CONTENT_BYTES
             if sum(len(it["body"] or b"") + len(it["private"] or b"") for it in page) <= room:
                 return []
-        return await self._page(page[-1]["stream"], page[-1]["version"], before)
+        last = orjson.loads(page[-1]["header"])
+        return await self._page(last["stream"], last["version"], before)
 
     async def _write(self, done: Sequence[tuple[Aggregate, list[str]]]) -> None:
         """Begin to write the rows of these; those before have been written."""
