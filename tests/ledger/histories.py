@@ -140,8 +140,11 @@ class History:
     def put_copy(self) -> Command:
         """A copy, perhaps under another name."""
         copy_id = self.copy()
-        named = {"name": f"copy {copy_id} {self.chance.randint(1, 3)}", "storage_policy_name": "nightly"}
-        return PutCopy(caller=self.caller, copy_id=copy_id, storage_policy_id=2, **named)  # type: ignore[arg-type]
+        named: dict[str, Any] = {
+            "name": f"copy {copy_id} {self.chance.randint(1, 3)}",
+            "storage_policy_name": "nightly",
+        }
+        return PutCopy(caller=self.caller, copy_id=copy_id, storage_policy_id=2, **named)
 
     def number(self) -> int:
         """Of a diagram or a template."""
@@ -152,7 +155,7 @@ class History:
         chance, caller = self.chance, self.caller
         last = chance.choice("bcd")
         content = {"steps": [{"id": "a", "next": [last]}, {"id": last, "next": []}], "initial_step": "a"}
-        named = {"caller": caller, "diagram_id": self.number()}
+        named: dict[str, Any] = {"caller": caller, "diagram_id": self.number()}
         commands: list[Callable[[], Command]] = [
             lambda: CreateDiagram(caller=caller, name="drawn", content=content, is_active=chance.random() < 0.8),
             lambda: SaveDiagram(**named, content=content, is_active=False),
@@ -166,12 +169,16 @@ class History:
 
     def create(self) -> Command:
         """Jobs that go through a diagram."""
-        named = {"template_id": self.number(), "diagram_id": self.number(), "domain": self.chance.choice(DOMAINS)}
-        return CreateJobs(caller=self.caller, number_of_jobs=2, **named)  # type: ignore[arg-type]
+        named: dict[str, Any] = {
+            "template_id": self.number(),
+            "diagram_id": self.number(),
+            "domain": self.chance.choice(DOMAINS),
+        }
+        return CreateJobs(caller=self.caller, number_of_jobs=2, **named)
 
     def update(self) -> Command:
         """What people say of a job, some of it private."""
-        said = [
+        said: list[dict[str, Any]] = [
             {"details": {"description": f"said {self.chance.randint(1, 3)}"}},
             {"location": {"geometryType": "Point", "geometry": "1,2"}},
             {"name": "renamed"},

@@ -21,7 +21,7 @@ def test_all_is_rebuilt_and_told(shared: Place) -> None:
     assert re.match(
         r"rebuilt: rebuilt up to position \d+: \d+ events in [\d.]+ s, \d+ events/s; in the last step", said
     )
-    for name in ("jobs", "access", "policy", "holds", "rollups"):
+    for name in ("jobs", "job_copies", "policy", "holds", "copies", "access", "diagrams", "templates", "rollups"):
         assert f"  {name}: generation 2, as the live rows were\n" in said
     assert re.search(r"    job: [1-9]\d+ rows, hash [0-9a-f]{16}\n", said)
     assert "  rollups: generation 3, as the live rows were\n" in alone
