@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import date
 from typing import Any
@@ -26,6 +27,7 @@ from jobledger.projections.rollups import Group, RollupsProjection
 READ_JOBS = "jobs.read"
 # Type and domain stand in it, of up to 200 characters each.
 LONGEST_CURSOR = 3_000
+DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 
 rollup_routes = web.RouteTableDef()
 
@@ -34,7 +36,8 @@ rollup_routes = web.RouteTableDef()
 def day(value: Any) -> date:
     """A day as ``yyyy-mm-dd``."""
     try:
-        if len(value) != len("yyyy-mm-dd"):
+        # Python reads days of weeks, too.
+        if DAY.fullmatch(value) is None:
             raise ValueError
         return date.fromisoformat(value)
     except (TypeError, ValueError):

@@ -49,7 +49,7 @@ async def test_many_are_read_as_each_is(ledger: Ledger, database_url: str) -> No
 @pytest.mark.parametrize("column", ["body", "private"])
 async def test_a_content_that_was_altered_is_noticed(ledger: Ledger, database_url: str, column: str) -> None:
     """Also where many of its shape were read before it."""
-    await History(ledger, 12).go_on(120)
+    await History(ledger, 11).go_on(300)
     records = await stored(database_url)
     reader = EventReader()
     list(reader.read(*zip(*records, strict=True)))
