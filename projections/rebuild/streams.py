@@ -20,7 +20,7 @@ from jobledger.ledger.domain.event_types import CLASS_BY_TYPE
 from jobledger.ledger.errors import CorruptLedgerError
 from jobledger.ledger.store.codec import LARGEST_CONTENT_BYTES
 from jobledger.ledger.store.database import READER_SETTINGS, WRITER_SETTINGS, Connection, connect
-from jobledger.ledger.store.loading import Fold
+from jobledger.ledger.store.loading import StreamFold
 from jobledger.ledger.store.projection import CatchUpProjection, Changed, Happened, InlineProjection
 from jobledger.ledger.store.reading import EventReader
 from jobledger.ledger.store.statement import statement
@@ -129,7 +129,7 @@ class StreamFolder:
         events = streams = 0
         done: list[tuple[Aggregate, list[str]]] = []
         try:
-            current, fold, counted = "", Fold({}), list[str]()
+            current, fold, counted = "", StreamFold(), list[str]()
             page = await self._page(bounds[0], -1, bounds[1])
             while page:
                 # The next page comes while this one is folded.
@@ -141,10 +141,13 @@ class StreamFolder:
                         stream = header["stream"]
                         if stream != current:
                             if current:
-                                done.append(_finished(fold, current, counted))
-                            current, counted = stream, []
+                                done.append((fold.finish(current), counted))
+                            current, fold, counted = stream, StreamFold(), []
                             streams += 1
-                        fold.take(event, position, stream)
+                        if event is not None and fold.lost_at is None:
+                            fold.aggregate = event.mutate(fold.aggregate)
+                        else:
+                            fold.take(event, position)
                         if header["type"] in self._types and position < self._filling.end:
                             counted.append(header["type"])
                     events += len(page)
@@ -157,7 +160,7 @@ class StreamFolder:
                         following.cancel()
                         await asyncio.wait([following])
             if current:
-                done.append(_finished(fold, current, counted))
+                done.append((fold.finish(current), counted))
             await self._write(done)
         finally:
             await self._written()
@@ -207,11 +210,6 @@ class StreamFolder:
             happened = [Happened(it, aggregate) for aggregate, types in done for it in types]
             for name, columns in projection.counts([it for it in happened if it.type_name in projection.event_types]):
                 await self._writer.execute(projection.write_statements[name], org, generation, *columns)
-
-
-def _finished(fold: Fold, stream: str, counted: list[str]) -> tuple[Aggregate, list[str]]:
-    fold.finish()
-    return fold.aggregates.pop(stream), counted
 
 
 async def open_folder(

@@ -8,6 +8,10 @@ from typing import Any
 
 import pytest
 
+from jobledger.ledger.domain.copy import PutCopy
+from jobledger.ledger.domain.diagram_commands import CreateDiagram, CreateTemplate
+from jobledger.ledger.domain.hold_commands import PlaceHold
+from jobledger.ledger.domain.job_copies import NoteCopied
 from jobledger.ledger.domain.job_removal import EraseJob
 from jobledger.ledger.errors import ConflictError, NotFoundError, ReleaseDiffersError
 from jobledger.ledger.store.database import Database
@@ -29,7 +33,9 @@ from tests.world import (
     projections,
     register,
     register_running,
+    registration,
     serving,
+    spec,
     start,
     succeed,
 )
@@ -133,9 +139,25 @@ TAMPERED = {
     "job_count": ("UPDATE job_count SET jobs = jobs + 1 WHERE jobs > 0", ["0"], ["jobs"]),
     "principal": ("DELETE FROM principal WHERE id = 1", ["1"], ["no row"]),
     "org_policy": ("UPDATE org_policy SET policy = '{}'", None, ["policy"]),
+    "storage_copy": ("UPDATE storage_copy SET name = 'other'", ["4"], ["name"]),
+    "job_copy": ("UPDATE job_copy SET domain = 'other' WHERE job_id = 2", ["4,2"], ["domain"]),
+    "job_requirement": (
+        "INSERT INTO job_requirement SELECT org, gen, 3, 1 FROM job_requirement",
+        ["3,1"],
+        ["a row that no event makes"],
+    ),
+    "hold": ("UPDATE hold SET reason = 'other'", ["1"], ["reason"]),
+    "diagram": ("UPDATE diagram SET is_deleted = true", ["1"], ["is_deleted"]),
+    "diagram_version": ("DELETE FROM diagram_version", ["1"], ["no row"]),
+    "template": ("UPDATE template SET defaults = '{}'", ["2"], ["defaults"]),
     "rollup": ("UPDATE rollup SET bytes = bytes + 1", None, ["bytes"]),
     "rollup_duration": ("DELETE FROM rollup_duration", None, ["no row"]),
 }
+
+
+def test_every_table_is_tampered_with() -> None:
+    every = {table.name for it in (*projections(), *catch_up_projections()) for table in it.tables}
+    assert TAMPERED.keys() == every
 
 
 @pytest.mark.parametrize("table", TAMPERED)
@@ -145,8 +167,18 @@ async def test_rows_that_differ_are_told_and_nothing_is_put_in_place(unaudited_u
     async with serving(unaudited_url) as ledger:
         await ledger.create_org(ORG)
         await ledger.execute(History(ledger, 1).principal())
+        await ledger.execute(
+            PutCopy(caller=ALICE, copy_id=4, name="primary", storage_policy_id=2, storage_policy_name="nightly")
+        )
         for _ in range(3):
             await ledger.execute(succeed(await register_running(ledger)))
+        for job_id in (1, 2):
+            await ledger.execute(NoteCopied(caller=ALICE, job_id=job_id, copy_id=4))
+        await ledger.execute(registration(spec(required_job_ids=[2])))
+        await ledger.execute(PlaceHold(caller=ALICE, name="case", reason="law", job_ids=(3,)))
+        content = {"steps": [{"id": "a", "next": []}], "initial_step": "a"}
+        await ledger.execute(CreateDiagram(caller=ALICE, name="drawn", content=content, is_active=True))
+        await ledger.execute(CreateTemplate(caller=ALICE, name="t", diagram_id=1, defaults={"priority": "High"}))
         await CatchUp(ledger).wait_for(ORG, "rollups")
         async with session(unaudited_url) as connection:
             await connection.execute(sql)
