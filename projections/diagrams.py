@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -14,7 +14,7 @@ from jobledger.ledger.domain.command import Find
 from jobledger.ledger.domain.diagram import DRAFT, Diagram, Version, diagram_stream
 from jobledger.ledger.domain.template import Template, template_stream
 from jobledger.ledger.store.database import Connection
-from jobledger.ledger.store.projection import Changed
+from jobledger.ledger.store.projection import Changed, Key, ProjectedTable
 from jobledger.ledger.store.statement import statement
 
 PACKAGE = "jobledger.projections"
@@ -79,6 +79,14 @@ class DiagramsProjection:
     aggregate_class: type[Aggregate] = Diagram
     write_statements = MappingProxyType({name: statement(PACKAGE, name) for name in DIAGRAM_WRITES})
     finds: frozenset[str] = frozenset()
+    loaded_by = None
+    tables = (ProjectedTable("diagram"), ProjectedTable("diagram_version", row=("number",)))
+
+    def keys(self, changed: Changed) -> Iterable[Key]:
+        """See ``Projection``."""
+        assert isinstance(changed.after, Diagram)
+        number = str(changed.after.diagram_id)
+        return [("diagram", number), ("diagram_version", number)]
 
     def writes(self, changes: Sequence[Changed]) -> Sequence[tuple[str, Sequence[Any]]]:
         """See ``InlineProjection``."""
@@ -149,6 +157,13 @@ class TemplatesProjection:
     aggregate_class: type[Aggregate] = Template
     write_statements = MappingProxyType({"write_templates": statement(PACKAGE, "write_templates")})
     finds: frozenset[str] = frozenset()
+    loaded_by = None
+    tables = (ProjectedTable("template"),)
+
+    def keys(self, changed: Changed) -> Iterable[Key]:
+        """See ``Projection``."""
+        assert isinstance(changed.after, Template)
+        return [("template", str(changed.after.template_id))]
 
     def writes(self, changes: Sequence[Changed]) -> Sequence[tuple[str, Sequence[Any]]]:
         """See ``InlineProjection``."""
