@@ -49,6 +49,7 @@ from jobledger.ledger.domain.schedule_commands import (
     ResumeSchedule,
     RunMaintenance,
     RunSchedule,
+    ScheduleCommand,
 )
 from jobledger.ledger.errors import LedgerError
 from jobledger.ledger.store.ledger import Ledger, ledger_itself
@@ -70,6 +71,7 @@ class History:
         # Jobs that are the ledger's own, and schedules.
         self.works: list[int] = []
         self.schedules: list[UUID] = []
+        self.next_at: dict[UUID, datetime] = {}
         self.holds = 0
         self.names = 0
 
@@ -118,17 +120,18 @@ class History:
                 self.jobs += [it["id"] for it in outcome.result["jobs"]]
             elif isinstance(command, CreateJobs):
                 self.jobs += outcome.result["job_ids"]
-            elif isinstance(command, RunSchedule | RunMaintenance | FireSchedule):
-                self.work_came(outcome.result)
+            elif isinstance(command, CreateSchedule | ScheduleCommand | RunMaintenance):
+                self.told_of_schedule(command, outcome.result)
             elif isinstance(command, PlaceHold):
                 self.holds += 1
 
-    def work_came(self, result: dict[str, Any]) -> None:
-        """What was registered, if anything was."""
-        job_id = result.get("job_id")
-        if job_id is not None:
-            self.works.append(job_id)
-            self.jobs.append(job_id)
+    def told_of_schedule(self, command: Command, result: dict[str, Any]) -> None:
+        """Which job was registered, if one was, and when it fires next."""
+        if "job_id" in result:
+            self.works.append(result["job_id"])
+            self.jobs.append(result["job_id"])
+        if isinstance(command, CreateSchedule | ScheduleCommand) and result.get("next_at"):
+            self.next_at[command.schedule_id] = datetime.fromisoformat(result["next_at"])
 
     def job(self) -> int:
         """Mostly one of the last."""
@@ -218,7 +221,7 @@ class History:
             expression = chance.choice(["* * * * * ?", "0 0 4 ? * MON", "30 15 8 L * ? 2090"])
             return CreateSchedule(caller=caller, schedule_id=self.schedules[-1], expression=expression, action=action)
         named: dict[str, Any] = {"caller": caller, "schedule_id": chance.choice(self.schedules)}
-        due_at = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=chance.choice([-3, 0, 1]))
+        due_at = self.next_at.get(named["schedule_id"], LONG_AGO)
         commands: list[Callable[[], Command]] = [
             lambda: FireSchedule(**named | {"caller": self.itself}, due_at=due_at),
             lambda: RunSchedule(**named),
