@@ -26,9 +26,11 @@ from jobledger.ledger.work.runner import Runner
 from jobledger.ledger.work.watch import Watch
 from jobledger.projections.job_query import JobQuery
 from jobledger.projections.pruning import forget_heartbeats
+from jobledger.projections.rebuild.refresh import Refresh
 from jobledger.projections.schedule_query import ScheduleQuery
 from jobledger.projections.work_query import WorkQuery
 from jobledger.scripts.failure import FailedError
+from jobledger.scripts.folding import fold_in_processes
 from jobledger.scripts.listening import BACKLOG, load_certificate, tls_context
 from jobledger.scripts.log_lines import LineWriter
 from jobledger.scripts.memory import settle_memory
@@ -96,7 +98,8 @@ async def serve_app(listener: socket.socket, plan: Plan, stop: Stop, tell_ready:
         lines = LineWriter()
         watch = Watch(ledger, JobQuery(ledger.database).overdue)
         firing = Firing(ledger, ScheduleQuery(ledger.database).due)
-        works = [Maintenance({"heartbeats_pruned": forget_heartbeats})]
+        refresh = Refresh(catch_up, fold_in_processes)
+        works = [Maintenance({"heartbeats_pruned": forget_heartbeats}, refresh)]
         worker = Runner(ledger, WorkQuery(ledger.database).open, works)
         runner = make_runner(
             app,
