@@ -72,7 +72,7 @@ async def test_a_fire_of_maintenance_refreshes_the_rollups(
     try:
 
         async def has_fired() -> bool:
-            return (await ScheduleQuery(ledger.database).schedule(ORG, SCHEDULE))["fires"] > 0
+            return bool((await ScheduleQuery(ledger.database).schedule(ORG, SCHEDULE))["fires"])
 
         await until(has_fired)
     finally:
