@@ -22,7 +22,7 @@ from jobledger.ledger.store.ledger import Ledger
 from jobledger.ledger.store.projection import CatchUpProjection, Projection
 from jobledger.ledger.store.statement import ledger_statement, statement
 from jobledger.ledger.work.catch_up import CatchUp, count_events
-from jobledger.projections.rebuild.generations import Generations, Hashed
+from jobledger.projections.rebuild.generations import Difference, Generations, Hashed
 from jobledger.projections.rebuild.made_rows import MadeRows, live_generation
 from jobledger.projections.rebuild.report import Rebuilt, Report, RowsDiffer
 from jobledger.projections.rebuild.streams import PACKAGE, Filling, Folded, FoldStreams, fold_here, ranges_of
@@ -211,6 +211,20 @@ class _Course:
 
     async def _must_not_differ(self, made: MadeRows) -> None:
         """Raise RowsDiffer where more rows differ than events were appended that could have changed them: before the lock."""
+        for _ in range(ATTEMPTS):
+            size = (await self._head()).size
+            if size > made.position:
+                async with self._keeper.transaction():
+                    await made.apply(min(size, made.position + EVENTS_A_ROUND))
+            differences = await self._differences(made)
+            if not differences:
+                return
+            if (await self._head()).size == made.position:
+                # Else rows may be among them that were only changed meanwhile.
+                break
+        raise RowsDiffer(differences)
+
+    async def _differences(self, made: MadeRows) -> list[Difference]:
         head = await self._head()
         differences = []
         for table in made.tables.values():
@@ -222,8 +236,7 @@ class _Course:
                 wrong = found.differing
                 if len(wrong) > head.size - made.position:
                     differences.append(await table.generations.difference(self._keeper, table.live, table.made, wrong))
-        if differences:
-            raise RowsDiffer(differences)
+        return differences
 
     async def _put_in_place(self, made: MadeRows) -> float:
         """Under the head's lock: apply the rest, compare what may differ, set what is live. How long the lock was held, in s."""
