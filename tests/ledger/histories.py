@@ -105,8 +105,8 @@ class History:
             (2, self.create),
             (4, lambda: TakeSteps(caller=self.caller, job_id=self.job(), action="run", step_ids=None)),
             (3, self.update),
-            (4, self.schedule),
-            (6, self.work),
+            (10, self.schedule),
+            (14, self.work),
         ]
         weights, makes = zip(*kinds, strict=True)
         for _ in range(steps):
@@ -215,7 +215,7 @@ class History:
     def schedule(self) -> Command:
         """Something about schedules; what one of them, or a caller, lets run is work of the ledger's own."""
         chance, caller = self.chance, self.caller
-        if not self.schedules or chance.random() < 0.2:
+        if not self.schedules or chance.random() < 0.1:
             self.schedules.append(UUID(int=chance.getrandbits(128), version=4))
             action = {"kind": "maintenance", "full_build": chance.random() < 0.5}
             expression = chance.choice(["* * * * * ?", "0 0 4 ? * MON", "30 15 8 L * ? 2090"])
@@ -230,7 +230,7 @@ class History:
             lambda: ResumeSchedule(**named),
             lambda: DeleteSchedule(**named, reason="no more"),
         ]
-        return chance.choices(commands, [4, 2, 2, 2, 2, 0.5])[0]()
+        return chance.choices(commands, [4, 4, 4, 2, 2, 0.5])[0]()
 
     def work(self) -> Command:
         """A step of the ledger's own work: mostly of a job that it is, by whoever has the claim, or had it."""
@@ -248,7 +248,7 @@ class History:
             lambda: CloseJob(caller=self.caller, job_id=job_id),
             lambda: DeleteJob(caller=self.caller, job_id=job_id, reason="asked for"),
         ]
-        return chance.choices(commands, [6, 4, 2, 1, 2, 1, 0.5, 0.5, 0.5])[0]()
+        return chance.choices(commands, [8, 6, 2, 1, 2, 1, 0.5, 0.5, 0.5])[0]()
 
     def progress(self) -> Command:
         """A report, perhaps of bytes."""

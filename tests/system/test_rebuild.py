@@ -125,6 +125,6 @@ async def test_whoever_is_killed_while_rebuilding_leaves_what_is_live(ledger: Le
 
     assert report.differences == []
     async with session(database_url) as connection:
-        for table in ("job", "job_residue", "principal", "org_policy", "hold", "rollup", "tracking"):
+        for table in ("job", "job_residue", "job_work", "principal", "schedule", "rollup", "tracking"):
             gens = await connection.fetch(f"SELECT DISTINCT gen FROM {table} WHERE org = $1", ORG)
             assert {it["gen"] for it in gens} <= {report.projections[0].generation}, table
