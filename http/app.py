@@ -15,6 +15,7 @@ from jobledger.http.context import (
     ACCESS,
     ATTACHMENTS,
     BEGUN,
+    CATCH_UP,
     COPY_JOBS,
     CURSOR_KEY,
     DIAGRAMS,
@@ -32,6 +33,7 @@ from jobledger.http.context import (
     PRINCIPALS,
     READING_XML,
     REQUEST_ID,
+    ROLLUPS,
     SCHEDULES,
 )
 from jobledger.http.copies import COPIES, COPIES_ROUTES
@@ -56,6 +58,7 @@ from jobledger.http.native import (
     job_routes,
     policy_routes,
     principal_routes,
+    rollup_routes,
     schedule_routes,
     token_routes,
     workflow_routes,
@@ -72,6 +75,7 @@ from jobledger.ledger.errors import CorruptLedgerError, LedgerError, Unavailable
 from jobledger.ledger.store.attachments import AttachmentStore
 from jobledger.ledger.store.ledger import Ledger
 from jobledger.ledger.store.survey import Surveyor
+from jobledger.ledger.work.catch_up import CatchUp
 from jobledger.projections.copy_query import CopyQuery
 from jobledger.projections.diagram_query import DiagramQuery
 from jobledger.projections.domain_query import DomainQuery
@@ -80,6 +84,7 @@ from jobledger.projections.job_search import JobSearch
 from jobledger.projections.keeping_query import KeepingQuery
 from jobledger.projections.numbered_jobs import NumberedJobs
 from jobledger.projections.principal_query import PrincipalQuery
+from jobledger.projections.rollup_query import RollupQuery
 from jobledger.projections.schedule_query import ScheduleQuery
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -100,13 +105,15 @@ def make_app(
     edge: Edge = DIRECT,
     metrics: Metrics | None = None,
     places: Places | None = None,
+    catch_up: CatchUp | None = None,
     data: Path | None = None,
     largest_attachment_bytes: int = USUAL_ATTACHMENT_BYTES,
 ) -> web.Application:
     """The application over *ledger*. *cursor_key* is the installation's secret, the same in every server of it.
 
-    *metrics*: those that the ledger tells of its appends; *places*: how many requests an org may have; *data*: the folder that
-    must not run full. Absent: new ones, the usual ones, none.
+    *metrics*: those that the ledger tells of its appends; *places*: how many requests an org may have; *catch_up*: what
+    moves on the projections that follow the ledger; *data*: the folder that must not run full. Absent: new ones, the usual
+    ones, one that does so when they are read, none.
     """
     # Bodies are bounded where they are read: each path has its own limit, and some stream.
     app = web.Application(middlewares=[answer_errors], client_max_size=0)
@@ -117,6 +124,8 @@ def make_app(
     app[JOBS] = JobQuery(ledger.database)
     app[COPY_JOBS] = CopyQuery(ledger.database)
     app[KEEPING] = KeepingQuery(ledger.database)
+    app[ROLLUPS] = RollupQuery(ledger.database)
+    catching_up = app[CATCH_UP] = catch_up or CatchUp(ledger)
     app[NUMBERED_JOBS] = NumberedJobs(ledger.database)
     app[SCHEDULES] = ScheduleQuery(ledger.database)
     app[PRINCIPALS] = PrincipalQuery(ledger.database)
@@ -134,10 +143,10 @@ def make_app(
     app[PLACES] = places or Places()
     app[METRICS] = metrics or Metrics()
     app[ACCESS] = Access(app[PRINCIPALS], ledger, app[METRICS].login_failed)
-    app[HEALTH] = Health(Surveyor(ledger.database.url, ledger.projections), data)
+    app[HEALTH] = Health(Surveyor(ledger.database.url, ledger.projections, ledger.catch_up_projections), data)
     native = (
         *(job_routes, command_routes, event_routes, principal_routes, token_routes),
-        *(hold_routes, policy_routes, copy_routes, diagram_routes, workflow_routes, schedule_routes),
+        *(hold_routes, policy_routes, copy_routes, diagram_routes, workflow_routes, schedule_routes, rollup_routes),
     )
     spoken = (*FETCH_ROUTES, *COPIES_ROUTES, *WORKFLOW_ROUTES, *MAINTENANCE_ROUTES)
     for routes in (health_routes, documentation_routes, *native, *spoken):
@@ -145,6 +154,8 @@ def make_app(
     app[DOCUMENTATION] = Documentation(app.router, app[DIALECTS], edge.public_url)
     app.on_response_prepare.append(add_headers)
     app.on_cleanup.append(_close_health)
+    if catch_up is None:
+        app.on_cleanup.append(lambda _app: catching_up.stop())
     return app
 
 

@@ -13,6 +13,7 @@ from jobledger.http.negotiation import Form
 from jobledger.ledger.domain.command import Caller
 from jobledger.ledger.store.attachments import AttachmentStore
 from jobledger.ledger.store.ledger import Ledger
+from jobledger.ledger.work.catch_up import CatchUp
 from jobledger.projections.copy_query import CopyQuery
 from jobledger.projections.diagram_query import DiagramQuery
 from jobledger.projections.domain_query import DomainQuery
@@ -21,6 +22,7 @@ from jobledger.projections.job_search import JobSearch
 from jobledger.projections.keeping_query import KeepingQuery
 from jobledger.projections.numbered_jobs import NumberedJobs
 from jobledger.projections.principal_query import PrincipalQuery
+from jobledger.projections.rollup_query import RollupQuery
 from jobledger.projections.schedule_query import ScheduleQuery
 
 LEDGER = web.AppKey("ledger", Ledger)
@@ -29,6 +31,8 @@ PRINCIPALS = web.AppKey("principals", PrincipalQuery)
 COPY_JOBS = web.AppKey("copy_jobs", CopyQuery)
 KEEPING = web.AppKey("keeping", KeepingQuery)
 SCHEDULES = web.AppKey("schedules", ScheduleQuery)
+ROLLUPS = web.AppKey("rollups", RollupQuery)
+CATCH_UP = web.AppKey("catch_up", CatchUp)
 NUMBERED_JOBS = web.AppKey("numbered_jobs", NumberedJobs)
 DIAGRAMS = web.AppKey("diagrams", DiagramQuery)
 DOMAINS = web.AppKey("domains", DomainQuery)

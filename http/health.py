@@ -12,6 +12,7 @@ from typing import Any
 
 import orjson
 from aiohttp import web
+from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 
 from jobledger.http.context import ACCESS
@@ -38,6 +39,8 @@ DISK_PATIENCE_S = 1.0
 READ_METRICS = "metrics.read"
 NOT_LET_IN = (NotLetInError, NotAllowedError, TooManyAttemptsError, UnavailableError)
 DEFAULT_ORG = "default"
+# A projection that follows a ledger and has not moved on for so long is stuck. One that is behind and moves is not.
+LONGEST_STANDSTILL_S = 60.0
 
 health_routes = web.RouteTableDef()
 
@@ -98,9 +101,11 @@ class Health:
 
     async def _find(self) -> Readiness:
         (survey, away), free = await asyncio.gather(self._survey(), self._disk_free())
-        checks: dict[str, str | None] = {"database": away, "schema": None, "clock": None, "projections": None}
+        checks: dict[str, str | None] = {"database": away}
+        checks |= dict.fromkeys(("schema", "clock", "projections", "lag"))
         if survey is None:
-            checks |= dict.fromkeys(("schema", "clock", "projections"), "not known while the database is away")
+            unknown = ("schema", "clock", "projections", "lag")
+            checks |= dict.fromkeys(unknown, "not known while the database is away")
         else:
             if survey.missing_migrations:
                 checks["schema"] = f"lacks {', '.join(survey.missing_migrations)}: run jobledger db migrate"
@@ -108,6 +113,9 @@ class Health:
                 checks["clock"] = f"{survey.clock_offset_s:+.1f} s off the database's"
             if survey.other_folds:
                 checks["projections"] = f"{', '.join(survey.other_folds)} of another release"
+            stuck = [name for name, lag in survey.lags.items() if lag.seconds > LONGEST_STANDSTILL_S]
+            if stuck:
+                checks["lag"] = f"{', '.join(stuck)} has not moved on for {LONGEST_STANDSTILL_S:.0f} s"
         if self._data is not None:
             checks["disk"] = None
             if free is None:
@@ -186,5 +194,20 @@ def _readings(found: Readiness) -> Iterator[Metric]:
         yield gauge(
             "jobledger_clock_offset_seconds", "This machine's clock less the database's.", found.survey.clock_offset_s
         )
+        names = ("projection",)
+        events = GaugeMetricFamily(
+            "jobledger_projection_lag_events",
+            "Events that a projection has not counted yet, at most of an org.",
+            labels=names,
+        )
+        seconds = GaugeMetricFamily(
+            "jobledger_projection_standstill_seconds",
+            "Since it is behind and has not moved on, at most of an org.",
+            labels=names,
+        )
+        for name, lag in found.survey.lags.items():
+            events.add_metric([name], lag.events)
+            seconds.add_metric([name], lag.seconds)
+        yield from (events, seconds)
     if found.disk_free_bytes is not None:
         yield gauge("jobledger_disk_free_bytes", "Free in the data folder's file system.", found.disk_free_bytes)

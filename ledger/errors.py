@@ -46,6 +46,7 @@ LedgerError                    the caller can act on it
     ├── TooManyFollowersError
     ├── DatabaseIsAwayError
     ├── TooManyAttemptsError
+    ├── ProjectionIsBehindError
     └── ReleaseDiffersError
 OutcomeUnknownError            a LedgerError too: repeat with the same Idempotency-Key
 CorruptLedgerError             not a LedgerError: an operator must act; the org's writing stops
@@ -372,6 +373,12 @@ class TooManyAttemptsError(UnavailableError):
     """Too many attempts to log in have failed."""
 
     code = "too_many_attempts"
+
+
+class ProjectionIsBehindError(UnavailableError):
+    """What is asked for has not come as far as the ledger yet."""
+
+    code = "projection_is_behind"
 
 
 class ReleaseDiffersError(UnavailableError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any
@@ -18,7 +18,7 @@ from jobledger.ledger.domain.command import Find
 from jobledger.ledger.domain.credential_commands import PRINCIPALS_BY_CREDENTIAL
 from jobledger.ledger.store.codec import wire_time
 from jobledger.ledger.store.database import Connection
-from jobledger.ledger.store.projection import Changed
+from jobledger.ledger.store.projection import Changed, Key, ProjectedTable
 from jobledger.ledger.store.statement import statement
 
 PACKAGE = "jobledger.projections"
@@ -93,6 +93,13 @@ class AccessProjection:
     aggregate_class: type[Aggregate] = Principal
     write_statements = MappingProxyType({"write_principals": statement(PACKAGE, "write_principals")})
     finds = frozenset({PRINCIPALS_BY_NAME, PRINCIPALS_BY_CREDENTIAL, ADMINISTRATORS})
+    loaded_by = None
+    tables = (ProjectedTable("principal"),)
+
+    def keys(self, changed: Changed) -> Iterable[Key]:
+        """See ``Projection``."""
+        assert isinstance(changed.after, Principal)
+        return [("principal", str(changed.after.principal_id))]
 
     def writes(self, changes: Sequence[Changed]) -> Sequence[tuple[str, Sequence[Any]]]:
         """See ``InlineProjection``."""

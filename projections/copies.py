@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -12,7 +12,7 @@ from jobledger.ledger.domain.aggregate import Aggregate
 from jobledger.ledger.domain.command import Find
 from jobledger.ledger.domain.copy import COPIES_OF_POLICY, SIBLING_COPIES, Copy, copy_id_of, copy_stream
 from jobledger.ledger.store.database import Connection
-from jobledger.ledger.store.projection import Changed
+from jobledger.ledger.store.projection import Changed, Key, ProjectedTable
 from jobledger.ledger.store.statement import statement
 
 PACKAGE = "jobledger.projections"
@@ -46,6 +46,13 @@ class CopiesProjection:
     aggregate_class: type[Aggregate] = Copy
     write_statements = MappingProxyType({"write_copies": statement(PACKAGE, "write_copies")})
     finds = frozenset({COPIES_OF_POLICY, SIBLING_COPIES})
+    loaded_by = None
+    tables = (ProjectedTable("storage_copy"),)
+
+    def keys(self, changed: Changed) -> Iterable[Key]:
+        """See ``Projection``."""
+        assert isinstance(changed.after, Copy)
+        return [("storage_copy", str(changed.after.copy_id))]
 
     def writes(self, changes: Sequence[Changed]) -> Sequence[tuple[str, Sequence[Any]]]:
         """See ``InlineProjection``."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -13,7 +13,7 @@ from jobledger.ledger.domain.aggregate import Aggregate
 from jobledger.ledger.domain.diagram import DRAFT, Diagram, Version, diagram_stream
 from jobledger.ledger.domain.template import Template, template_stream
 from jobledger.ledger.store.database import Connection
-from jobledger.ledger.store.projection import AnswersNothing, Changed
+from jobledger.ledger.store.projection import AnswersNothing, Changed, Key, ProjectedTable
 from jobledger.ledger.store.statement import statement
 
 PACKAGE = "jobledger.projections"
@@ -77,6 +77,14 @@ class DiagramsProjection(AnswersNothing):
     fold_version = 1
     aggregate_class: type[Aggregate] = Diagram
     write_statements = MappingProxyType({name: statement(PACKAGE, name) for name in DIAGRAM_WRITES})
+    loaded_by = None
+    tables = (ProjectedTable("diagram"), ProjectedTable("diagram_version", row=("number",)))
+
+    def keys(self, changed: Changed) -> Iterable[Key]:
+        """See ``Projection``."""
+        assert isinstance(changed.after, Diagram)
+        number = str(changed.after.diagram_id)
+        return [("diagram", number), ("diagram_version", number)]
 
     def writes(self, changes: Sequence[Changed]) -> Sequence[tuple[str, Sequence[Any]]]:
         """See ``InlineProjection``."""
@@ -140,6 +148,13 @@ class TemplatesProjection(AnswersNothing):
     fold_version = 1
     aggregate_class: type[Aggregate] = Template
     write_statements = MappingProxyType({"write_templates": statement(PACKAGE, "write_templates")})
+    loaded_by = None
+    tables = (ProjectedTable("template"),)
+
+    def keys(self, changed: Changed) -> Iterable[Key]:
+        """See ``Projection``."""
+        assert isinstance(changed.after, Template)
+        return [("template", str(changed.after.template_id))]
 
     def writes(self, changes: Sequence[Changed]) -> Sequence[tuple[str, Sequence[Any]]]:
         """See ``InlineProjection``."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -15,7 +15,7 @@ from jobledger.ledger.domain.hold import PREFIX, Hold, HoldFilter, hold_stream
 from jobledger.ledger.domain.hold_commands import FILTER_HOLDS, JOBS_OF_HOLD
 from jobledger.ledger.store.columns import plain_array
 from jobledger.ledger.store.database import Connection
-from jobledger.ledger.store.projection import Changed
+from jobledger.ledger.store.projection import Changed, Key, ProjectedTable
 from jobledger.ledger.store.statement import statement
 
 PACKAGE = "jobledger.projections"
@@ -59,6 +59,13 @@ class HoldsProjection:
     aggregate_class: type[Aggregate] = Hold
     write_statements = MappingProxyType({"write_holds": statement(PACKAGE, "write_holds")})
     finds = frozenset({FILTER_HOLDS, JOBS_OF_HOLD})
+    loaded_by = None
+    tables = (ProjectedTable("hold"),)
+
+    def keys(self, changed: Changed) -> Iterable[Key]:
+        """See ``Projection``."""
+        assert isinstance(changed.after, Hold)
+        return [("hold", str(changed.after.hold_id))]
 
     def writes(self, changes: Sequence[Changed]) -> Sequence[tuple[str, Sequence[Any]]]:
         """See ``InlineProjection``."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -12,7 +12,7 @@ from jobledger.ledger.domain.job import Job
 from jobledger.ledger.domain.job_copies import DEPENDENTS
 from jobledger.ledger.store.columns import plain_array
 from jobledger.ledger.store.database import Connection
-from jobledger.ledger.store.projection import Changed
+from jobledger.ledger.store.projection import Changed, Key, ProjectedTable
 from jobledger.ledger.store.statement import statement
 
 PACKAGE = "jobledger.projections"
@@ -80,6 +80,20 @@ class JobCopiesProjection:
     aggregate_class: type[Aggregate] = Job
     write_statements = MappingProxyType({name: statement(PACKAGE, name) for name in WRITES})
     finds = frozenset({DEPENDENTS})
+    loaded_by = "jobs"
+    tables = (
+        ProjectedTable("job_copy", key=("copy_id", "job_id"), key_types=("integer", "integer")),
+        ProjectedTable("job_requirement", key=("required_id", "job_id"), key_types=("integer", "integer")),
+    )
+
+    def keys(self, changed: Changed) -> Iterable[Key]:
+        """See ``Projection``."""
+        for job in (changed.before, changed.after):
+            if isinstance(job, Job):
+                for it in job.copies or ():
+                    yield "job_copy", f"{it['id']},{job.job_id}"
+                for required_id in job.required_job_ids or ():
+                    yield "job_requirement", f"{required_id},{job.job_id}"
 
     def writes(self, changes: Sequence[Changed]) -> Sequence[tuple[str, Sequence[Any]]]:
         """See ``InlineProjection``. A job's rows are written again only where they come out otherwise."""

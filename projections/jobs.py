@@ -21,7 +21,7 @@ from jobledger.ledger.domain.job_workflow_commands import ANCESTORS, DIAGRAMS_OF
 from jobledger.ledger.domain.retention import retained_until
 from jobledger.ledger.store.columns import packed, plain_array, sparse_array
 from jobledger.ledger.store.database import Connection
-from jobledger.ledger.store.projection import Changed
+from jobledger.ledger.store.projection import Changed, Key, ProjectedTable
 from jobledger.ledger.store.statement import statement
 
 PACKAGE = "jobledger.projections"
@@ -254,6 +254,18 @@ class JobsProjection:
     aggregate_class: type[Aggregate] = Job
     write_statements = MappingProxyType({name: statement(PACKAGE, name) for name in WRITES})
     finds = frozenset({JOBS_BY_EXTERNAL_ID, FOLLOW_UPS, LAST_HEARTBEAT, DIAGRAMS_OF_JOBS, ANCESTORS, LAST_ERASURE})
+    loaded_by = None
+    tables = (
+        ProjectedTable("job"),
+        ProjectedTable("job_residue"),
+        ProjectedTable("job_count", key=("block",), row=("state", "day", "domain"), condition="jobs <> 0"),
+    )
+
+    def keys(self, changed: Changed) -> Iterable[Key]:
+        """See ``Projection``."""
+        assert isinstance(changed.after, Job)
+        number = changed.after.job_id
+        return [("job", str(number)), ("job_residue", str(number)), ("job_count", str(number >> BLOCK_BITS))]
 
     def writes(self, changes: Sequence[Changed]) -> Sequence[tuple[str, Sequence[Any]]]:
         """See ``InlineProjection``."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -12,8 +12,9 @@ import orjson
 from jobledger.ledger.domain.access import ORG_STREAM, Org
 from jobledger.ledger.domain.aggregate import Aggregate
 from jobledger.ledger.domain.policy import NO_POLICY, Policy
+from jobledger.ledger.store.codec import wire_time
 from jobledger.ledger.store.database import Connection
-from jobledger.ledger.store.projection import AnswersNothing, Changed
+from jobledger.ledger.store.projection import AnswersNothing, Changed, Key, ProjectedTable
 from jobledger.ledger.store.statement import statement
 
 PACKAGE = "jobledger.projections"
@@ -46,6 +47,12 @@ class PolicyProjection(AnswersNothing):
     fold_version = 1
     aggregate_class: type[Aggregate] = Org
     write_statements = MappingProxyType({"write_policies": statement(PACKAGE, "write_policies")})
+    loaded_by = None
+    tables = (ProjectedTable("org_policy", key=("begun_at",), key_types=("timestamptz",)),)
+
+    def keys(self, changed: Changed) -> Iterable[Key]:
+        """See ``Projection``."""
+        return [("org_policy", wire_time(changed.after.created_on))]
 
     def writes(self, changes: Sequence[Changed]) -> Sequence[tuple[str, Sequence[Any]]]:
         """See ``InlineProjection``."""

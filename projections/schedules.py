@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 from uuid import UUID
@@ -13,7 +13,7 @@ import orjson
 from jobledger.ledger.domain.aggregate import Aggregate
 from jobledger.ledger.domain.schedule import PREFIX, Schedule, schedule_stream
 from jobledger.ledger.store.database import Connection
-from jobledger.ledger.store.projection import AnswersNothing, Changed
+from jobledger.ledger.store.projection import AnswersNothing, Changed, Key, ProjectedTable
 from jobledger.ledger.store.statement import statement
 
 PACKAGE = "jobledger.projections"
@@ -68,6 +68,13 @@ class SchedulesProjection(AnswersNothing):
     fold_version = 1
     aggregate_class: type[Aggregate] = Schedule
     write_statements = MappingProxyType({"write_schedules": statement(PACKAGE, "write_schedules")})
+    loaded_by = None
+    tables = (ProjectedTable("schedule", key_types=("uuid",)),)
+
+    def keys(self, changed: Changed) -> Iterable[Key]:
+        """See ``Projection``."""
+        assert isinstance(changed.after, Schedule)
+        return [("schedule", str(changed.after.schedule_id))]
 
     def writes(self, changes: Sequence[Changed]) -> Sequence[tuple[str, Sequence[Any]]]:
         """See ``InlineProjection``."""

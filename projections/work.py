@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -11,7 +11,7 @@ from jobledger.ledger.domain.job import Job
 from jobledger.ledger.domain.job_work import claim_of, is_open_work
 from jobledger.ledger.store.columns import plain_array
 from jobledger.ledger.store.database import Connection
-from jobledger.ledger.store.projection import AnswersNothing, Changed
+from jobledger.ledger.store.projection import AnswersNothing, Changed, Key, ProjectedTable
 from jobledger.ledger.store.statement import statement
 
 PACKAGE = "jobledger.projections"
@@ -31,6 +31,14 @@ class WorkProjection(AnswersNothing):
     fold_version = 1
     aggregate_class: type[Aggregate] = Job
     write_statements = MappingProxyType({name: statement(PACKAGE, name) for name in WRITES})
+    # Jobs are known by their own rows.
+    loaded_by = "jobs"
+    tables = (ProjectedTable("job_work"),)
+
+    def keys(self, changed: Changed) -> Iterable[Key]:
+        """See ``Projection``."""
+        assert isinstance(changed.after, Job)
+        return [("job_work", str(changed.after.job_id))]
 
     def writes(self, changes: Sequence[Changed]) -> Sequence[tuple[str, Sequence[Any]]]:
         """See ``InlineProjection``."""

@@ -76,6 +76,12 @@ def _replay(options: argparse.Namespace, settings: Settings) -> int:
     return run(replay(settings, options.org, job_id=options.job, to=limit, as_json=options.json))
 
 
+def _rebuild(options: argparse.Namespace, settings: Settings) -> int:
+    from jobledger.scripts.rebuild import rebuild
+
+    return run(rebuild(settings, options.org, options.projection))
+
+
 def _migrate(options: argparse.Namespace, settings: Settings) -> int:
     from jobledger.scripts.database import migrate_database
 
@@ -109,10 +115,19 @@ def _parser() -> argparse.ArgumentParser:
     replay.add_argument("--json", action="store_true", help="one JSON object a line")
     finish(replay, _replay)
 
+    rebuild = nouns.add_parser("rebuild", help="make what is read anew from the events", description=_REBUILD)
+    rebuild.add_argument("--org", help="of this org only")
+    rebuild.add_argument("--projection", metavar="NAME", help="this projection only")
+    finish(rebuild, _rebuild)
+
     verb(noun(nouns, "db", "the database"), "migrate", _migrate, "bring the database to this release's schema")
     return parser
 
 
+_REBUILD = (
+    "Make the rows of projections from the events beside those that are live, compare them, and put them in their place. "
+    "Servers go on meanwhile. Where rows differ nothing changes."
+)
 _REPLAY = "Fold the events, and nothing else, and print each with the state that it leads to."
 
 

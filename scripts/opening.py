@@ -10,6 +10,7 @@ from jobledger.ledger.domain.command import Caller
 from jobledger.ledger.store.database import Database
 from jobledger.ledger.store.ledger import Ledger
 from jobledger.ledger.store.observer import UNOBSERVED, AppendObserver
+from jobledger.ledger.store.projection import CatchUpProjection, InlineProjection
 from jobledger.projections.access import AccessProjection
 from jobledger.projections.copies import CopiesProjection
 from jobledger.projections.diagrams import DiagramsProjection, TemplatesProjection
@@ -17,6 +18,7 @@ from jobledger.projections.holds import HoldsProjection
 from jobledger.projections.job_copies import JobCopiesProjection
 from jobledger.projections.jobs import JobsProjection
 from jobledger.projections.policy import PolicyProjection
+from jobledger.projections.rollups import RollupsProjection
 from jobledger.projections.schedules import SchedulesProjection
 from jobledger.projections.work import WorkProjection
 from jobledger.scripts.installation import open_installation
@@ -30,6 +32,18 @@ def command_line_caller(org: str) -> Caller:
     return Caller(org=org, principal="ledger", capabilities=CAPABILITIES, via="command line", request=str(uuid4()))
 
 
+def inline_projections() -> list[InlineProjection]:
+    """The projections whose rows are written with the events."""
+    kept = (JobsProjection(), JobCopiesProjection(), PolicyProjection(), HoldsProjection())
+    known = (CopiesProjection(), AccessProjection(), DiagramsProjection(), TemplatesProjection())
+    return [*kept, *known, SchedulesProjection(), WorkProjection()]
+
+
+def catch_up_projections() -> list[CatchUpProjection]:
+    """The projections that follow the ledger."""
+    return [RollupsProjection()]
+
+
 @asynccontextmanager
 async def ledger_at(
     url: str, *, readers: int = 8, writers: int = 8, observer: AppendObserver = UNOBSERVED
@@ -38,9 +52,7 @@ async def ledger_at(
     database = Database(url, readers=readers, writers=writers)
     await database.open()
     try:
-        kept = (JobsProjection(), JobCopiesProjection(), PolicyProjection(), HoldsProjection())
-        known = (CopiesProjection(), AccessProjection(), DiagramsProjection(), TemplatesProjection())
-        ledger = Ledger(database, [*kept, *known, SchedulesProjection(), WorkProjection()], observer)
+        ledger = Ledger(database, inline_projections(), observer, catch_up_projections())
         try:
             yield ledger
         finally:

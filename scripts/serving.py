@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import ipaddress
 import logging
 import resource
@@ -20,17 +19,21 @@ from jobledger.http.deadlines import DEADLINES
 from jobledger.http.in_flight import IN_FLIGHT
 from jobledger.http.metrics import Metrics
 from jobledger.http.urls import Edge
+from jobledger.ledger.work.catch_up import CatchUp
 from jobledger.ledger.work.firing import Firing
 from jobledger.ledger.work.maintenance import Maintenance
 from jobledger.ledger.work.runner import Runner
 from jobledger.ledger.work.watch import Watch
 from jobledger.projections.job_query import JobQuery
 from jobledger.projections.pruning import forget_heartbeats
+from jobledger.projections.rebuild.refresh import Refresh
 from jobledger.projections.schedule_query import ScheduleQuery
 from jobledger.projections.work_query import WorkQuery
 from jobledger.scripts.failure import FailedError
+from jobledger.scripts.folding import fold_in_processes
 from jobledger.scripts.listening import BACKLOG, load_certificate, tls_context
 from jobledger.scripts.log_lines import LineWriter
+from jobledger.scripts.memory import settle_memory
 from jobledger.scripts.opening import ledger_at
 from jobledger.scripts.stop import Stop, unless
 
@@ -44,8 +47,6 @@ SHUTDOWN_S = 10.0
 CANCELLING_S = 1.0
 # How long what is queued may take to be decided when there is no time any more.
 HURRIED_DRAIN_S = 2.0
-# Each append makes a few thousand objects that are gone with it: looking for cycles among them pays seldom.
-OBJECTS_BETWEEN_COLLECTIONS = 50_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,19 +84,22 @@ async def serve_app(listener: socket.socket, plan: Plan, stop: Stop, tell_ready:
     most_connections = _allow_connections()
     metrics = Metrics()
     async with ledger_at(plan.url, observer=metrics) as ledger:
+        catch_up = CatchUp(ledger)
         app = make_app(
             ledger,
             cursor_key=plan.cursor_key,
             fetch_start_timeout_s=plan.start_timeout_s,
             edge=plan.edge,
             metrics=metrics,
+            catch_up=catch_up,
             data=plan.data,
             largest_attachment_bytes=plan.largest_attachment_bytes,
         )
         lines = LineWriter()
         watch = Watch(ledger, JobQuery(ledger.database).overdue)
         firing = Firing(ledger, ScheduleQuery(ledger.database).due)
-        works = [Maintenance({"heartbeats_pruned": forget_heartbeats})]
+        refresh = Refresh(catch_up, fold_in_processes)
+        works = [Maintenance({"heartbeats_pruned": forget_heartbeats}, refresh)]
         worker = Runner(ledger, WorkQuery(ledger.database).open, works)
         runner = make_runner(
             app,
@@ -111,6 +115,7 @@ async def serve_app(listener: socket.socket, plan: Plan, stop: Stop, tell_ready:
             await watch.start()
             await firing.start()
             await worker.start()
+            await catch_up.start()
             settle_memory()
             tell_ready()
             await stop.requested.wait()
@@ -125,6 +130,7 @@ async def serve_app(listener: socket.socket, plan: Plan, stop: Stop, tell_ready:
             await worker.stop()
             await firing.stop()
             await watch.stop()
+            await catch_up.stop()
             await unless(stop.hurried, ledger.close())
             if stop.hurried.is_set():
                 # What could not be decided by now is not acknowledged either.
@@ -155,10 +161,3 @@ def _allow_connections() -> int:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
         return max(soft - OTHER_FILES, LEAST_CONNECTIONS)
     return MOST_CONNECTIONS
-
-
-def settle_memory() -> None:
-    """Take what the start has made out of the collector's sight, and let it look seldom."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS)

@@ -29,6 +29,7 @@ from jobledger.ledger.domain.template import Template
 from tests.auditor_beside import audit_attachments, audit_credentials
 from tests.auditor_rows import audit_rows
 from tests.cluster import session
+from tests.rollup_auditor import FINAL_TYPES, audit_rollups
 
 HEADER_KEYS = ["org", "position", "recorded_at", "stream", "version", "type", "schema", "by", "content"]
 PRIVATE_KEYS = ["data", "salt"]
@@ -37,8 +38,10 @@ RECORDED_AT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 PROJECTED = (
     *("job", "job_count", "job_residue", "principal", "org_policy", "hold", "schedule", "job_work"),
     *("storage_copy", "job_copy", "job_requirement"),
-    *("diagram", "diagram_version", "template", "attachment", "attachment_chunk"),
+    *("diagram", "diagram_version", "template"),
+    *("rollup", "rollup_duration", "tracking"),
 )
+BESIDE = ("idempotency", "credential", "heartbeat", "attachment", "attachment_chunk")
 
 
 @dataclass
@@ -53,6 +56,8 @@ class Audited:
     # By stream and id: the version that added an attachment; and, by stream, the versions whose private contents went with one.
     added: dict[tuple[str, str], int] = field(default_factory=dict)
     unnamed: defaultdict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
+    # The last final event of each job: its position.
+    finals: dict[str, int] = field(default_factory=dict)
     # Of streams of which contents are gone: the positions, and those whose private contents alone are.
     lost: defaultdict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
     lost_private: defaultdict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
@@ -75,7 +80,7 @@ async def audit_by(connection: asyncpg.Connection[asyncpg.Record], *only: str) -
         orgs = {it["org"]: await _audit_org(connection, it) for it in heads if not only or it["org"] in only}
         if only:
             return orgs
-        tables = ("event", "content", "idempotency", "credential", "heartbeat", *PROJECTED)
+        tables = ("event", "content", *BESIDE, *PROJECTED)
         known = " UNION ALL ".join(f"SELECT DISTINCT '{table}' AS name, org FROM {table}" for table in tables)
         strange = {(it["name"], it["org"]) for it in await connection.fetch(known) if it["org"] not in orgs}
         assert not strange, f"rows of orgs that have no head: {strange}"
@@ -101,6 +106,8 @@ async def _audit_org(connection: asyncpg.Connection[asyncpg.Record], head: async
         header = _audit_header(record)
         body, private = contents.pop(position, (None, None))
         _audit_cover(audited, header, body, private)
+        if header["type"] in FINAL_TYPES:
+            audited.finals[header["stream"]] = position
         if body is None:
             audited.aggregates.pop(header["stream"], None)
             _note(audited, header, {})
@@ -111,6 +118,9 @@ async def _audit_org(connection: asyncpg.Connection[asyncpg.Record], head: async
     assert not contents, f"{org} has contents of no event: {sorted(contents)}"
     _audit_head(head, records, audited)
     await audit_rows(connection, head, audited.aggregates.values())
+    live = json.loads(head["projections"])
+    if "rollups" in live:
+        await audit_rollups(connection, org, live["rollups"]["gen"], audited.aggregates, audited.finals)
     await _audit_answers(connection, org, audited)
     await audit_credentials(connection, org, audited.aggregates.values())
     await audit_attachments(connection, org, audited.aggregates.values())

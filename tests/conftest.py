@@ -19,7 +19,7 @@ from tests.caretaker import Caretaker
 from tests.cluster import fresh_database, running_cluster, session, url_of
 from tests.examples import WHOLE
 from tests.leftovers import end
-from tests.world import ORG, projections
+from tests.world import ORG, catch_up_projections, projections
 
 TEMPLATE = "template_ledger"
 SHARED = "shared_ledger"
@@ -151,7 +151,7 @@ async def database(database_url: str, request: pytest.FixtureRequest) -> AsyncIt
 @pytest.fixture
 async def ledger(database: Database, request: pytest.FixtureRequest) -> AsyncIterator[Ledger]:
     """A ledger with the org ``acme``."""
-    ledger = Ledger(database, projections())
+    ledger = Ledger(database, projections(), catch_up_projections=catch_up_projections())
     caretaker = keeper(request, database.url)
     if caretaker is not None and database is caretaker.database:
         ledger._announcer = caretaker.announcer

@@ -21,6 +21,7 @@ from jobledger.projections.holds import HoldsProjection
 from jobledger.projections.job_copies import JobCopiesProjection
 from jobledger.projections.jobs import JobsProjection
 from jobledger.projections.policy import PolicyProjection
+from jobledger.projections.rollups import RollupsProjection
 from jobledger.projections.schedules import SchedulesProjection
 from jobledger.projections.work import WorkProjection
 from tests.cluster import session
@@ -48,15 +49,22 @@ def projections() -> list[Any]:
     return [*kept, *known, SchedulesProjection(), WorkProjection()]
 
 
+def catch_up_projections() -> list[Any]:
+    """The projections that follow the ledger."""
+    return [RollupsProjection()]
+
+
 @asynccontextmanager
 async def serving(url: str) -> AsyncIterator[Ledger]:
     """A ledger on the database, as another server process has it."""
     database = Database(url, readers=4, writers=4)
     await database.open()
     try:
-        ledger = Ledger(database, projections())
-        yield ledger
-        await ledger.close()
+        ledger = Ledger(database, projections(), catch_up_projections=catch_up_projections())
+        try:
+            yield ledger
+        finally:
+            await ledger.close()
     finally:
         await database.close()
 

@@ -9,6 +9,7 @@ from jobledger.http.native.holds import hold_routes
 from jobledger.http.native.jobs import job_routes
 from jobledger.http.native.policy import policy_routes
 from jobledger.http.native.principals import principal_routes
+from jobledger.http.native.rollups import rollup_routes
 from jobledger.http.native.schedules import schedule_routes
 from jobledger.http.native.tokens import token_routes
 from jobledger.http.native.workflow import workflow_routes
@@ -23,6 +24,7 @@ __all__ = [
     "job_routes",
     "policy_routes",
     "principal_routes",
+    "rollup_routes",
     "schedule_routes",
     "token_routes",
     "workflow_routes",

@@ -16,6 +16,7 @@ from jobledger.ledger.domain.command import Effect, Find, UnitOfWork
 from jobledger.ledger.domain.hold import hold_stream
 from jobledger.ledger.domain.hold_commands import ALL_FILTER_HOLDS, active_holds
 from jobledger.ledger.domain.job import FINAL_STATES, Job, State, job_stream
+from jobledger.ledger.domain.job_bytes import moved_bytes
 from jobledger.ledger.domain.job_commands import FOLLOW_UPS, JobTransition, discard_follow_ups, visible_job
 from jobledger.ledger.domain.job_decisions import must_not_be_running
 from jobledger.ledger.domain.job_registration import JOBS_BY_EXTERNAL_ID
@@ -41,11 +42,14 @@ def utc_text(instant: datetime) -> str:
 
 
 def residue_of(job: Job) -> dict[str, Any]:
-    """What stays known of a job that goes, as plain members: id, type, domain, state, times, preceding and required ids."""
+    """What stays known of a job that goes, as plain members: id, type, domain, state, times, preceding and required ids, bytes."""
     if job.residue is not None:
         return job.residue
     known = job.__dict__  # where there is none of a name, the class has None
     members = {name: value for name in RESIDUE if (value := known.get(name)) is not None}
+    moved = moved_bytes(job)
+    if moved is not None:
+        members["bytes"] = moved
     for name in TIMES:
         if name in members:
             members[name] = utc_text(members[name])
@@ -63,6 +67,7 @@ def become_residue(job: Job, gone: str, residue: dict[str, Any]) -> None:
         if (value := members[name]) is not None:
             members[name] = datetime.fromisoformat(value)
     del members["id"]
+    members.pop("bytes", None)
     members.update(
         job_id=residue["id"], state=State(residue["state"]), is_decided=True, gone=gone, name="", progress=0.0
     )

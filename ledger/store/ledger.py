@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 from uuid import uuid4
 
@@ -30,7 +30,7 @@ from jobledger.ledger.store.database import Database
 from jobledger.ledger.store.following import Following
 from jobledger.ledger.store.loading import load_aggregates
 from jobledger.ledger.store.observer import UNOBSERVED, AppendObserver
-from jobledger.ledger.store.projection import InlineProjection
+from jobledger.ledger.store.projection import CatchUpProjection, InlineProjection
 from jobledger.ledger.store.recorder import Recorder
 from jobledger.ledger.store.sequencer import Sequencer
 from jobledger.ledger.store.statement import ledger_statement
@@ -63,11 +63,15 @@ class Ledger:
         database: Database,
         projections: Sequence[InlineProjection],
         observer: AppendObserver = UNOBSERVED,
+        catch_up_projections: Sequence[CatchUpProjection] = (),
     ) -> None:
         self.database = database
         self.recorder = Recorder(database)
         self.following = Following(database, self.recorder)
         self.projections = projections
+        self.catch_up_projections = catch_up_projections
+        # Called with the org and its ledger's size after each append of this process; they must be quick, and must not raise.
+        self.told_of_appends: list[Callable[[str, int], None]] = []
         self._appender = Appender(projections)
         self._observer = observer
         self._clock = DatabaseClock()
@@ -121,7 +125,8 @@ class Ledger:
     async def create_org(self, name: str) -> Outcome:
         """Begin an org's ledger. Raises InvalidCommandError, NameIsTakenError."""
         must_be_org_name(name)
-        live = orjson.dumps({it.name: {"gen": 1, "fold": it.fold_version} for it in self.projections}).decode()
+        every = (*self.projections, *self.catch_up_projections)
+        live = orjson.dumps({it.name: {"gen": 1, "fold": it.fold_version} for it in every}).decode()
         await self.database.write(lambda connection: connection.execute(ledger_statement("create_head"), name, live))
         return await self.execute(CreateOrg(caller=ledger_itself(name)))
 
@@ -174,3 +179,5 @@ class Ledger:
         """Wake who follows the org's ledger, here and in other processes."""
         self.following.hear(org, size)
         self._announcer.announce(org, size)
+        for tell in self.told_of_appends:
+            tell(org, size)

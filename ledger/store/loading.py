@@ -17,6 +17,36 @@ from jobledger.ledger.store.statement import ledger_statement
 STREAMS_A_TURN = 250
 
 
+class StreamFold:
+    """Events of one stream, in order, folded into ``aggregate``.
+
+    Where contents are gone it begins anew with the event that covers them; ``lost_at`` is the last position without one before.
+    """
+
+    __slots__ = ("aggregate", "lost_at")
+
+    def __init__(self, aggregate: Aggregate | None = None) -> None:
+        self.aggregate = aggregate
+        self.lost_at: int | None = None
+
+    def take(self, event: Aggregate.Event | None, position: int) -> None:
+        """Fold one more event; None is one whose content is gone."""
+        if event is None:
+            self.lost_at = position
+        elif self.lost_at is None:
+            self.aggregate = event.mutate(self.aggregate)
+        elif event.begins_anew:
+            self.aggregate, self.lost_at = event.mutate(None), None
+
+    def finish(self, stream: str) -> Aggregate:
+        """What they come to. Raises CorruptLedgerError if contents are gone that no event covers."""
+        if self.lost_at is not None:
+            raise CorruptLedgerError(f"The content of position {self.lost_at} is not in the store.")
+        if self.aggregate is None:
+            raise CorruptLedgerError(f"{stream} does not begin as it should.")
+        return self.aggregate
+
+
 class Fold:
     """Events of several streams, each stream's in order, folded into *aggregates*.
 
@@ -25,31 +55,21 @@ class Fold:
 
     def __init__(self, aggregates: dict[str, Aggregate]) -> None:
         self.aggregates = aggregates
-        self._lost: dict[str, int] = {}
+        self._lost: dict[str, StreamFold] = {}
 
     def add(self, stored: StoredEvent, stream: str) -> None:
         """Fold one more event. Raises CorruptLedgerError."""
-        if stored.content is None:
-            self._lost[stream] = stored.position
-            return
-        if stream in self._lost:
-            event = stored.event()
-            if not event.begins_anew:
-                return
-            del self._lost[stream]
-            before = None
+        fold = self._lost.pop(stream, None) or StreamFold(self.aggregates.get(stream))
+        fold.take(None if stored.content is None else stored.event(), stored.position)
+        if fold.lost_at is not None:
+            self._lost[stream] = fold
         else:
-            event = stored.event()
-            before = self.aggregates.get(stream)
-        after = event.mutate(before)
-        if after is None:
-            raise CorruptLedgerError(f"{stream} does not begin as it should.")
-        self.aggregates[stream] = after
+            self.aggregates[stream] = fold.finish(stream)
 
     def finish(self) -> None:
         """Raise CorruptLedgerError if contents are gone that no event covers."""
-        for position in self._lost.values():
-            raise CorruptLedgerError(f"The content of position {position} is not in the store.")
+        for stream, fold in self._lost.items():
+            fold.finish(stream)
 
 
 async def load_aggregates(

@@ -1,10 +1,10 @@
-"""What the store knows of an inline projection. The folds themselves are wired in where a server is put together."""
+"""What the store knows of projections. The folds themselves are wired in where a server is put together."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, TypeAlias
 
 from jobledger.ledger.domain.aggregate import Aggregate
 from jobledger.ledger.domain.command import Find
@@ -19,11 +19,31 @@ class Changed:
     after: Aggregate
 
 
-class InlineProjection(Protocol):
-    """A fold whose rows are written in the append's own transaction.
+@dataclass(frozen=True, slots=True)
+class ProjectedTable:
+    """A table that a projection fills; its primary key begins with ``org, gen``, and mostly with the columns of ``key``.
 
-    ``name`` and ``fold_version`` say what its rows mean: a server whose version is not the head's does not append.
-    ``aggregate_class`` is the class whose aggregates it renders.
+    ``key`` are the columns, of the Postgres types ``key_types``, by which rows are gone through and looked up when two generations
+    are compared; ``row`` what else tells rows apart. ``condition`` is of the rows that mean anything. A key's text has its columns'
+    with commas between them.
+    """
+
+    name: str
+    key: tuple[str, ...] = ("id",)
+    key_types: tuple[str, ...] = ("integer",)
+    row: tuple[str, ...] = ()
+    condition: str = "true"
+
+
+# A table and the key of rows in it, as text.
+Key: TypeAlias = tuple[str, str]
+
+
+class Projection(Protocol):
+    """A fold and the tables it fills.
+
+    ``name`` and ``fold_version`` say what its rows mean: a server whose version is not the head's does not write them.
+    ``aggregate_class`` is the class whose aggregates it is about.
     """
 
     @property
@@ -36,11 +56,29 @@ class InlineProjection(Protocol):
 
     @property
     def aggregate_class(self) -> type[Aggregate]:
-        """Whose streams it renders."""
+        """Whose streams it is about."""
+
+    @property
+    def tables(self) -> Sequence[ProjectedTable]:
+        """All tables it fills."""
 
     @property
     def write_statements(self) -> Mapping[str, str]:
         """Data-modifying statements over unnested arrays, by name: ``$1`` org, ``$2`` generation, then the columns."""
+
+    def keys(self, changed: Changed) -> Iterable[Key]:
+        """Where the rows are that this aggregate had a part in, and has."""
+
+
+class InlineProjection(Projection, Protocol):
+    """A projection whose rows are written in the append's own transaction.
+
+    A server whose fold version is not the head's does not append.
+    """
+
+    @property
+    def loaded_by(self) -> str | None:
+        """The projection whose rows its aggregates are loaded from, with which it is rebuilt; None where that is itself."""
 
     def writes(self, changes: Sequence[Changed]) -> Sequence[tuple[str, Sequence[Any]]]:
         """Which statements bring the rows of these changes up to date, with their columns; no row in two of them."""
@@ -70,3 +108,26 @@ class AnswersNothing:
     ) -> Sequence[Any]:
         """See ``InlineProjection``. KeyError whatever is asked."""
         raise KeyError(kind)
+
+
+@dataclass(frozen=True, slots=True)
+class Happened:
+    """An event of a type that a catch-up projection counts: its type, and its aggregate as it is by now."""
+
+    type_name: str
+    aggregate: Aggregate
+
+
+class CatchUpProjection(Projection, Protocol):
+    """A projection whose rows follow the ledger, in the order of its positions, each event once.
+
+    It counts events of ``event_types`` alone, each by what its aggregate is by now: so only what no later event changes, not
+    even one with which contents leave the store.
+    """
+
+    @property
+    def event_types(self) -> frozenset[str]:
+        """The types of event that it counts."""
+
+    def counts(self, events: Sequence[Happened]) -> Sequence[tuple[str, Sequence[Any]]]:
+        """Which statements add these events to the rows, with their columns, in an order that never deadlocks."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 
@@ -14,11 +14,21 @@ import orjson
 from jobledger.ledger.errors import DatabaseIsAwayError
 from jobledger.ledger.store.database import LOST_CONNECTION_ERRORS, READER_SETTINGS, Connection, connect
 from jobledger.ledger.store.migration import known_migrations
-from jobledger.ledger.store.projection import InlineProjection
+from jobledger.ledger.store.projection import CatchUpProjection, InlineProjection
 from jobledger.ledger.store.statement import ledger_statement
 
 # A survey that takes longer finds the database away.
 PATIENCE_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Lag:
+    """How far a projection is behind, at most in any org: ``events`` not yet counted, and ``seconds`` since there are some and it
+    has not moved on.
+    """
+
+    events: int
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,21 +37,28 @@ class Survey:
 
     ``clock_offset_s`` is this machine's clock less the database's. ``missing_migrations`` are those of this release that are not
     applied, or were applied with other contents; later ones than this release knows do no harm, as migrations only add.
-    ``other_folds`` are the projections of which an org's live rows are of another release.
+    ``other_folds`` are the projections of which an org's live rows are of another release. ``lags``: those that follow ledgers.
     """
 
     clock_offset_s: float
     missing_migrations: tuple[str, ...]
     other_folds: tuple[str, ...]
     event_count: int
+    lags: Mapping[str, Lag] = field(default_factory=dict)
 
 
 class Surveyor:
     """Looks at the database whenever it is asked to, one look at a time."""
 
-    def __init__(self, url: str, projections: Sequence[InlineProjection]) -> None:
+    def __init__(
+        self,
+        url: str,
+        projections: Sequence[InlineProjection],
+        catch_up_projections: Sequence[CatchUpProjection] = (),
+    ) -> None:
         self._url = url
         self._projections = projections
+        self._catch_up_projections = catch_up_projections
         self._connection: Connection | None = None
 
     @cached_property
@@ -82,8 +99,14 @@ class Surveyor:
                 it.name
                 for it in self._projections
                 if any(fold.get(it.name, {}).get("fold") != it.fold_version for fold in folds)
+            )
+            + tuple(
+                it.name
+                for it in self._catch_up_projections
+                if any(fold.get(it.name, {}).get("fold", it.fold_version) != it.fold_version for fold in folds)
             ),
             event_count=record["event_count"],
+            lags={name: Lag(*lag) for name, lag in orjson.loads(record["lags"] or b"{}").items()},
         )
 
     def _drop(self) -> None:

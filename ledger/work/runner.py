@@ -71,6 +71,13 @@ class Task:
     order: Mapping[str, Any]
     memory: Mapping[str, Any]
     stage: str | None
+    # Which part of the whole the present step is.
+    begin: float = 0.0
+    end: float = 1.0
+
+    def part(self, done: float) -> float:
+        """How far the whole is when so much of the present step is done, from 0 to 1."""
+        return self.begin + done * (self.end - self.begin)
 
     async def advance(
         self,
@@ -213,8 +220,9 @@ class Runner(Rounds):
         first = names.index(task.stage) if task.stage in names else 0
         try:
             for number, name in enumerate(names[first:], first):
+                task.begin, task.end = number / len(names), (number + 1) / len(names)
                 if task.stage != name:
-                    await task.advance(stage=name, progress=number / len(names))
+                    await task.advance(stage=name, progress=task.begin)
                 await steps[name](task)
         except (LedgerError, CorruptLedgerError, *LOST_CONNECTION_ERRORS):
             # Not the work's fault.

@@ -23,10 +23,11 @@ from jobledger.scripts.benchmarks.growth import measure_growth, measure_list, me
 from jobledger.scripts.benchmarks.http_commands import measure_commands, measure_memory
 from jobledger.scripts.benchmarks.management import measure_management
 from jobledger.scripts.benchmarks.plan import Plan, quick_plan
+from jobledger.scripts.benchmarks.rebuilding import measure_rebuild
 from jobledger.scripts.benchmarks.registration import measure_load, measure_registration
 from jobledger.scripts.benchmarks.requests import measure_requests, measure_times, measure_xml
 from jobledger.scripts.benchmarks.table import Row, table
-from jobledger.scripts.serving import OBJECTS_BETWEEN_COLLECTIONS
+from jobledger.scripts.memory import OBJECTS_BETWEEN_COLLECTIONS
 
 MEASUREMENTS: Mapping[str, Callable[[Bed], Awaitable[list[Row]]]] = {
     "append": measure_append,
@@ -44,6 +45,7 @@ MEASUREMENTS: Mapping[str, Callable[[Bed], Awaitable[list[Row]]]] = {
     "streams": measure_streams,
     "dependents": measure_dependents,
     "firing": measure_firing,
+    "rebuild": measure_rebuild,
 }
 
 

@@ -19,7 +19,7 @@ from jobledger.ledger.domain.job_workflow_commands import MOST_JOBS_CREATED, Cre
 from jobledger.ledger.domain.manage_jobs import ManageJobs
 from jobledger.scripts.benchmarks.bed import Bed, tell
 from jobledger.scripts.benchmarks.table import Row, percentile
-from jobledger.scripts.serving import settle_memory
+from jobledger.scripts.memory import settle_memory
 
 OTHER_CALLERS = 16
 LONGEST_S = 2.0

@@ -28,6 +28,7 @@ class Plan:
     incrementals: int = 10_000
     schedules: int = 1_000
     firing_minutes: int = 3
+    rebuilt_jobs: int = 200_000
 
 
 def quick_plan(rounds: int, swf: Path | None, *, is_profiled: bool) -> Plan:
@@ -49,4 +50,5 @@ def quick_plan(rounds: int, swf: Path | None, *, is_profiled: bool) -> Plan:
         incrementals=1_000,
         schedules=100,
         firing_minutes=1,
+        rebuilt_jobs=10_000,
     )

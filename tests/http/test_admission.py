@@ -155,19 +155,26 @@ async def test_a_job_outside_the_domain_is_as_absent_as_one_that_there_is_not(wa
 
 
 async def test_what_is_done_outside_the_domain_is_not_there(walk: Walk) -> None:
-    """Jobs are registered and run in another domain: every answer stays what it was, byte for byte."""
+    """Jobs are registered and run in another domain: every answer stays what it was, byte for byte.
+
+    How far the ledger has come is of no domain: each acknowledgement tells it.
+    """
     shown = await walk.somebody(*CAPABILITIES_BY_ROLE, name="late", home_domain="Sales", domains=("Sales",))
     # What is of no domain is seen.
     await walk.add_copy_of_one()
     reads = [it for it in READS if it.manners.outside_domains(it) is not None]
-    before = [await walk.ask(it, shown, it.path) for it in reads]
+
+    async def answers() -> list[bytes]:
+        return [masked(await walk.ask(it, shown, it.path), [rb'(?<="position":)\d+']) for it in reads]
+
+    before = await answers()
 
     await walk.add_what_only_one_has()
     for target in IN_ORDER:
         if "{job_id}" in target.pattern or "{datastream_id}" in target.pattern:
             await walk.ask(target, walk.owners[ORG], target.path)
 
-    assert [await walk.ask(it, shown, it.path) for it in reads] == before
+    assert await answers() == before
 
 
 async def test_a_login_tells_nothing_of_any_org(walk: Walk) -> None:

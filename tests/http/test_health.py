@@ -57,7 +57,7 @@ async def test_a_server_that_can_serve_says_so(ledger: Ledger, tmp_path: Path) -
         alive = await Api(server.session, server.url).send("GET", server.url + "/healthz")
 
     assert reply.status == 200
-    names = ("database", "schema", "clock", "projections", "disk")
+    names = ("database", "schema", "clock", "projections", "lag", "disk")
     assert reply.document == {"ready": True, "checks": dict.fromkeys(names, "ok"), "failing": []}
     assert (alive.status, alive.document) == (200, {"alive": True})
 
@@ -96,7 +96,7 @@ async def test_a_lost_database_is_told_within_two_seconds_and_comes_back_by_itse
     proxy.is_away = False
     back = await until(server, 200, within_s=2)
 
-    assert gone.document["failing"] == ["database", "schema", "clock", "projections"]
+    assert gone.document["failing"] == ["database", "schema", "clock", "projections", "lag"]
     assert gone.document["checks"]["database"].startswith("The database does not answer: ")
     assert gone.headers["Retry-After"] == "1"
     assert alive.status == 200

@@ -14,7 +14,10 @@ from jobledger.ledger.store.database import Connection, Database
 from jobledger.ledger.store.statement import parameter_count, shift_parameters, statement
 from tests.world import projections
 
-PACKAGES = ("jobledger.ledger.store", "jobledger.ledger.work", "jobledger.projections")
+PACKAGES = (
+    *("jobledger.ledger.store", "jobledger.ledger.work", "jobledger.projections"),
+    "jobledger.projections.rebuild",
+)
 STATEMENTS = [
     (package, file.name.removesuffix(".sql"))
     for package in PACKAGES

@@ -27,6 +27,7 @@ from jobledger.http.native.policy import PARAMETERS as POLICY_PARAMETERS
 from jobledger.http.native.policy import POLICY
 from jobledger.http.native.principals import CHANGE, NEW_PRINCIPAL, OWN_PASSWORD, PASSWORD, REASON, VERBS
 from jobledger.http.native.principals import FILTERS as PRINCIPAL_FILTERS
+from jobledger.http.native.rollups import FILTERS as ROLLUP_FILTERS
 from jobledger.http.native.schedules import FILTERS as SCHEDULE_FILTERS
 from jobledger.http.native.schedules import NEW_SCHEDULE
 from jobledger.http.native.schedules import VERBS as SCHEDULE_OPERATIONS
@@ -50,6 +51,7 @@ from tests.http.dialects.manners import (
 from tests.http.dialects.wrong import (
     NO_NUMBERS,
     WRONG_BOOLEAN,
+    WRONG_DAY,
     WRONG_DETAILS,
     WRONG_ID,
     WRONG_INSTANT,
@@ -67,6 +69,7 @@ from tests.http.dialects.wrong import (
 from tests.http.serving import NDJSON, OWNER_PASSWORD, Reply
 
 BELOW = "/ledger/v1/{org}/"
+JOB_QUERIES = ("datastream_id=3", "started_from=2000-01-01T00:00:00Z")
 # A token of principal 2.
 TOKEN_ID = "7c9e6679-7425-40de-944b-e07fc1f90ae7"
 ABSENT_TOKEN_ID = TOKEN_ID[:-1] + "0"
@@ -111,6 +114,7 @@ DUE: dict[str, Any] = {
 }
 READ = {
     "jobs": "jobs.read",
+    "rollups": "jobs.read",
     "copies": "jobs.read",
     "diagrams": "jobs.read",
     "templates": "jobs.read",
@@ -259,9 +263,10 @@ class NativeManners(Manners):
         "source": WRONG_WORD,
         "external_id": WRONG_WORD,
         **{f"{name}_{end}": WRONG_INSTANT for name in ("scheduled", "started", "ended") for end in ("from", "to")},
+        **{f"day_{end}": WRONG_DAY for end in ("from", "to")},
         "q": WRONG_WORD,
         "limit": ["", "0", "-1", "1001", "1.5", "x", "9" * 30, "%00", "%D9%A3", "+1", "1%20"],
-        "cursor": ["", "x", "%00", "A" * 32, "A" * 101, "%ff", "é", "=" * 32],
+        "cursor": ["", "x", "%00", "A" * 32, "A" * 101, "A" * 3_001, "%ff", "é", "=" * 32],
         "after": ["", "-2", "x", "1.5", "9" * 19, "9" * 30, "9" * 5_000, "%00", "1000"],
         "stream": ["", "x" * 101, "%00"],
         "kind": ["", "nonsense", "%00"],
@@ -320,6 +325,7 @@ class NativeManners(Manners):
             "holds": [*HOLD_FILTERS],
             "schedules": [*SCHEDULE_FILTERS],
             "copies": [*COPY_FILTERS],
+            "rollups": [*ROLLUP_FILTERS],
             "diagrams": [*PAGES],
             "templates": [*PAGES],
             "policy": [] if target.method == "GET" else [*POLICY_PARAMETERS],
@@ -327,18 +333,14 @@ class NativeManners(Manners):
 
     def queries(self, target: Target) -> Sequence[str]:
         return {
-            "jobs": [
-                "state=RUNNING",
-                "state=RUNNING&state=SCHEDULED&q=of",
-                "datastream_id=3",
-                "started_from=2000-01-01T00:00:00Z",
-            ],
+            "jobs": ["state=RUNNING", "state=RUNNING&state=SCHEDULED&q=of", *JOB_QUERIES],
             "events": ["stream=job-1", "type=job.registered"],
             "principals": ["name=bob"],
             "tokens": ["principal_id=2"],
             "holds": ["active=true"],
             "schedules": ["active=true", "deleted=true", "kind=maintenance"],
             "copies": ["storage_policy_id=3"],
+            "rollups": ["type=copy", "day_from=2026-01-01&state=SUCCESS"],
         }.get(target.pattern.removeprefix(BELOW), [])
 
     def capability(self, target: Target) -> str | None:

@@ -1,0 +1,1 @@
+"""Rebuilding projections: another generation of their rows beside the live one, proved equal, and put in its place by one row."""
