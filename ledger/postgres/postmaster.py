@@ -9,6 +9,7 @@ import shutil
 import signal
 from asyncio.subprocess import DEVNULL, PIPE, STDOUT
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -75,7 +76,9 @@ async def output_of(command: Sequence[str | Path], stdin: bytes = b"") -> tuple[
     try:
         output, _ = await process.communicate(stdin or None)
     except asyncio.CancelledError:
-        process.kill()
+        # It may have ended by itself.
+        with suppress(ProcessLookupError):
+            process.kill()
         await process.wait()
         raise
     assert process.returncode is not None
@@ -238,13 +241,15 @@ async def end_process(process: asyncio.subprocess.Process) -> None:
     for number, patience_s in ((signal.SIGINT, FAST_SHUTDOWN_S), (signal.SIGQUIT, IMMEDIATE_SHUTDOWN_S)):
         if process.returncode is not None:
             return
-        process.send_signal(number)
+        with suppress(ProcessLookupError):
+            process.send_signal(number)
         try:
             await asyncio.wait_for(process.wait(), patience_s)
         except TimeoutError:
             continue
     if process.returncode is None:
-        process.kill()
+        with suppress(ProcessLookupError):
+            process.kill()
         await process.wait()
 
 

@@ -15,7 +15,7 @@ from jobledger.ledger.postgres.embedded import (
     EmbeddedPostgresError,
     running_url,
 )
-from jobledger.ledger.postgres.postmaster import OWNER, binaries_folder, find_account, find_launcher
+from jobledger.ledger.postgres.postmaster import OWNER, binaries_folder, find_account, find_launcher, output_of
 from tests.postgres.place import (
     DEADLINE_S,
     SERVER,
@@ -187,3 +187,20 @@ async def test_a_setting_postgres_refuses_is_told(made: Path) -> None:
         await EmbeddedPostgres(made, settings={"shared_buffers": "much"}).start()
 
     await start_and_stop(made)
+
+
+async def test_what_has_ended_by_itself_may_be_cancelled(tmp_path: Path) -> None:
+    """Its output is still held open by what it began."""
+    ended, gate = tmp_path / "ended", tmp_path / "gate"
+    os.mkfifo(gate)
+    running = asyncio.create_task(output_of(["sh", "-c", f"(cat {gate}) & echo $$ > {ended}"]))
+    while not ended.exists() or Path("/proc", ended.read_text().strip() or "self").exists():
+        await asyncio.sleep(0.01)
+    running.cancel()
+    await asyncio.wait([running])
+    pipes = len(os.listdir("/proc/self/fd"))
+    gate.write_text("")
+    while len(os.listdir("/proc/self/fd")) >= pipes:
+        await asyncio.sleep(0.01)
+
+    assert running.cancelled()
