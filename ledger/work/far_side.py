@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from contextlib import suppress
 from shlex import quote
 
@@ -46,7 +46,7 @@ class FarSide(ABC):
         """Make a file that was not there, of these pieces, and have it on disk there if the server can."""
 
     @abstractmethod
-    def read(self, path: str) -> AsyncIterator[bytes]:
+    def read(self, path: str) -> AsyncGenerator[bytes, None]:
         """The bytes of a file."""
 
     @abstractmethod
@@ -107,7 +107,7 @@ class SftpFolder(FarSide):
         except asyncssh.SFTPError as error:
             raise refused(error) from error
 
-    async def read(self, path: str) -> AsyncIterator[bytes]:
+    async def read(self, path: str) -> AsyncGenerator[bytes, None]:
         """See ``FarSide``."""
         try:
             async with asyncio.timeout(IDLE_S):
@@ -184,7 +184,7 @@ class ScpFolder(FarSide):
         finally:
             writer.close()
 
-    async def read(self, path: str) -> AsyncIterator[bytes]:
+    async def read(self, path: str) -> AsyncGenerator[bytes, None]:
         """See ``FarSide``."""
         async with asyncio.timeout(IDLE_S):
             writer, reader, _ = await self.connection.open_session(f"scp -f {quote(path)}", encoding=None)

@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
@@ -123,12 +123,13 @@ class SshCopy:
             try:
                 await errand.run()
                 return
-            except (LedgerError, asyncio.CancelledError):
-                raise
             except _RefusedError as error:
                 raise WorkFailedError(str(error)) from error
             except HostNotAllowedError:
+                # Or its name does not resolve now.
                 word = NOT_REACHABLE
+            except LedgerError:
+                raise
             except (OSError, TimeoutError, asyncssh.Error) as error:
                 word = COPY_FAILED if errand.is_logged_in else NOT_REACHABLE
                 # Not what the other side says: that could be anything, the password as well.
@@ -270,7 +271,8 @@ class _Errand:
         try:
             copied = [file for file in self._files if not await self._is_there(folder, file)]
             for file in copied:
-                await folder.write(parts[file], self._pieces(file), file.size_bytes)
+                async with aclosing(self._pieces(file)) as pieces:
+                    await folder.write(parts[file], pieces, file.size_bytes)
                 await self._must_equal(folder, parts[file], file)
             await self._progress(self._done, self._total)
             # If we die from here on, some have their names: the next one finds them right.
@@ -298,16 +300,17 @@ class _Errand:
             digest = await folder.digest(path, size_bytes)
             if digest is None:
                 back = hashlib.sha256()
-                async for piece in folder.read(path):
-                    back.update(piece)
-                    await self._tell(0)
+                async with aclosing(folder.read(path)) as pieces:
+                    async for piece in pieces:
+                        back.update(piece)
+                        await self._tell(0)
                 digest = back.hexdigest()
             if digest == file.sha256:
                 return
         log.warning("Job %s of %s: %s", self._job_id, self._org, COPY_DIFFERS)
         raise _RefusedError(COPY_DIFFERS)
 
-    async def _pieces(self, file: LocalFile) -> AsyncIterator[bytes]:
+    async def _pieces(self, file: LocalFile) -> AsyncGenerator[bytes, None]:
         opened = await asyncio.to_thread(file.path.open, "rb")
         try:
             # Not more than was hashed: a server is told the size before.
