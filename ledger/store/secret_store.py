@@ -20,6 +20,7 @@ from jobledger.ledger.errors import DatabaseIsAwayError, InvalidCommandError, Le
 from jobledger.ledger.store.database import Connection, Database, is_passing
 from jobledger.ledger.store.statement import ledger_statement
 
+SECRET_KEY_BYTES = 32
 NONCE_BYTES = 12
 KEY_ID_BYTES = 8
 MOST_BYTES = 1024

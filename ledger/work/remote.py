@@ -45,8 +45,8 @@ PAUSES_S = (1.0, 2.0, 5.0, 10.0, 20.0)
 TELL_EVERY_S = 1.0
 CLEANING_S = 5.0
 
-# ``progress(done, total)``: bytes that are there of all bytes. What it raises ends the copying.
-Progress: TypeAlias = Callable[[int, int], Awaitable[None]]
+# ``progress(done)``: how much of all bytes is there, from 0 to 1. What it raises ends the copying.
+Progress: TypeAlias = Callable[[float], Awaitable[None]]
 
 
 class RemoteCopy(Protocol):
@@ -274,7 +274,7 @@ class _Errand:
                 async with aclosing(self._pieces(file)) as pieces:
                     await folder.write(parts[file], pieces, file.size_bytes)
                 await self._must_equal(folder, parts[file], file)
-            await self._progress(self._done, self._total)
+            await self._progress(self._done / self._total if self._total else 1.0)
             # If we die from here on, some have their names: the next one finds them right.
             for file in copied:
                 await folder.rename(parts[file], self._there(file.path.name))
@@ -325,7 +325,7 @@ class _Errand:
     async def _tell(self, more: int) -> None:
         self._done += more
         if monotonic() - self._told_at >= TELL_EVERY_S:
-            await self._progress(self._done, self._total)
+            await self._progress(self._done / self._total if self._total else 1.0)
             self._told_at = monotonic()
 
     def _there(self, name: str) -> str:

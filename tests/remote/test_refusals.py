@@ -215,7 +215,7 @@ async def test_a_job_that_is_no_more_this_servers_stops_and_cleans_up(sender: Se
     async with asyncssh_server(far) as server:
         sender.know(server.known_as(HOST))
 
-        async def lost(done: int, total: int) -> None:
+        async def lost(done: float) -> None:
             raise KeyError("lost")
 
         with pytest.raises(KeyError):
@@ -224,7 +224,7 @@ async def test_a_job_that_is_no_more_this_servers_stops_and_cleans_up(sender: Se
 
         begun = asyncio.Event()
 
-        async def wait(done: int, total: int) -> None:
+        async def wait(done: float) -> None:
             begun.set()
             await asyncio.Event().wait()
 
