@@ -167,11 +167,12 @@ async def openssh_server(folder: Path, user: str, scratch: Path, *settings: str)
     process = await asyncio.create_subprocess_exec(
         SSHD, "-D", "-e", "-f", scratch / "sshd_config", stderr=subprocess.PIPE
     )
+    draining = None
     try:
         assert process.stderr is not None
         said = b""
         while b"Server listening" not in said:
-            line = await asyncio.wait_for(process.stderr.readline(), 10)
+            line = await asyncio.wait_for(process.stderr.readline(), 60)
             assert line, said.decode()
             said += line
         draining = asyncio.create_task(process.stderr.read())
@@ -180,4 +181,5 @@ async def openssh_server(folder: Path, user: str, scratch: Path, *settings: str)
         if process.returncode is None:
             process.terminate()
         await process.wait()
-        await draining
+        if draining is not None:
+            await draining
