@@ -17,7 +17,6 @@ import pytest
 
 from jobledger.ledger.store.secret_store import SecretStore
 from jobledger.ledger.work.runner import WorkFailedError
-from tests.cluster import session
 from tests.remote import conftest
 from tests.remote.conftest import HOST, SSHD_SETTINGS, Sender
 from tests.remote.ssh_servers import PASSWORD, asyncssh_server, openssh_server
@@ -290,12 +289,3 @@ async def test_a_full_disk_leaves_nothing(
             await sender.send(server)
 
     assert contents(full_disk) == {}
-
-
-async def test_the_password_is_nowhere_afterwards(sender: Sender, far: Path, database_url: str) -> None:
-    async with asyncssh_server(far) as server:
-        sender.know(server.known_as(HOST))
-        await sender.send(server)
-
-    async with session(database_url) as connection:
-        assert await connection.fetchval("SELECT count(*) FROM secret") == 0
