@@ -41,8 +41,8 @@ LOGIN_S = 30.0
 # A silent connection is asked for a sign of life, and given up after some without an answer.
 SIGN_OF_LIFE_S, SIGNS_OF_LIFE = 15, 3
 PAUSES_S = (1.0, 2.0, 5.0, 10.0, 20.0)
-# Between two calls that tell how far it is.
-TELL_EVERY_S = 1.0
+# Between two calls that tell how far it is: those who follow a job hear of it each 5 seconds.
+TELL_EVERY_S = 3.0
 CLEANING_S = 5.0
 
 # ``progress(done)``: how much of all bytes is there, from 0 to 1. What it raises ends the copying.
@@ -297,7 +297,7 @@ class _Errand:
         """By a command there, or, where none is allowed, by reading it back."""
         size_bytes = await folder.size(path)
         if size_bytes == file.size_bytes:
-            digest = await folder.digest(path, size_bytes)
+            digest = await self._telling(folder.digest(path, size_bytes))
             if digest is None:
                 back = hashlib.sha256()
                 async with aclosing(folder.read(path)) as pieces:
@@ -309,6 +309,18 @@ class _Errand:
                 return
         log.warning("Job %s of %s: %s", self._job_id, self._org, COPY_DIFFERS)
         raise _RefusedError(COPY_DIFFERS)
+
+    async def _telling(self, digest: Awaitable[str | None]) -> str | None:
+        """What comes of it; how far the whole is, is told meanwhile."""
+        doing = asyncio.ensure_future(digest)
+        try:
+            while not doing.done():
+                await asyncio.wait([doing], timeout=TELL_EVERY_S)
+                await self._tell(0)
+            return doing.result()
+        finally:
+            doing.cancel()
+            await asyncio.wait([doing])
 
     async def _pieces(self, file: LocalFile) -> AsyncGenerator[bytes, None]:
         opened = await asyncio.to_thread(file.path.open, "rb")
