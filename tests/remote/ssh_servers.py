@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import pwd
 import shutil
 import socket
 import subprocess
@@ -127,6 +128,10 @@ async def _pump(reader: Any, writer: Any) -> None:
 @contextmanager
 def account() -> Iterator[str]:
     """A throw-away account of this machine with the password."""
+    for left in (it.pw_name for it in pwd.getpwall() if it.pw_name.startswith("jl-test-")):
+        # By a run that was killed.
+        if not Path("/proc", left.removeprefix("jl-test-")).exists():
+            subprocess.run(["userdel", left], check=False, capture_output=True)
     name = f"jl-test-{os.getpid()}"
     subprocess.run(
         ["useradd", "--no-create-home", "--home-dir", "/nonexistent", "--shell", "/bin/sh", name], check=True
