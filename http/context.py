@@ -13,7 +13,9 @@ from jobledger.http.negotiation import Form
 from jobledger.ledger.domain.command import Caller
 from jobledger.ledger.store.attachments import AttachmentStore
 from jobledger.ledger.store.ledger import Ledger
+from jobledger.ledger.store.secret_store import SecretStore
 from jobledger.ledger.work.catch_up import CatchUp
+from jobledger.ledger.work.remote_host import RemoteHosts
 from jobledger.projections.copy_query import CopyQuery
 from jobledger.projections.diagram_query import DiagramQuery
 from jobledger.projections.domain_query import DomainQuery
@@ -38,6 +40,9 @@ DIAGRAMS = web.AppKey("diagrams", DiagramQuery)
 DOMAINS = web.AppKey("domains", DomainQuery)
 JOB_SEARCH = web.AppKey("job_search", JobSearch)
 ATTACHMENTS = web.AppKey("attachments", AttachmentStore)
+# Passwords of hosts that archives are copied to, and which hosts those may be.
+SECRETS = web.AppKey("secrets", SecretStore)
+REMOTE_HOSTS = web.AppKey("remote_hosts", RemoteHosts)
 ACCESS = web.AppKey("access", Access)
 CURSOR_KEY = web.AppKey("cursor_key", CursorKey)
 LARGEST_ATTACHMENT_BYTES = web.AppKey("largest_attachment_bytes", int)

@@ -19,13 +19,16 @@ from jobledger.http.deadlines import DEADLINES
 from jobledger.http.in_flight import IN_FLIGHT
 from jobledger.http.metrics import Metrics
 from jobledger.http.urls import Edge
+from jobledger.ledger.store.secret_store import SecretStore
 from jobledger.ledger.work.catch_up import CatchUp
 from jobledger.ledger.work.firing import Firing
 from jobledger.ledger.work.maintenance import Maintenance
+from jobledger.ledger.work.remote_host import RemoteHosts
 from jobledger.ledger.work.runner import Runner
+from jobledger.ledger.work.secret_sweep import SecretSweep
 from jobledger.ledger.work.watch import Watch
 from jobledger.projections.job_query import JobQuery
-from jobledger.projections.pruning import forget_heartbeats
+from jobledger.projections.pruning import forget_heartbeats, sweep_secrets
 from jobledger.projections.rebuild.refresh import Refresh
 from jobledger.projections.schedule_query import ScheduleQuery
 from jobledger.projections.work_query import WorkQuery
@@ -55,6 +58,7 @@ class Plan:
 
     url: str = field(repr=False)
     cursor_key: bytes = field(repr=False)
+    secret_key: bytes = field(repr=False)
     start_timeout_s: int
     data: Path | None = None
     tls_certificate: Path | None = None
@@ -64,12 +68,20 @@ class Plan:
     is_behind_proxy: bool = False
     logs_requests: bool = True
     largest_attachment_bytes: int = USUAL_ATTACHMENT_BYTES
+    scp_allow: tuple[str, ...] | None = None
+    scp_known_hosts: Path | None = None
+    scp_trusts_first: bool = False
 
     @property
     def edge(self) -> Edge:
         """How the server is reached."""
         networks = tuple(map(ipaddress.ip_network, self.trusted_proxies))
         return Edge(self.public_url, networks, self.is_behind_proxy)
+
+    @property
+    def remote_hosts(self) -> RemoteHosts:
+        """The hosts that archives may be copied to."""
+        return RemoteHosts(None if self.scp_allow is None else [ipaddress.ip_network(it) for it in self.scp_allow])
 
 
 async def serve_app(listener: socket.socket, plan: Plan, stop: Stop, tell_ready: Callable[[], None]) -> None:
@@ -85,6 +97,7 @@ async def serve_app(listener: socket.socket, plan: Plan, stop: Stop, tell_ready:
     metrics = Metrics()
     async with ledger_at(plan.url, observer=metrics) as ledger:
         catch_up = CatchUp(ledger)
+        secrets = SecretStore(ledger.database, plan.secret_key)
         app = make_app(
             ledger,
             cursor_key=plan.cursor_key,
@@ -94,6 +107,8 @@ async def serve_app(listener: socket.socket, plan: Plan, stop: Stop, tell_ready:
             catch_up=catch_up,
             data=plan.data,
             largest_attachment_bytes=plan.largest_attachment_bytes,
+            secrets=secrets,
+            remote_hosts=plan.remote_hosts,
         )
         lines = LineWriter()
         watch = Watch(ledger, JobQuery(ledger.database).overdue)
@@ -101,6 +116,7 @@ async def serve_app(listener: socket.socket, plan: Plan, stop: Stop, tell_ready:
         refresh = Refresh(catch_up, fold_in_processes)
         works = [Maintenance({"heartbeats_pruned": forget_heartbeats}, refresh)]
         worker = Runner(ledger, WorkQuery(ledger.database).open, works)
+        sweep = SecretSweep(ledger, sweep_secrets)
         runner = make_runner(
             app,
             most_connections=most_connections,
@@ -115,6 +131,7 @@ async def serve_app(listener: socket.socket, plan: Plan, stop: Stop, tell_ready:
             await watch.start()
             await firing.start()
             await worker.start()
+            await sweep.start()
             await catch_up.start()
             settle_memory()
             tell_ready()
@@ -128,6 +145,7 @@ async def serve_app(listener: socket.socket, plan: Plan, stop: Stop, tell_ready:
         finally:
             await runner.cleanup()
             await worker.stop()
+            await sweep.stop()
             await firing.stop()
             await watch.stop()
             await catch_up.stop()

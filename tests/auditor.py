@@ -41,7 +41,7 @@ PROJECTED = (
     *("diagram", "diagram_version", "template"),
     *("rollup", "rollup_duration", "tracking"),
 )
-BESIDE = ("idempotency", "credential", "heartbeat", "attachment", "attachment_chunk")
+BESIDE = ("idempotency", "credential", "secret", "heartbeat", "attachment", "attachment_chunk")
 
 
 @dataclass

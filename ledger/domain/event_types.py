@@ -11,6 +11,7 @@ from jobledger.ledger.domain.aggregate import Aggregate, event_from_data
 from jobledger.ledger.domain.copy import Copy
 from jobledger.ledger.domain.diagram import Diagram
 from jobledger.ledger.domain.hold import Hold
+from jobledger.ledger.domain.host_key_commands import HostKeyTrusted
 from jobledger.ledger.domain.job import Job
 from jobledger.ledger.domain.job_copies import Copied, CopyAllowed, CopyDeleted, CopyDisallowed
 from jobledger.ledger.domain.job_decisions import Closed, Reopened
@@ -88,6 +89,7 @@ EVENT_CLASSES: tuple[type[Aggregate.Event], ...] = (
     Schedule.Deleted,
     Org.Created,
     PolicyChanged,
+    HostKeyTrusted,
     Principal.Added,
     Principal.Granted,
     Principal.Disabled,
