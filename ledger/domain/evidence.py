@@ -62,7 +62,7 @@ class RecordFork(Command):
         org = org_of(unit, self.caller.org)
         if self.fork <= org.fork:
             raise ConflictError(f"The ledger is already in its history {org.fork}.", fork=org.fork)
-        org.trigger_event(Forked, fork=self.fork, reason=self.reason, note=self.note)
+        org.trigger_event(Forked, timestamp=unit.now, fork=self.fork, reason=self.reason, note=self.note)
         return {"fork": self.fork}
 
 
@@ -89,7 +89,7 @@ class ChangeSigningKey(Command):
             return {"public_key": self.public_key}
         if org.public_key != self.before:
             raise ConflictError("The key was changed meanwhile.")
-        org.trigger_event(KeyChanged, public_key=self.public_key, note=self.note)
+        org.trigger_event(KeyChanged, timestamp=unit.now, public_key=self.public_key, note=self.note)
         return {"public_key": self.public_key}
 
 
