@@ -22,6 +22,7 @@ from jobledger.http.context import (
     DIALECT,
     DIALECTS,
     DOMAINS,
+    EVIDENCE,
     FETCH_START_TIMEOUT_S,
     JOB_SEARCH,
     JOBS,
@@ -54,6 +55,7 @@ from jobledger.http.native import (
     copy_routes,
     diagram_routes,
     event_routes,
+    evidence_routes,
     hold_routes,
     job_routes,
     policy_routes,
@@ -72,6 +74,7 @@ from jobledger.http.urls import DIRECT, EDGE, Edge
 from jobledger.http.workflow import WORKFLOW, WORKFLOW_ROUTES
 from jobledger.ledger.domain.job_registration import FETCH_START_TIMEOUT_S as DEFAULT_FETCH_START_TIMEOUT_S
 from jobledger.ledger.errors import CorruptLedgerError, LedgerError, UnavailableError
+from jobledger.ledger.evidence.store import EvidenceStore
 from jobledger.ledger.store.attachments import AttachmentStore
 from jobledger.ledger.store.ledger import Ledger
 from jobledger.ledger.store.survey import Surveyor
@@ -121,6 +124,7 @@ def make_app(
     app[READING_XML] = asyncio.Semaphore(XML_AT_ONCE)
     app[DIALECTS] = Dialects(SPOKEN)
     app[LEDGER] = ledger
+    app[EVIDENCE] = EvidenceStore(ledger.database)
     app[JOBS] = JobQuery(ledger.database)
     app[COPY_JOBS] = CopyQuery(ledger.database)
     app[KEEPING] = KeepingQuery(ledger.database)
@@ -147,6 +151,7 @@ def make_app(
     native = (
         *(job_routes, command_routes, event_routes, principal_routes, token_routes),
         *(hold_routes, policy_routes, copy_routes, diagram_routes, workflow_routes, schedule_routes, rollup_routes),
+        evidence_routes,
     )
     spoken = (*FETCH_ROUTES, *COPIES_ROUTES, *WORKFLOW_ROUTES, *MAINTENANCE_ROUTES)
     for routes in (health_routes, documentation_routes, *native, *spoken):

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import orjson
 
-from jobledger.ledger.errors import CorruptLedgerError
+from jobledger.ledger.errors import CorruptLedgerError, NotSignedYetError
 from jobledger.ledger.evidence import tree
 from jobledger.ledger.evidence.checkpoint import Checkpoint, read_checkpoint
+from jobledger.ledger.evidence.note import VerifierKey
 from jobledger.ledger.evidence.tree import TILE_WIDTH, Edge, TileAt
 from jobledger.ledger.store.database import Connection, Database
 from jobledger.ledger.store.statement import statement
@@ -57,6 +58,31 @@ class EvidenceStore:
         """The newest checkpoint, None before the first."""
         records = await self._database.fetch(statement(PACKAGE, "newest_checkpoint"), org)
         return read_checkpoint(records[0]["note"]) if records else None
+
+    async def must_be_signed(self, org: str) -> Checkpoint:
+        """The newest checkpoint. Raises NotSignedYetError before the first."""
+        newest = await self.newest(org)
+        if newest is None:
+            raise NotSignedYetError("The ledger has no checkpoint yet.")
+        return newest
+
+    async def verifier_key(self, org: str) -> VerifierKey:
+        """Who signed the newest checkpoint. Raises NotSignedYetError."""
+        newest = await self.must_be_signed(org)
+        records = await self._database.fetch(statement(PACKAGE, "newest_checkpoint"), org)
+        return VerifierKey(newest.origin, records[0]["public_key"])
+
+    async def headers(self, org: str, start: int, end: int) -> list[bytes]:
+        """The headers from *start* to before *end*."""
+        records = await self._database.fetch(statement(PACKAGE, "headers"), org, start, end)
+        if len(records) != end - start:
+            raise CorruptLedgerError(f"Of the positions {start} to {end - 1} of {org} some are missing.")
+        return [record["header"] for record in records]
+
+    async def headers_of(self, org: str, stream: str, after: int, limit: int) -> dict[int, bytes]:
+        """Up to *limit* headers of a stream beyond the position *after*, by their positions in order."""
+        records = await self._database.fetch(statement(PACKAGE, "headers_of"), org, stream, after, limit)
+        return {record["position"]: record["header"] for record in records}
 
     async def leaves(self, org: str, start: int, end: int) -> bytes:
         """The leaves from *start* to before *end*, by the headers as they are stored."""

@@ -146,7 +146,7 @@ class Checkpointing(LeasedRounds):
         if org in self._differing or is_signed:
             return
         try:
-            await self._sign(org)
+            await self.sign(org)
         except Exception as error:
             if self._failing.get(org) != str(error):
                 log.warning("The ledger of %s was not signed: %s: %s", org, type(error).__name__, error)
@@ -156,7 +156,8 @@ class Checkpointing(LeasedRounds):
         else:
             self._failing.pop(org, None)
 
-    async def _sign(self, org: str) -> None:
+    async def sign(self, org: str) -> None:
+        """Sign what an org has appended by now, whoever has the lease. Raises what fails."""
         history = await self.store.history(org)
         size = (await self._ledger.recorder.head(org)).size
         growing = self._growing.get(org)
@@ -201,11 +202,18 @@ class Checkpointing(LeasedRounds):
                 # Only of a witness that has not kept it: another folder.
                 await asyncio.to_thread(self.witness.append, org, before)
                 return
-            checkpoint = sign_checkpoint(origin, edge.size, edge.root, key_of(self._keys, history, before))
+            key = key_of(self._keys, history, before)
+            checkpoint = sign_checkpoint(origin, edge.size, edge.root, key)
             # If we die after this line the witness has one more than the store: what that one says the store can prove.
             await asyncio.to_thread(self.witness.append, org, checkpoint)
             await connection.execute(
-                statement(PACKAGE, "write_checkpoint"), org, history.fork, edge.size, edge.root, checkpoint.note
+                statement(PACKAGE, "write_checkpoint"),
+                org,
+                history.fork,
+                edge.size,
+                edge.root,
+                checkpoint.note,
+                key.public,
             )
 
     async def _lock(self, connection: Connection, org: str) -> None:

@@ -104,6 +104,7 @@ async def test_whoever_signs_next_grows_the_same_tree(
         assert newest is not None
         every = await leaves(ledger)
         assert (len(every), root_of(every)) == (newest.size, newest.root)
+    assert newest is not None
     store, size = checkpointing.store, len(every)
     for position in (0, 254, 255, 256, size - 1):
         [proof] = await store.inclusion(ORG, 1, [position], size)
@@ -234,7 +235,7 @@ async def test_several_servers_sign_one_at_a_time(database_url: str, ledger: Led
     servers = [beside(ledger, tmp_path) for _ in range(4)]
     for _ in range(6):
         await append(ledger, 90)
-        await asyncio.gather(*(it._sign(ORG) for it in servers), return_exceptions=True)
+        await asyncio.gather(*(it.sign(ORG) for it in servers), return_exceptions=True)
         for it in servers:
             it._growing.clear()
     await servers[0]._go_round()
@@ -242,8 +243,8 @@ async def test_several_servers_sign_one_at_a_time(database_url: str, ledger: Led
     every = await leaves(ledger)
     kept = list(Witness(tmp_path).every(ORG))
     assert sorted({it.size for it in kept}) == [it.size for it in kept]
-    for it in kept:
-        assert root_of(every[: it.size]) == it.root
+    for one in kept:
+        assert root_of(every[: one.size]) == one.root
     assert kept[-1].size == len(every)
 
 

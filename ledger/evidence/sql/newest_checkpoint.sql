@@ -1,7 +1,7 @@
 -- The newest checkpoint of an org.
 --   $1 org text
--- Returns note, signed_at.
-SELECT note, signed_at
+-- Returns note, public_key.
+SELECT note, public_key
   FROM checkpoint
  WHERE org = (SELECT $1::text)
  ORDER BY fork DESC, size DESC

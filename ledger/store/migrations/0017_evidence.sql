@@ -21,6 +21,7 @@ CREATE TABLE checkpoint (
   size bigint NOT NULL,
   root bytea NOT NULL,
   note bytea NOT NULL,
+  public_key bytea NOT NULL,
   signed_at timestamptz NOT NULL DEFAULT clock_timestamp(),
   CONSTRAINT checkpoint_pkey PRIMARY KEY (org, fork, size),
   CONSTRAINT checkpoint_size_is_positive CHECK (size > 0)
