@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from aiohttp import web
 
@@ -94,6 +95,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 # The first one answers on paths of nobody.
 SPOKEN = (NATIVE, FETCHES, COPIES, WORKFLOW, MAINTENANCE)
+NO_TROUBLE: Mapping[str, Callable[[], str | None]] = MappingProxyType({})
 # What may be attached to a job, each.
 USUAL_ATTACHMENT_BYTES = 64 * 1024 * 1024
 
@@ -110,13 +112,14 @@ def make_app(
     places: Places | None = None,
     catch_up: CatchUp | None = None,
     data: Path | None = None,
+    trouble: Mapping[str, Callable[[], str | None]] = NO_TROUBLE,
     largest_attachment_bytes: int = USUAL_ATTACHMENT_BYTES,
 ) -> web.Application:
     """The application over *ledger*. *cursor_key* is the installation's secret, the same in every server of it.
 
     *metrics*: those that the ledger tells of its appends; *places*: how many requests an org may have; *catch_up*: what
-    moves on the projections that follow the ledger; *data*: the folder that must not run full. Absent: new ones, the usual
-    ones, one that does so when they are read, none.
+    moves on the projections that follow the ledger; *data*: the folder that must not run full; *trouble*: what else can
+    keep it from being ready, each says why or None. Absent: new ones, the usual ones, one that does so when they are read, none.
     """
     # Bodies are bounded where they are read: each path has its own limit, and some stream.
     app = web.Application(middlewares=[answer_errors], client_max_size=0)
@@ -147,7 +150,7 @@ def make_app(
     app[PLACES] = places or Places()
     app[METRICS] = metrics or Metrics()
     app[ACCESS] = Access(app[PRINCIPALS], ledger, app[METRICS].login_failed)
-    app[HEALTH] = Health(Surveyor(ledger.database.url, ledger.projections, ledger.catch_up_projections), data)
+    app[HEALTH] = Health(Surveyor(ledger.database.url, ledger.projections, ledger.catch_up_projections), data, trouble)
     native = (
         *(job_routes, command_routes, event_routes, principal_routes, token_routes),
         *(hold_routes, policy_routes, copy_routes, diagram_routes, workflow_routes, schedule_routes, rollup_routes),

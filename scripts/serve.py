@@ -81,6 +81,7 @@ async def _serve(
         is_behind_proxy=options.is_behind_proxy,
         logs_requests=settings.logs_requests,
         largest_attachment_bytes=settings.largest_attachment_bytes,
+        evidence=installation.evidence,
     )
     tell_ready = _told(installation, url_of(listener, is_tls=settings.tls_certificate is not None))
     if options.workers == 1:

@@ -20,6 +20,7 @@ from jobledger.http.in_flight import IN_FLIGHT
 from jobledger.http.metrics import Metrics
 from jobledger.http.urls import Edge
 from jobledger.ledger.work.catch_up import CatchUp
+from jobledger.ledger.work.checkpointing import Checkpointing
 from jobledger.ledger.work.firing import Firing
 from jobledger.ledger.work.maintenance import Maintenance
 from jobledger.ledger.work.runner import Runner
@@ -29,6 +30,7 @@ from jobledger.projections.pruning import forget_heartbeats
 from jobledger.projections.rebuild.refresh import Refresh
 from jobledger.projections.schedule_query import ScheduleQuery
 from jobledger.projections.work_query import WorkQuery
+from jobledger.scripts.evidence_place import EvidencePlace
 from jobledger.scripts.failure import FailedError
 from jobledger.scripts.folding import fold_in_processes
 from jobledger.scripts.listening import BACKLOG, load_certificate, tls_context
@@ -64,6 +66,7 @@ class Plan:
     is_behind_proxy: bool = False
     logs_requests: bool = True
     largest_attachment_bytes: int = USUAL_ATTACHMENT_BYTES
+    evidence: EvidencePlace | None = None
 
     @property
     def edge(self) -> Edge:
@@ -85,6 +88,8 @@ async def serve_app(listener: socket.socket, plan: Plan, stop: Stop, tell_ready:
     metrics = Metrics()
     async with ledger_at(plan.url, observer=metrics) as ledger:
         catch_up = CatchUp(ledger)
+        evidence = plan.evidence
+        checkpointing = None if evidence is None else Checkpointing(ledger, evidence.witness, evidence.keys())
         app = make_app(
             ledger,
             cursor_key=plan.cursor_key,
@@ -94,6 +99,7 @@ async def serve_app(listener: socket.socket, plan: Plan, stop: Stop, tell_ready:
             catch_up=catch_up,
             data=plan.data,
             largest_attachment_bytes=plan.largest_attachment_bytes,
+            trouble={} if checkpointing is None else {"witness": checkpointing.trouble},
         )
         lines = LineWriter()
         watch = Watch(ledger, JobQuery(ledger.database).overdue)
@@ -110,6 +116,9 @@ async def serve_app(listener: socket.socket, plan: Plan, stop: Stop, tell_ready:
         )
         await runner.setup()
         try:
+            if checkpointing is not None:
+                # Before anything is written: a database that was put back is noticed.
+                await checkpointing.start()
             site = BoundedSite(runner, listener, tls=tls, backlog=BACKLOG, handshake_s=DEADLINES.tls_s)
             await site.start()
             await watch.start()
@@ -131,6 +140,8 @@ async def serve_app(listener: socket.socket, plan: Plan, stop: Stop, tell_ready:
             await firing.stop()
             await watch.stop()
             await catch_up.stop()
+            if checkpointing is not None:
+                await checkpointing.stop()
             await unless(stop.hurried, ledger.close())
             if stop.hurried.is_set():
                 # What could not be decided by now is not acknowledged either.

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import uvloop
 
+from jobledger.scripts.evidence_place import EvidencePlace
 from jobledger.scripts.failure import sentence_of
 from jobledger.scripts.log_lines import log_as_json_lines
 from jobledger.scripts.serving import Plan, serve_app
@@ -43,6 +44,7 @@ def encode_plan(plan: Plan) -> bytes:
         "is_behind_proxy": plan.is_behind_proxy,
         "logs_requests": plan.logs_requests,
         "largest_attachment_bytes": plan.largest_attachment_bytes,
+        "evidence": plan.evidence and plan.evidence.members(),
     }
     return json.dumps(members).encode() + b"\n"
 
@@ -62,6 +64,7 @@ def decode_plan(line: bytes) -> Plan:
         is_behind_proxy=members["is_behind_proxy"],
         logs_requests=members["logs_requests"],
         largest_attachment_bytes=members["largest_attachment_bytes"],
+        evidence=members["evidence"] and EvidencePlace.read(members["evidence"]),
     )
 
 

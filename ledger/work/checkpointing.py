@@ -10,7 +10,7 @@ from time import monotonic
 
 import asyncpg
 
-from jobledger.ledger.errors import CorruptLedgerError, HistoryDiffersError
+from jobledger.ledger.errors import CorruptLedgerError, HistoryDiffersError, LedgerError
 from jobledger.ledger.evidence.checkpoint import Checkpoint, origin_of, sign_checkpoint
 from jobledger.ledger.evidence.keys import KeyRing
 from jobledger.ledger.evidence.note import SigningKey
@@ -64,6 +64,7 @@ class Checkpointing(LeasedRounds):
         self._standing: dict[str, Checkpoint] = {}
         self._differing: dict[str, str] = {}
         self._failing: dict[str, str] = {}
+        self._missed: str | None = None
         self._next_at = monotonic()
 
     @property
@@ -76,6 +77,26 @@ class Checkpointing(LeasedRounds):
         """The orgs of which the last try to sign failed, and why."""
         return self._failing
 
+    def trouble(self) -> str | None:
+        """Why the witness does not stand by what is written here, or cannot; None where it does. It names no org."""
+        if self._differing:
+            return (
+                f"the ledger of {_orgs(self._differing)} is not the one that was shown, and is not written: "
+                "run jobledger verify, and see the runbook in docs/evidence.md"
+            )
+        if self._missed is not None:
+            return f"it could not be looked at: {self._missed}"
+        return f"{_orgs(self._failing)} could not be signed: see the log" if self._failing else None
+
+    async def start(self) -> None:
+        """Look once, before anything is written; then go on."""
+        try:
+            await self.look()
+        except (OSError, LedgerError) as error:
+            self._missed = type(error).__name__
+            log.warning("The witness could not be looked at: %s", error)
+        await super().start()
+
     async def look(self) -> None:
         """Compare all orgs with what the witness has seen; stop their writing, or let them write again.
 
@@ -85,8 +106,13 @@ class Checkpointing(LeasedRounds):
 
     async def _go_round(self) -> None:
         self._next_at = max(self._next_at + ROUND_S, monotonic())
-        found = await self._survey()
-        await self._compare(found)
+        try:
+            found = await self._survey()
+            await self._compare(found)
+        except Exception as error:
+            self._missed = type(error).__name__
+            raise
+        self._missed = None
         if not await self._ledger.database.write(self._take):
             self._growing.clear()
             self._failing.clear()
@@ -219,6 +245,10 @@ class Checkpointing(LeasedRounds):
     async def _lock(self, connection: Connection, org: str) -> None:
         if not await connection.fetchval(statement(PACKAGE, "lock_checkpoints"), org):
             raise RuntimeError("another server does so just now")
+
+
+def _orgs(orgs: Mapping[str, str]) -> str:
+    return "1 org" if len(orgs) == 1 else f"{len(orgs)} orgs"
 
 
 def key_of(keys: KeyRing, history: History, before: Checkpoint | None) -> SigningKey:
