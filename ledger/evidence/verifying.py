@@ -17,7 +17,7 @@ from jobledger.ledger.errors import CorruptLedgerError, NotFoundError
 from jobledger.ledger.evidence.checkpoint import Checkpoint, origin_of, read_checkpoint
 from jobledger.ledger.evidence.note import NoteError, VerifierKey, read_note, read_verifier_key
 from jobledger.ledger.evidence.store import PACKAGE, EvidenceStore
-from jobledger.ledger.evidence.tree import HASH_BYTES, Edge, FullTile
+from jobledger.ledger.evidence.tree import HASH_BYTES, TILE_WIDTH, Edge, FullTile
 from jobledger.ledger.evidence.witness import Witness
 from jobledger.ledger.store.attachments import AttachmentStore
 from jobledger.ledger.store.database import Database
@@ -229,6 +229,8 @@ class Verification:
                 self._must_fit(where, checkpoint, size)
                 self._verified.checkpoints += 1
             after = records[-1]["size"]
+        # Tiles were committed before the checkpoint.
+        self._tiled = max(self._tiled, after // TILE_WIDTH * TILE_WIDTH)
         witnessed = [] if self._witness is None else await asyncio.to_thread(list, self._witness.every(self._org))
         for checkpoint, where in [
             *((it, f"witness, checkpoint of {it.size}") for it in witnessed),
