@@ -10,8 +10,10 @@ import pytest
 
 from jobledger.ledger.domain.evidence import ChangeSigningKey
 from jobledger.ledger.domain.job_removal import EraseJob
+from jobledger.ledger.errors import CorruptLedgerError
 from jobledger.ledger.evidence.checkpoint import Checkpoint, origin_of, sign_checkpoint
 from jobledger.ledger.evidence.note import SigningKey
+from jobledger.ledger.evidence.standing import verify_tree
 from jobledger.ledger.evidence.verifying import DiffersError, Verification, Verified
 from jobledger.ledger.evidence.witness import Witness
 from jobledger.ledger.store.attachments import AttachmentStore, Upload
@@ -119,6 +121,19 @@ async def test_what_was_forged_with_all_its_hashes_is_found_by_the_witness(
     with pytest.raises(DiffersError, match="the checkpoint given, of 604"):
         await alone.verify()
     assert (await Verification(signer._ledger.database, ORG).verify()).size == 600
+
+
+@pytest.mark.parametrize(("position", "told"), [(300, "Position 300"), (600, "The first 604 events")])
+async def test_maintenance_holds_the_newest_against_the_tree(
+    signer: Checkpointing, database_url: str, position: int, told: str
+) -> None:
+    """A header that was altered in a full tile is named, one of the newest told by the checkpoint."""
+    await verify_tree(signer.store, ORG, 100, 604)
+    async with session(database_url) as owner:
+        await owner.execute("UPDATE event SET header = header || ' ' WHERE position = $1", position)
+
+    with pytest.raises(CorruptLedgerError, match=told):
+        await verify_tree(signer.store, ORG, 100, 604)
 
 
 async def test_a_checkpoint_of_another_ledger_is_not_this_ones(signer: Checkpointing) -> None:
