@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from aiohttp import web
 
@@ -23,6 +24,7 @@ from jobledger.http.context import (
     DIALECT,
     DIALECTS,
     DOMAINS,
+    EVIDENCE,
     FETCH_START_TIMEOUT_S,
     JOB_SEARCH,
     JOBS,
@@ -57,6 +59,7 @@ from jobledger.http.native import (
     copy_routes,
     diagram_routes,
     event_routes,
+    evidence_routes,
     hold_routes,
     job_routes,
     policy_routes,
@@ -75,6 +78,7 @@ from jobledger.http.urls import DIRECT, EDGE, Edge
 from jobledger.http.workflow import WORKFLOW, WORKFLOW_ROUTES
 from jobledger.ledger.domain.job_registration import FETCH_START_TIMEOUT_S as DEFAULT_FETCH_START_TIMEOUT_S
 from jobledger.ledger.errors import CorruptLedgerError, LedgerError, UnavailableError
+from jobledger.ledger.evidence.store import EvidenceStore
 from jobledger.ledger.store.attachments import AttachmentStore
 from jobledger.ledger.store.ledger import Ledger
 from jobledger.ledger.store.secret_store import SECRET_KEY_BYTES, SecretStore
@@ -96,6 +100,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 # The first one answers on paths of nobody.
 SPOKEN = (NATIVE, FETCHES, COPIES, WORKFLOW, MAINTENANCE)
+NO_TROUBLE: Mapping[str, Callable[[], str | None]] = MappingProxyType({})
 # What may be attached to a job, each.
 USUAL_ATTACHMENT_BYTES = 64 * 1024 * 1024
 
@@ -112,6 +117,7 @@ def make_app(
     places: Places | None = None,
     catch_up: CatchUp | None = None,
     data: Path | None = None,
+    trouble: Mapping[str, Callable[[], str | None]] = NO_TROUBLE,
     largest_attachment_bytes: int = USUAL_ATTACHMENT_BYTES,
     secrets: SecretStore | None = None,
     remote_hosts: RemoteHosts | None = None,
@@ -119,9 +125,10 @@ def make_app(
     """The application over *ledger*. *cursor_key* is the installation's secret, the same in every server of it.
 
     *metrics*: those that the ledger tells of its appends; *places*: how many requests an org may have; *catch_up*: what
-    moves on the projections that follow the ledger; *data*: the folder that must not run full; *secrets*: where passwords of
-    other hosts are kept; *remote_hosts*: which hosts those may be. Absent: new ones, the usual ones, one that does so when
-    they are read, none, one that only this process can read, the usual ones.
+    moves on the projections that follow the ledger; *data*: the folder that must not run full; *trouble*: what else can
+    keep it from being ready, each says why or None; *secrets*: where passwords of other hosts are kept; *remote_hosts*: which
+    hosts those may be. Absent: new ones, the usual ones, one that does so when they are read, none, none, one that only this
+    process can read, the usual ones.
     """
     # Bodies are bounded where they are read: each path has its own limit, and some stream.
     app = web.Application(middlewares=[answer_errors], client_max_size=0)
@@ -129,6 +136,7 @@ def make_app(
     app[READING_XML] = asyncio.Semaphore(XML_AT_ONCE)
     app[DIALECTS] = Dialects(SPOKEN)
     app[LEDGER] = ledger
+    app[EVIDENCE] = EvidenceStore(ledger.database)
     app[JOBS] = JobQuery(ledger.database)
     app[COPY_JOBS] = CopyQuery(ledger.database)
     app[KEEPING] = KeepingQuery(ledger.database)
@@ -153,10 +161,11 @@ def make_app(
     app[PLACES] = places or Places()
     app[METRICS] = metrics or Metrics()
     app[ACCESS] = Access(app[PRINCIPALS], ledger, app[METRICS].login_failed)
-    app[HEALTH] = Health(Surveyor(ledger.database.url, ledger.projections, ledger.catch_up_projections), data)
+    app[HEALTH] = Health(Surveyor(ledger.database.url, ledger.projections, ledger.catch_up_projections), data, trouble)
     native = (
         *(job_routes, command_routes, event_routes, principal_routes, token_routes),
         *(hold_routes, policy_routes, copy_routes, diagram_routes, workflow_routes, schedule_routes, rollup_routes),
+        evidence_routes,
     )
     spoken = (*FETCH_ROUTES, *COPIES_ROUTES, *WORKFLOW_ROUTES, *MAINTENANCE_ROUTES)
     for routes in (health_routes, documentation_routes, *native, *spoken):

@@ -11,6 +11,7 @@ from jobledger.http.cursor import CursorKey
 from jobledger.http.dialect import Dialect, Dialects
 from jobledger.http.negotiation import Form
 from jobledger.ledger.domain.command import Caller
+from jobledger.ledger.evidence.store import EvidenceStore
 from jobledger.ledger.store.attachments import AttachmentStore
 from jobledger.ledger.store.ledger import Ledger
 from jobledger.ledger.store.secret_store import SecretStore
@@ -28,6 +29,7 @@ from jobledger.projections.rollup_query import RollupQuery
 from jobledger.projections.schedule_query import ScheduleQuery
 
 LEDGER = web.AppKey("ledger", Ledger)
+EVIDENCE = web.AppKey("evidence", EvidenceStore)
 JOBS = web.AppKey("jobs", JobQuery)
 PRINCIPALS = web.AppKey("principals", PrincipalQuery)
 COPY_JOBS = web.AppKey("copy_jobs", CopyQuery)

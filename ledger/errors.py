@@ -351,6 +351,18 @@ class CallerIsOutdatedError(UnavailableError):
     code = "caller_is_outdated"
 
 
+class HistoryDiffersError(UnavailableError):
+    """The org's ledger is not the one that was shown; nothing is appended until an operator acts."""
+
+    code = "history_differs"
+
+
+class NotSignedYetError(UnavailableError):
+    """No checkpoint covers this yet."""
+
+    code = "not_signed_yet"
+
+
 class QueueIsFullError(UnavailableError):
     """Too many requests are waiting; nothing was appended."""
 

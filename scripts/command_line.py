@@ -82,6 +82,30 @@ def _rebuild(options: argparse.Namespace, settings: Settings) -> int:
     return run(rebuild(settings, options.org, options.projection))
 
 
+def _verify(options: argparse.Namespace, settings: Settings) -> int:
+    from jobledger.scripts.verify_ledger import verify_ledger
+
+    return run(verify_ledger(settings, options.org, options.checkpoint))
+
+
+def _recover(options: argparse.Namespace, settings: Settings) -> int:
+    from jobledger.scripts.recover import recover
+
+    return run(recover(settings, options.org, options.reason))
+
+
+def _rotate_key(options: argparse.Namespace, settings: Settings) -> int:
+    from jobledger.scripts.signing_key import rotate_key
+
+    return run(rotate_key(settings, options.org))
+
+
+def _show_key(options: argparse.Namespace, settings: Settings) -> int:
+    from jobledger.scripts.signing_key import show_keys
+
+    return run(show_keys(settings, options.org))
+
+
 def _migrate(options: argparse.Namespace, settings: Settings) -> int:
     from jobledger.scripts.database import migrate_database
 
@@ -120,6 +144,7 @@ def _parser() -> argparse.ArgumentParser:
     rebuild.add_argument("--projection", metavar="NAME", help="this projection only")
     finish(rebuild, _rebuild)
 
+    _add_evidence(nouns)
     verb(noun(nouns, "db", "the database"), "migrate", _migrate, "bring the database to this release's schema")
     return parser
 
@@ -129,6 +154,34 @@ _REBUILD = (
     "Servers go on meanwhile. Where rows differ nothing changes."
 )
 _REPLAY = "Fold the events, and nothing else, and print each with the state that it leads to."
+
+
+def _add_evidence(nouns: Any) -> None:
+    verify = nouns.add_parser("verify", help="check that nothing was altered", description=_VERIFY)
+    verify.add_argument("--org", help="of this org only")
+    verify.add_argument(
+        "--checkpoint", type=Path, metavar="FILE", help="a checkpoint that was kept: it must still stand"
+    )
+    finish(verify, _verify)
+
+    recover = nouns.add_parser("recover", help="go on after a history was lost", description=_RECOVER)
+    recover.add_argument("--org", required=True)
+    recover.add_argument("--reason", required=True, help="what happened; it is recorded")
+    finish(recover, _recover)
+
+    keys = noun(nouns, "key", "the keys that sign")
+    verb(keys, "show", _show_key, "print by which key each org's newest checkpoint is signed").add_argument("--org")
+    verb(keys, "rotate", _rotate_key, "sign by a new key from now on").add_argument("--org")
+
+
+_VERIFY = (
+    "Read every event, tile, checkpoint and attachment of an org, or of all, in the database and the witness, and say what differs "
+    "first. Servers go on meanwhile."
+)
+_RECOVER = (
+    "Where the ledger is not the one that was shown, its writing has stopped. This records it, and goes on with what is there "
+    "under another origin: see docs/evidence.md before."
+)
 
 
 def _add_serve(nouns: Any) -> None:

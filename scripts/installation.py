@@ -18,6 +18,7 @@ import asyncpg
 from jobledger.ledger.postgres.embedded import DataFolderInUseError, EmbeddedPostgres, running_url
 from jobledger.ledger.store.database import Connection, connect
 from jobledger.ledger.store.migration import check_schema, migrate
+from jobledger.scripts.evidence_place import EvidencePlace, evidence_place
 from jobledger.scripts.failure import FailedError
 from jobledger.scripts.kept_file import keep, read_kept
 from jobledger.scripts.settings import SECRET_KEY_BYTES, Settings, decode_secret_key
@@ -36,6 +37,7 @@ class Installation:
     data: Path
     url: str = field(repr=False)
     secret_key: bytes = field(repr=False)
+    evidence: EvidencePlace
 
     def key_for(self, purpose: str) -> bytes:
         """A key of its own for each purpose, 32 bytes, so that none can be had from another."""
@@ -124,7 +126,7 @@ async def check_installation(settings: Settings, url: str) -> Installation:
         await connection.close(timeout=5)
     # Last: a folder that has it has had its key compared with the database's.
     keep(data / "installation", str(installation))
-    return Installation(installation, data, url, secret_key)
+    return Installation(installation, data, url, secret_key, evidence_place(settings))
 
 
 async def _secret_key(settings: Settings, connection: Connection, *, is_new: bool) -> bytes:

@@ -85,6 +85,7 @@ async def _serve(
         scp_allow=settings.scp_allow,
         scp_known_hosts=(settings.scp_known_hosts or installation.data / "known_hosts").absolute(),
         scp_trusts_first=settings.scp_trusts_first,
+        evidence=installation.evidence,
     )
     tell_ready = _told(installation, url_of(listener, is_tls=settings.tls_certificate is not None))
     if options.workers == 1:

@@ -21,6 +21,7 @@ from jobledger.http.metrics import Metrics
 from jobledger.http.urls import Edge
 from jobledger.ledger.store.secret_store import SecretStore
 from jobledger.ledger.work.catch_up import CatchUp
+from jobledger.ledger.work.checkpointing import Checkpointing
 from jobledger.ledger.work.firing import Firing
 from jobledger.ledger.work.maintenance import Maintenance
 from jobledger.ledger.work.remote_host import RemoteHosts
@@ -32,6 +33,7 @@ from jobledger.projections.pruning import forget_heartbeats, sweep_secrets
 from jobledger.projections.rebuild.refresh import Refresh
 from jobledger.projections.schedule_query import ScheduleQuery
 from jobledger.projections.work_query import WorkQuery
+from jobledger.scripts.evidence_place import EvidencePlace
 from jobledger.scripts.failure import FailedError
 from jobledger.scripts.folding import fold_in_processes
 from jobledger.scripts.listening import BACKLOG, load_certificate, tls_context
@@ -71,6 +73,7 @@ class Plan:
     scp_allow: tuple[str, ...] | None = None
     scp_known_hosts: Path | None = None
     scp_trusts_first: bool = False
+    evidence: EvidencePlace | None = None
 
     @property
     def edge(self) -> Edge:
@@ -98,6 +101,8 @@ async def serve_app(listener: socket.socket, plan: Plan, stop: Stop, tell_ready:
     async with ledger_at(plan.url, observer=metrics) as ledger:
         catch_up = CatchUp(ledger)
         secrets = SecretStore(ledger.database, plan.secret_key)
+        evidence = plan.evidence
+        checkpointing = None if evidence is None else Checkpointing(ledger, evidence.witness, evidence.keys())
         app = make_app(
             ledger,
             cursor_key=plan.cursor_key,
@@ -109,6 +114,7 @@ async def serve_app(listener: socket.socket, plan: Plan, stop: Stop, tell_ready:
             largest_attachment_bytes=plan.largest_attachment_bytes,
             secrets=secrets,
             remote_hosts=plan.remote_hosts,
+            trouble={} if checkpointing is None else {"witness": checkpointing.trouble},
         )
         lines = LineWriter()
         watch = Watch(ledger, JobQuery(ledger.database).overdue)
@@ -126,6 +132,9 @@ async def serve_app(listener: socket.socket, plan: Plan, stop: Stop, tell_ready:
         )
         await runner.setup()
         try:
+            if checkpointing is not None:
+                # Before anything is written: a database that was put back is noticed.
+                await checkpointing.start()
             site = BoundedSite(runner, listener, tls=tls, backlog=BACKLOG, handshake_s=DEADLINES.tls_s)
             await site.start()
             await watch.start()
@@ -149,6 +158,8 @@ async def serve_app(listener: socket.socket, plan: Plan, stop: Stop, tell_ready:
             await firing.stop()
             await watch.stop()
             await catch_up.stop()
+            if checkpointing is not None:
+                await checkpointing.stop()
             await unless(stop.hurried, ledger.close())
             if stop.hurried.is_set():
                 # What could not be decided by now is not acknowledged either.

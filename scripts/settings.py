@@ -25,16 +25,19 @@ UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 class Settings:
     """What the environment says, and ``--data`` over it. An empty variable counts as absent.
 
-    ``database_url`` absent: the embedded Postgres in ``data``. ``admin_password`` and ``secret_key`` absent: files in ``data``.
-    ``start_timeout`` is that of fetches. ``public_url``: absent, the request's own host. ``trusted_proxies``: addresses and
-    networks. ``largest_attachment_bytes``: of each, 64 MiB at most. ``scp_allow``: the networks that archives may be copied to,
-    absent: see ``RemoteHosts``. ``scp_known_hosts``: a file, or a folder with one for each org, absent: that in ``data``.
+    ``database_url`` absent: the embedded Postgres in ``data``. ``admin_password``, ``secret_key`` and ``signing_keys`` absent:
+    files in ``data``; ``witness`` absent: a folder there. ``start_timeout`` is that of fetches. ``public_url``: absent, the
+    request's own host. ``trusted_proxies``: addresses and networks. ``largest_attachment_bytes``: of each, 64 MiB at most.
+    ``scp_allow``: the networks that archives may be copied to, absent: see ``RemoteHosts``. ``scp_known_hosts``: a file, or a
+    folder with one for each org, absent: that in ``data``.
     """
 
     data: Path = DEFAULT_DATA
     database_url: str | None = field(default=None, repr=False)
     admin_password: str | None = field(default=None, repr=False)
     secret_key: bytes | None = field(default=None, repr=False)
+    signing_keys: str | None = field(default=None, repr=False)
+    witness: Path | None = None
     start_timeout: timedelta = DEFAULT_START_TIMEOUT
     tls_certificate: Path | None = None
     tls_key: Path | None = None
@@ -58,6 +61,8 @@ class Settings:
             database_url=_read_url(values.get("DATABASE_URL")),
             admin_password=_read_password(values.get("ADMIN_PASSWORD")),
             secret_key=_read_secret_key(values.get("SECRET_KEY")),
+            signing_keys=_read_signing_keys(values.get("SIGNING_KEY")),
+            witness=_read_path(values.get("WITNESS_DIR")),
             start_timeout=(
                 DEFAULT_START_TIMEOUT
                 if start_timeout is None
@@ -105,6 +110,17 @@ def must_be_password(text: str, name: str) -> None:
 
 def _read_secret_key(text: str | None) -> bytes | None:
     return None if text is None else decode_secret_key(text, "JOBLEDGER_SECRET_KEY")
+
+
+def _read_signing_keys(text: str | None) -> str | None:
+    # The text itself is never shown.
+    words = [] if text is None else text.replace(",", " ").split()
+    if not all(re.fullmatch(rf"[0-9A-Fa-f]{{{2 * SECRET_KEY_BYTES}}}", it) for it in words):
+        raise UsageError(
+            f"JOBLEDGER_SIGNING_KEY is {2 * SECRET_KEY_BYTES} hex digits, as `openssl rand -hex 32` makes them; "
+            "of more than one key, with a comma between, the newest last."
+        )
+    return text
 
 
 def decode_secret_key(text: str, name: str) -> bytes:

@@ -5,6 +5,7 @@ from jobledger.http.native.copies import copy_routes
 from jobledger.http.native.diagrams import diagram_routes
 from jobledger.http.native.dialect import NATIVE
 from jobledger.http.native.events import event_routes
+from jobledger.http.native.evidence import evidence_routes
 from jobledger.http.native.holds import hold_routes
 from jobledger.http.native.jobs import job_routes
 from jobledger.http.native.policy import policy_routes
@@ -20,6 +21,7 @@ __all__ = [
     "copy_routes",
     "diagram_routes",
     "event_routes",
+    "evidence_routes",
     "hold_routes",
     "job_routes",
     "policy_routes",

@@ -91,10 +91,15 @@ def must_be_org_name(name: str) -> None:
 
 
 class Org(Aggregate):
-    """A tenant, from its first event on."""
+    """A tenant, from its first event on.
+
+    ``fork`` counts its ledger's histories; ``public_key`` (hex) is that of the key that signs, None before that was ever changed.
+    """
 
     name: str
     policy: Policy = NO_POLICY
+    fork: int = 1
+    public_key: str | None = None
 
     class Event(Aggregate.Event):
         """Base of an org's events."""

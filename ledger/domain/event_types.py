@@ -10,6 +10,7 @@ from jobledger.ledger.domain.access import Org, Principal
 from jobledger.ledger.domain.aggregate import Aggregate, event_from_data
 from jobledger.ledger.domain.copy import Copy
 from jobledger.ledger.domain.diagram import Diagram
+from jobledger.ledger.domain.evidence import Forked, KeyChanged
 from jobledger.ledger.domain.hold import Hold
 from jobledger.ledger.domain.host_key_commands import HostKeyTrusted
 from jobledger.ledger.domain.job import Job
@@ -90,6 +91,8 @@ EVENT_CLASSES: tuple[type[Aggregate.Event], ...] = (
     Org.Created,
     PolicyChanged,
     HostKeyTrusted,
+    Forked,
+    KeyChanged,
     Principal.Added,
     Principal.Granted,
     Principal.Disabled,

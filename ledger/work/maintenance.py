@@ -9,6 +9,8 @@ from typing import Any, ClassVar, TypeAlias
 
 from jobledger.ledger.domain.schedule_action import MAINTENANCE
 from jobledger.ledger.errors import CorruptLedgerError
+from jobledger.ledger.evidence.standing import verify_tree
+from jobledger.ledger.evidence.store import EvidenceStore
 from jobledger.ledger.store.database import Connection
 from jobledger.ledger.store.statement import statement
 from jobledger.ledger.store.verification import verify_range
@@ -48,13 +50,14 @@ class Maintenance(Work):
         return {**refresh, "verify": self._verify, "prune": self._prune}
 
     async def _verify(self, task: Task) -> None:
-        """Re-read the newest events as they are stored."""
+        """Re-read the newest events as they are stored, and hold them against the tree and the newest checkpoint."""
         recorder = task.ledger.recorder
         end = (await recorder.head(task.org)).size
         start = max(0, end - NEWEST)
         try:
             for first in range(start, end, PART):
                 await verify_range(recorder, task.org, first, min(first + PART, end))
+            await verify_tree(EvidenceStore(task.ledger.database), task.org, start, end)
         except CorruptLedgerError as error:
             raise WorkFailedError(str(error)) from error
         await task.advance(figures={"events_verified": end - start})

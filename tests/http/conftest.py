@@ -18,6 +18,7 @@ from tests.http.peer import Peers
 from tests.http.serving import OWNER_PASSWORD, WEAK_HASHER, Api, Server, add_principal, served
 from tests.http.trial import Spread, Trial
 from tests.http.walk import Walk, register_copies, walked
+from tests.signing import sign
 from tests.world import ORG
 
 
@@ -50,6 +51,7 @@ async def trial(server: Server) -> AsyncIterator[Trial]:
     await equip(server.ledger, ORG, 1, diagram_id=1, template_id=2, attachment_id=ATTACHMENT_ID)
     await api.post("holds", {"name": "case 6", "reason": "a lawsuit", "filter": {"type": "none"}})
     await add_schedule(server.ledger, ORG, SCHEDULE_ID)
+    await sign(server.ledger)
     trial = Trial(server, api, token, (await server.ledger.recorder.head(ORG)).size)
     yield trial
     await trial.nothing_is_wrong()

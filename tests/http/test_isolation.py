@@ -108,6 +108,8 @@ async def test_an_org_is_answered_as_if_it_were_alone(server: Server, database_u
 async def test_orgs_that_hold_the_same_answer_the_same(walk: Walk) -> None:
     """Nothing in an answer depends on what another org holds: but for its name, times and hashes they are alike."""
     for target in READS:
+        if target.is_of_hashes:
+            continue
         answers = [
             await walk.server.api().send(
                 "GET", walk.server.url + target.in_org(org), headers=shown.headers(target) or {}

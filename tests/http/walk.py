@@ -20,6 +20,7 @@ from tests.http.dialects.native import NEW_COPY_BODY, TOKEN_ID
 from tests.http.equipment import add_schedule, equip
 from tests.http.serving import OWNER_PASSWORD, Api, Server, add_principal
 from tests.http.targets import GUARDED, TARGETS
+from tests.signing import sign
 from tests.world import ORG
 
 # As long a name: no answer is longer for it.
@@ -148,6 +149,9 @@ class Walk:
         await add_schedule(self.server.ledger, ORG, only["schedule_id"])
         hold = await self.api(ORG).post("holds", case(f"{ORG} only"))
         assert str(hold.document["id"]) == only["hold_id"]
+        # Positions and tiles that the other has not.
+        await self.api(ORG).post("jobs", [{"type": ORG, "name": ORG}] * 500)
+        await sign(self.server.ledger, ORG)
 
     async def add_copy_of_one(self) -> None:
         """The copy that the samples call so, and its storage policy."""
@@ -200,6 +204,7 @@ async def settled(server: Server, org: str) -> Shown:
     await equip(server.ledger, org, 1, diagram_id=1, template_id=2, attachment_id=ATTACHMENT_ID)
     await api.post("holds", case(f"of {org}"))
     await add_schedule(server.ledger, org, SCHEDULE_ID)
+    await sign(server.ledger, org)
     return Shown(token)
 
 

@@ -163,7 +163,14 @@ class Target:
     @property
     def is_file(self) -> bool:
         """Whether it answers with a file, and no document."""
-        return self.method == "GET" and self.pattern.endswith("/{attachment_id}")
+        return self.method == "GET" and self.pattern.endswith(("/{attachment_id}", "/{tile}"))
+
+    @property
+    def is_of_hashes(self) -> bool:
+        """Whether its answers are hashes, of what is another each time."""
+        return self.names_org and self.pattern.endswith(
+            ("/{tile}", "/proof", "/{position}", "/consistency", "/checkpoint", "/key")
+        )
 
     @property
     def passes_over(self) -> bool:

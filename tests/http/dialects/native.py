@@ -19,6 +19,8 @@ from jobledger.http.native.diagrams import (
 from jobledger.http.native.dialect import NATIVE
 from jobledger.http.native.events import FILTERS as EVENT_FILTERS
 from jobledger.http.native.events import PARAMETERS as EVENT_PARAMETERS
+from jobledger.http.native.evidence import PAGE as PROOF_PAGE
+from jobledger.http.native.evidence import SIZES
 from jobledger.http.native.holds import FILTERS as HOLD_FILTERS
 from jobledger.http.native.holds import NEW_HOLD, RELEASE
 from jobledger.http.native.job_members import MANAGEMENT, REGISTRATION, TRANSITIONS
@@ -35,7 +37,7 @@ from jobledger.http.native.tokens import FILTERS as TOKEN_FILTERS
 from jobledger.http.native.tokens import NEW_TOKEN
 from jobledger.http.native.workflow import STEPS
 from jobledger.http.native.workflow_members import JOB_MEMBERS
-from jobledger.http.negotiation import OCTETS
+from jobledger.http.negotiation import OCTETS, PLAIN
 from tests.http.dialects.manners import (
     A_FORM,
     ATTACHMENT_ID,
@@ -104,6 +106,10 @@ BODIES: dict[str, tuple[Any, Mapping[str, Any]]] = {
     "templates/{template_id}": ({}, SAVED_TEMPLATE),
     "templates/{template_id}/jobs": ({}, CREATION),
 }
+NO_TILES = [
+    *("0", "00", "0000", "-01", "1e3", "x000/001", "x001", "001/002", "000.p/0", "000.p/256", "000.p/", "000.p/05"),
+    *("%00", "%D9%A3"),
+]
 # Of verbs on a job that take one not empty.
 DUE: dict[str, Any] = {
     "copied": {"copy_id": 8},
@@ -121,7 +127,7 @@ READ = {
     "holds": "jobs.read",
     "policy": "jobs.read",
     "schedules": "schedules.read",
-    "events": "events.read",
+    **dict.fromkeys(("events", "checkpoint", "key", "tile", "proof", "consistency"), "events.read"),
     "principals": "access.read",
     "tokens": "access.read",
     "me": None,
@@ -158,6 +164,8 @@ class NativeManners(Manners):
     samples: ClassVar = {
         "job_id": Sample("1", "4", "9", ["2", "3", *NO_NUMBERS]),
         "principal_id": Sample("2", "3", "9", NO_NUMBERS),
+        "position": Sample("0", "300", "900", ["-1", *NO_NUMBERS[3:], "00", "9223372036854775808"]),
+        "tile": Sample("000.p/5", "001", "009", [*NO_TILES]),
         "hold_id": Sample("1", "2", "9", NO_NUMBERS),
         "copy_id": Sample("7", "6", "9", NO_NUMBERS),
         "diagram_id": Sample("1", "3", "9", ["2", *NO_NUMBERS]),
@@ -269,6 +277,7 @@ class NativeManners(Manners):
         "cursor": ["", "x", "%00", "A" * 32, "A" * 101, "A" * 3_001, "%ff", "é", "=" * 32],
         "after": ["", "-2", "x", "1.5", "9" * 19, "9" * 30, "9" * 5_000, "%00", "1000"],
         "stream": ["", "x" * 101, "%00"],
+        **{it: ["", "-1", "x", "1.5", "9" * 19, "%00"] for it in ("from", "to")},
         "kind": ["", "nonsense", "%00"],
         "follow": ["", "yes", "1", "TRUE", "true"],
         "name": ["", "x" * 65, "%00"],
@@ -277,6 +286,8 @@ class NativeManners(Manners):
     }
 
     def words(self, pattern: str) -> Mapping[str, Sequence[str]]:
+        if "/{level}/" in pattern:
+            return {"level": ["0"]}
         if pattern.endswith("/activate"):
             return {"number": ["2"]}
         verbs: dict[str, Mapping[str, Any]] = {
@@ -326,6 +337,8 @@ class NativeManners(Manners):
             "schedules": [*SCHEDULE_FILTERS],
             "copies": [*COPY_FILTERS],
             "rollups": [*ROLLUP_FILTERS],
+            "consistency": [*SIZES],
+            "jobs/{job_id}/proof": [*PROOF_PAGE],
             "diagrams": [*PAGES],
             "templates": [*PAGES],
             "policy": [] if target.method == "GET" else [*POLICY_PARAMETERS],
@@ -340,6 +353,7 @@ class NativeManners(Manners):
             "holds": ["active=true"],
             "schedules": ["active=true", "deleted=true", "kind=maintenance"],
             "copies": ["storage_policy_id=3"],
+            "consistency": ["from=3&to=7"],
             "rollups": ["type=copy", "day_from=2026-01-01&state=SUCCESS"],
         }.get(target.pattern.removeprefix(BELOW), [])
 
@@ -365,7 +379,7 @@ class NativeManners(Manners):
         templates and schedules are of none.
         """
         if "{copy_id}" in target.pattern or target.pattern.removeprefix(BELOW).startswith(
-            ("diagrams", "templates", "schedules")
+            ("diagrams", "templates", "schedules", "checkpoint", "key", "consistency", "tile/{level}")
         ):
             return None
         return 404 if "{job_id}" in target.pattern else 403
@@ -386,6 +400,8 @@ class NativeManners(Manners):
             return ["is no problem document"]
         faults = []
         offered = NDJSON if target.is_commands else OCTETS.media_type if target.is_file else "application/json"
+        if target.last in ("checkpoint", "key"):
+            offered = PLAIN.content_type
         for document in reply.lines if is_stream else [reply.document]:
             members = [it for it in document if it != "line"][:6]
             if members != ["type", "title", "status", "detail", "code", "instance"]:
