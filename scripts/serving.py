@@ -19,11 +19,13 @@ from jobledger.http.deadlines import DEADLINES
 from jobledger.http.in_flight import IN_FLIGHT
 from jobledger.http.metrics import Metrics
 from jobledger.http.urls import Edge
+from jobledger.ledger.work.archiving.work import Archiving
 from jobledger.ledger.work.catch_up import CatchUp
 from jobledger.ledger.work.firing import Firing
 from jobledger.ledger.work.maintenance import Maintenance
-from jobledger.ledger.work.runner import Runner
+from jobledger.ledger.work.runner import Runner, Work
 from jobledger.ledger.work.watch import Watch
+from jobledger.projections.archive_query import ArchiveQuery
 from jobledger.projections.job_query import JobQuery
 from jobledger.projections.pruning import forget_heartbeats
 from jobledger.projections.rebuild.refresh import Refresh
@@ -99,7 +101,9 @@ async def serve_app(listener: socket.socket, plan: Plan, stop: Stop, tell_ready:
         watch = Watch(ledger, JobQuery(ledger.database).overdue)
         firing = Firing(ledger, ScheduleQuery(ledger.database).due)
         refresh = Refresh(catch_up, fold_in_processes)
-        works = [Maintenance({"heartbeats_pruned": forget_heartbeats}, refresh)]
+        works: list[Work] = [Maintenance({"heartbeats_pruned": forget_heartbeats}, refresh)]
+        if plan.data is not None:
+            works.append(Archiving(plan.data, ArchiveQuery(ledger.database).to_archive))
         worker = Runner(ledger, WorkQuery(ledger.database).open, works)
         runner = make_runner(
             app,
