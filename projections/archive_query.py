@@ -65,9 +65,7 @@ class ArchiveQuery:
         shown = records[:limit]
         return Page([_shown(it) for it in shown], shown[-1]["id"] if len(records) > limit else None)
 
-    async def jobs(
-        self, org: str, archive_id: int, wanted: ArchivedJobFilter, *, after: int = 0, limit: int
-    ) -> Page:
+    async def jobs(self, org: str, archive_id: int, wanted: ArchivedJobFilter, *, after: int = 0, limit: int) -> Page:
         """Up to *limit* of the jobs that an archive holds, with an id beyond *after*. Raises DatabaseIsAwayError."""
         records = await self._database.fetch(
             statement(PACKAGE, "archived_jobs"),

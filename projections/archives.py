@@ -23,7 +23,16 @@ PACKAGE = "jobledger.projections"
 # What a row has of an archive as JSON, and of these what are instants.
 TOLD = (
     *("order", "selected", "selected_events", "skipped", "last_selected_id", "is_selected", "written"),
-    *("manifest_sha256", "copied_at", "purge_job_id", "purge_reason", "purged", "archived", "not_purged", "delete_reason"),
+    *(
+        "manifest_sha256",
+        "copied_at",
+        "purge_job_id",
+        "purge_reason",
+        "purged",
+        "archived",
+        "not_purged",
+        "delete_reason",
+    ),
 )
 TOLD_TIMES = ("copied_at",)
 COLUMNS = ("requested_at", "requested_by", "verified_at", "completed_at", "deleted_at")

@@ -59,9 +59,7 @@ SCHEDULE_COLUMNS = (
     " last_executed_at, last_job_id, fires, missed"
 )
 WORK_COLUMNS = "id, kind, claim, reported_at"
-ARCHIVE_COLUMNS = (
-    "id, version, requested_at, requested_by, domains, told, verified_at, completed_at, deleted_at"
-)
+ARCHIVE_COLUMNS = "id, version, requested_at, requested_by, domains, told, verified_at, completed_at, deleted_at"
 ARCHIVED_JOB_COLUMNS = (
     "archive_id, job_id, held_version, type, domain, state, registered_at, scheduled_at, started_at, ended_at, final_at, imported,"
     " gone, is_purged, places"

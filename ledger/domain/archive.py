@@ -70,9 +70,7 @@ class Archive(Aggregate):
     def must_be_verified(self) -> None:
         """Raise ArchiveIsNotVerifiedError unless it was read back and found right."""
         if self.verified_at is None:
-            raise ArchiveIsNotVerifiedError(
-                f"Archive {self.archive_id} is not verified.", archive_id=self.archive_id
-            )
+            raise ArchiveIsNotVerifiedError(f"Archive {self.archive_id} is not verified.", archive_id=self.archive_id)
 
     class Event(Aggregate.Event):
         """Base of an archive's events."""

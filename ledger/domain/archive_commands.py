@@ -149,9 +149,7 @@ class PurgeArchive(ArchiveCommand):
         archive = visible_archive(unit, self.caller, self.archive_id)
         archive.must_be_verified()
         job = register_work(unit, self.caller, {"purge_of": self.archive_id, "reason": self.reason})
-        archive.trigger_event(
-            Archive.PurgeRequested, timestamp=unit.now, job_id=job.job_id, reason=self.reason
-        )
+        archive.trigger_event(Archive.PurgeRequested, timestamp=unit.now, job_id=job.job_id, reason=self.reason)
         return {"id": job.job_id, "version": job.version, "archive_id": self.archive_id}
 
 
@@ -179,7 +177,9 @@ class DeleteArchive(ArchiveCommand):
         archive.must_be_verified()
         if archive.completed_at is None:
             purger = archive.purge_job_id
-            raise ArchiveIsKeptError(f"Job {purger} is not done with the archive.", archive_id=self.archive_id, job_id=purger)
+            raise ArchiveIsKeptError(
+                f"Job {purger} is not done with the archive.", archive_id=self.archive_id, job_id=purger
+            )
         kept = unit.found(Find(KEPT_IN_ARCHIVE, (self.archive_id,)))
         if kept:
             raise ArchiveIsKeptError(

@@ -154,9 +154,7 @@ class NoteArchived(ArchiveStep):
 def note_archived(unit: UnitOfWork, job: Job, archive_id: int, held: HeldJob) -> None:
     """Let the job say that the archive holds it, once."""
     if str(archive_id) not in (job.archives or {}):
-        job.trigger_event(
-            Archived, timestamp=unit.now, archive_id=archive_id, version=held.version, places=held.places
-        )
+        job.trigger_event(Archived, timestamp=unit.now, archive_id=archive_id, version=held.version, places=held.places)
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -227,9 +225,7 @@ class PurgeJobs(ArchiveStep):
         entry = {"version": held.version, "places": held.places, "as_of": job.version + 1, "purged": True}
         residue = residue_of(job)
         residue["archives"] = {**(job.archives or {}), str(self.archive_id): entry}
-        job.trigger_event(
-            Purged, timestamp=unit.now, archive_id=self.archive_id, residue=residue, reason=self.reason
-        )
+        job.trigger_event(Purged, timestamp=unit.now, archive_id=self.archive_id, residue=residue, reason=self.reason)
         unit.outdate(LAST_ERASURE, job.job_id)
         unit.affect(Effect(REMOVE_CONTENTS, (job.id, job.version)))
 

@@ -130,7 +130,10 @@ class Verification:
         members = len(manifest.members)
         for number, (job_id, version, places) in enumerate(manifest.jobs(), 1):
             at = number - 1
-            if at >= len(self._selection) or (job_id, version) != (self._selection.ids[at], self._selection.versions[at]):
+            if at >= len(self._selection) or (job_id, version) != (
+                self._selection.ids[at],
+                self._selection.versions[at],
+            ):
                 _differs(f"job {job_id} of the manifest was not selected so")
             if not places or not all(0 <= it < members for it in places):
                 _differs(f"the manifest does not tell where job {job_id} is")

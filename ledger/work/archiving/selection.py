@@ -68,9 +68,7 @@ async def select(task: Task, archive: Archive, find_jobs: FindJobs) -> None:
     versions: list[int] = []
     skipped: Counter[str] = Counter()
     while True:
-        found = await find_jobs(
-            task.org, after, LOOKED_AT_ONCE, ended_before, order.get("type"), order.get("domains")
-        )
+        found = await find_jobs(task.org, after, LOOKED_AT_ONCE, ended_before, order.get("type"), order.get("domains"))
         ids += found.ids
         versions += found.versions
         skipped.update(found.skipped)

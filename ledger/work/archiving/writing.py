@@ -144,9 +144,7 @@ class ArchiveWriter:
                 while begin < len(entries):
                     some = entries[begin : begin + MOST_EVENTS_A_MEMBER]
                     positions = [first + (it >> NUMBER_BITS) for it in some]
-                    row = await self._fetch_row(
-                        "lines_of_events", self._task.org, plain_array(positions), MEMBER_BYTES
-                    )
+                    row = await self._fetch_row("lines_of_events", self._task.org, plain_array(positions), MEMBER_BYTES)
                     taken = row["number"]
                     if not taken:
                         raise CorruptLedgerError(f"Position {positions[0]} of {self._task.org} is missing.")
