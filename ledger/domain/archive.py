@@ -1,7 +1,7 @@
 """An archive: which jobs it was asked for, which it holds, and what became of it.
 
-Its stream is ``archive-<job id>``, the job being the one that the ledger registers to do the work. The selection is in its events, so
-that whoever takes the work over archives the same jobs; the aggregate itself remembers how many there are.
+Its stream is ``archive-<job id>``, the job being the one that the ledger registers to do the work. The selection is in its events,
+so that whoever takes the work over archives the same jobs; the aggregate itself remembers how many there are.
 """
 
 from __future__ import annotations

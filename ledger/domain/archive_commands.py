@@ -7,11 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar
 
-from jobledger.ledger.domain.access import ORG_STREAM, Org
 from jobledger.ledger.domain.archive import Archive, archive_stream, instant_text
 from jobledger.ledger.domain.command import Caller, Command, Find, UnitOfWork
-from jobledger.ledger.domain.hold import hold_stream
-from jobledger.ledger.domain.hold_commands import ALL_FILTER_HOLDS
 from jobledger.ledger.domain.job import LARGEST_JOB_ID, Job, job_stream
 from jobledger.ledger.domain.policy_commands import must_give_reason
 from jobledger.ledger.errors import ArchiveIsKeptError, InvalidCommandError, NotAllowedError, NotFoundError
@@ -31,11 +28,10 @@ def may_see(caller: Caller, domains: Iterable[str] | None) -> bool:
 
 
 def visible_archive(unit: UnitOfWork, caller: Caller, archive_id: int) -> Archive:
-    """The archive, if there is one that the caller may see. Raises NotFoundError, GoneError."""
+    """The archive, if there is one that the caller may see. Raises NotFoundError."""
     archive = unit.get(Archive, archive_stream(archive_id))
     if archive is None or not may_see(caller, archive.order.get("domains")):
         raise NotFoundError(f"There is no archive {archive_id}.", archive_id=archive_id)
-    archive.must_be_here()
     return archive
 
 
@@ -135,8 +131,8 @@ class ArchiveCommand(Command):
     reason: str | None = None
 
     def streams(self) -> Iterable[str]:
-        """The archive, and the org for its policy."""
-        return (archive_stream(self.archive_id), ORG_STREAM)
+        """The archive."""
+        return (archive_stream(self.archive_id),)
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -147,6 +143,7 @@ class PurgeArchive(ArchiveCommand):
         """Raises NotFoundError, GoneError, ArchiveIsNotVerifiedError, InvalidCommandError."""
         must_give_reason(self.reason)
         archive = visible_archive(unit, self.caller, self.archive_id)
+        archive.must_be_here()
         archive.must_be_verified()
         job = register_work(unit, self.caller, {"purge_of": self.archive_id, "reason": self.reason})
         archive.trigger_event(Archive.PurgeRequested, timestamp=unit.now, job_id=job.job_id, reason=self.reason)
@@ -157,22 +154,19 @@ class PurgeArchive(ArchiveCommand):
 class DeleteArchive(ArchiveCommand):
     """Let an archive's files be removed, all but the manifest. The result is ``{"id", "version", "deleted": true}``.
 
-    What it alone holds of purged jobs is gone with it.
+    What it alone holds of purged jobs is gone with it. One that was deleted is done, nothing appended.
     """
 
     def finds(self) -> Iterable[Find]:
-        """Which of its jobs something keeps, and the holds over filters."""
-        return (Find(KEPT_IN_ARCHIVE, (self.archive_id,)), ALL_FILTER_HOLDS)
-
-    def found_streams(self, answers: Iterable[Any]) -> Iterable[str]:
-        """The holds."""
-        _kept, holds = answers
-        return map(hold_stream, holds)
+        """Which of its jobs something keeps."""
+        return (Find(KEPT_IN_ARCHIVE, (self.archive_id,)),)
 
     def decide(self, unit: UnitOfWork) -> dict[str, Any]:
-        """Raises NotFoundError, GoneError, InvalidCommandError, ArchiveIsNotVerifiedError, ArchiveIsKeptError."""
+        """Raises NotFoundError, InvalidCommandError, ArchiveIsNotVerifiedError, ArchiveIsKeptError."""
         must_give_reason(self.reason)
         archive = visible_archive(unit, self.caller, self.archive_id)
+        if archive.deleted_at is not None:
+            return {"id": self.archive_id, "version": archive.version, "deleted": True}
         # Until then somebody may be writing it.
         archive.must_be_verified()
         if archive.completed_at is None:
@@ -187,7 +181,5 @@ class DeleteArchive(ArchiveCommand):
                 archive_id=self.archive_id,
                 job_ids=kept,
             )
-        org = unit.see(Org, ORG_STREAM)
-        assert org is not None
         archive.trigger_event(Archive.Deleted, timestamp=unit.now, reason=self.reason)
         return {"id": self.archive_id, "version": archive.version, "deleted": True}

@@ -1,4 +1,4 @@
-"""The steps by which the ledger makes an archive, and purges what one holds. Each carries the number of its claim: see ``job_work``."""
+"""The steps by which the ledger makes an archive, and purges what one holds. Each carries its claim's number: see ``job_work``."""
 
 from __future__ import annotations
 

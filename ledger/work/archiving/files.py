@@ -5,7 +5,8 @@
     ….attachments/<job id>-<attachment id>                                     what was attached, where there was anything
     ….manifest.json                                                            what there is, and where
 
-They are written as ``.<name>.<claim>.part``, and renamed when the step of that claim was accepted: a part of another claim is nobody's.
+They are written as ``.<name>.<claim>.part``, and renamed when the step of that claim was accepted: those of another claim are
+nobody's.
 """
 
 from __future__ import annotations

@@ -165,7 +165,7 @@ def digest_of_file(path: Path) -> tuple[int, str]:
 
 
 def read_job(path: Path, job_id: int, places: Sequence[Sequence[int]]) -> list[bytes]:
-    """The lines of one job's events, of the file at *path*: only the members at *places* are read. Raises OSError, WorkFailedError."""
+    """The lines of one job's events in a file, of which only the members at *places* are read. Raises OSError, WorkFailedError."""
     stream = b'"stream":"job-%d","' % job_id
     found: list[bytes] = []
     with path.open("rb") as file:

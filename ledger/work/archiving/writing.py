@@ -1,7 +1,7 @@
 """Writing an archive: the selected events as they are stored, in the order of positions, a gzip member at a time.
 
-Whatever the number of jobs, what is remembered of them is a few numbers each. Postgres joins the lines; here they are compressed and
-written, by a thread, while it joins the next.
+Whatever the number of jobs, what is remembered of them is a few numbers each. Postgres joins the lines; here they are compressed
+and written, by a thread, while it joins the next.
 """
 
 from __future__ import annotations
