@@ -96,7 +96,7 @@ class Archive(Aggregate):
             aggregate.archive_id = int(self.originator_id.removeprefix(PREFIX))
             aggregate.requested_at = self.timestamp
             aggregate.requested_by = self.requested_by
-            order = {"type": self.type, "domains": self.domains, "purge": self.purge}
+            order: dict[str, Any] = {"type": self.type, "domains": self.domains, "purge": self.purge}
             order |= {"destination": self.destination, "queue": self.queue, "reason": self.reason}
             aggregate.order = {"ended_before": instant_text(self.ended_before)} | {
                 name: it for name, it in order.items() if it is not None

@@ -57,7 +57,7 @@ async def test_an_archive_holds_what_is_stored_byte_for_byte_in_the_order_of_pos
     archive = await archived(ledger, tmp_path)
 
     lines = lines_of(file_of(tmp_path))
-    raw = b"".join(b'{"header":%b,"content":%b}\n' % (it.header, it.content) for it in stored)
+    raw = b"".join(b'{"header":%b,"content":%b}\n' % (it.header, it.content or b"null") for it in stored)
     assert lines == [orjson.loads(it) for it in raw.splitlines()]
     assert gzip.decompress(file_of(tmp_path).read_bytes()) == raw
     assert (archive.selected, archive.selected_events, archive.archived, archive.purged) == (3, 12, 3, 0)

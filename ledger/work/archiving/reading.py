@@ -191,9 +191,10 @@ def shown_line(line: bytes) -> dict[str, Any]:
 
 def _decompressed(data: bytes, number: int) -> bytes:
     try:
-        return igzip.decompress(data)
-    except (EOFError, OSError, isal_zlib.error) as error:
+        decompressed: bytes = igzip.decompress(data)  # type: ignore[no-untyped-call]  # it has no stubs of its own
+    except (EOFError, OSError, isal_zlib.error) as error:  # type: ignore[misc]  # a class, whatever its stub says
         raise WorkFailedError(f"Member {number} of the archive does not decompress.") from error
+    return decompressed
 
 
 def _differs(what: str) -> None:

@@ -37,6 +37,7 @@ from jobledger.ledger.work.runner import Step, Task, Work, WorkFailedError
 
 # So many batches of jobs are asked for at once: the next is queued when one has been decided.
 BATCHES_QUEUED = 2
+JOBS_A_BATCH = MOST_PURGED_AT_ONCE
 BATCHES_A_REPORT = 20
 MEMBERS_A_REPORT = 100
 
@@ -200,7 +201,7 @@ class Archiving(Work):
             queued: deque[tuple[int, asyncio.Future[Any]]] = deque()
             batches = 0
             try:
-                for jobs in batched(held_jobs(manifest, done["at"]), MOST_PURGED_AT_ONCE):
+                for jobs in batched(held_jobs(manifest, done["at"]), JOBS_A_BATCH):
                     command = _command(task, kind, archive, jobs=jobs, **members)
                     queued.append((len(jobs), await task.ledger.enqueue(command)))
                     if len(queued) == BATCHES_QUEUED:

@@ -163,7 +163,9 @@ class Target:
     @property
     def is_file(self) -> bool:
         """Whether it answers with a file, and no document."""
-        return self.method == "GET" and self.pattern.endswith("/{attachment_id}")
+        return self.method == "GET" and self.pattern.endswith(
+            ("/{attachment_id}", "/{archive_id}/file", "/{archive_id}/manifest")
+        )
 
     @property
     def passes_over(self) -> bool:
