@@ -41,8 +41,8 @@ class Archives:
         find = ArchiveQuery(self.ledger.database).to_archive
         found = await find(self.caller.org, 0, 1_000, before, None, None)
         chosen = [it for it in zip(found.ids, found.versions, strict=True) if self.chance.random() < 0.3]
-        selected = {"ids": [it for it, _ in chosen], "versions": [it for _, it in chosen]}
-        last = {"last_id": found.last_id or 0, "skipped": found.skipped, "is_last": True}
+        selected: dict[str, Any] = {"ids": [it for it, _ in chosen], "versions": [it for _, it in chosen]}
+        last: dict[str, Any] = {"last_id": found.last_id or 0, "skipped": found.skipped, "is_last": True}
         await self.ledger.execute(SelectJobs(**step, **selected, **last))
         await self.ledger.execute(NoteWritten(**step, files={}, counts={"jobs": len(chosen)}))
         await self.ledger.execute(NoteVerified(**step, manifest_sha256="0" * 64))
