@@ -142,7 +142,7 @@ async def list_archived_jobs(request: web.Request) -> web.Response:
 async def get_manifest(request: web.Request) -> web.StreamResponse:
     """An archive's manifest, as it is in the file."""
     read_parameters(request)
-    return await _send(request, MANIFEST, "application/json")
+    return await _send(request, MANIFEST)
 
 
 @archive_routes.get(ONE + "/file")
@@ -151,7 +151,7 @@ async def get_manifest(request: web.Request) -> web.StreamResponse:
 async def get_archive_file(request: web.Request) -> web.StreamResponse:
     """An archive's events, or their private contents, as gzip; a range of it where one is asked for."""
     part = read_parameters(request).get("part", "events")
-    return await _send(request, EVENTS if part == "events" else PRIVATE, "application/gzip")
+    return await _send(request, EVENTS if part == "events" else PRIVATE)
 
 
 @archive_routes.post(ONE + "/purge")
@@ -204,7 +204,7 @@ def _files(request: web.Request, archive: dict[str, Any]) -> ArchiveFiles | None
     return None if data is None else ArchiveFiles.of(data, request[CALLER].org, archive["requested_at"], archive["id"])
 
 
-async def _send(request: web.Request, suffix: str, media_type: str) -> web.StreamResponse:
+async def _send(request: web.Request, suffix: str) -> web.StreamResponse:
     archive = await _archive(request)
     files = _files(request, archive)
     path = None if files is None else files.path(suffix)
@@ -213,7 +213,7 @@ async def _send(request: web.Request, suffix: str, media_type: str) -> web.Strea
         raise GoneError(f"Archive {archive['id']} was deleted.", archive_id=archive["id"], gone="deleted")
     if path is None or not is_written or not await asyncio.to_thread(path.is_file):
         raise NotFoundError(f"Archive {archive['id']} has no such file here.", archive_id=archive["id"])
-    headers = {"Content-Type": media_type, "Content-Disposition": content_disposition(path.name)}
+    headers = {"Content-Type": OCTETS.media_type, "Content-Disposition": content_disposition(path.name)}
     return web.FileResponse(path, headers=headers)
 
 
