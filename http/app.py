@@ -15,11 +15,13 @@ from jobledger.http.access import Access
 from jobledger.http.admission import admit
 from jobledger.http.context import (
     ACCESS,
+    ARCHIVES,
     ATTACHMENTS,
     BEGUN,
     CATCH_UP,
     COPY_JOBS,
     CURSOR_KEY,
+    DATA,
     DIAGRAMS,
     DIALECT,
     DIALECTS,
@@ -55,6 +57,7 @@ from jobledger.http.maintenance import MAINTENANCE, MAINTENANCE_ROUTES
 from jobledger.http.metrics import Metrics
 from jobledger.http.native import (
     NATIVE,
+    archive_routes,
     command_routes,
     copy_routes,
     diagram_routes,
@@ -85,6 +88,7 @@ from jobledger.ledger.store.secret_store import SECRET_KEY_BYTES, SecretStore
 from jobledger.ledger.store.survey import Surveyor
 from jobledger.ledger.work.catch_up import CatchUp
 from jobledger.ledger.work.remote_host import RemoteHosts
+from jobledger.projections.archive_query import ArchiveQuery
 from jobledger.projections.copy_query import CopyQuery
 from jobledger.projections.diagram_query import DiagramQuery
 from jobledger.projections.domain_query import DomainQuery
@@ -125,10 +129,10 @@ def make_app(
     """The application over *ledger*. *cursor_key* is the installation's secret, the same in every server of it.
 
     *metrics*: those that the ledger tells of its appends; *places*: how many requests an org may have; *catch_up*: what
-    moves on the projections that follow the ledger; *data*: the folder that must not run full; *trouble*: what else can
-    keep it from being ready, each says why or None; *secrets*: where passwords of other hosts are kept; *remote_hosts*: which
-    hosts those may be. Absent: new ones, the usual ones, one that does so when they are read, none, none, one that only this
-    process can read, the usual ones.
+    moves on the projections that follow the ledger; *data*: the folder that archives lie in, and that must not run full;
+    *trouble*: what else can keep it from being ready, each says why or None; *secrets*: where passwords of other hosts are kept;
+    *remote_hosts*: which hosts those may be. Absent: new ones, the usual ones, one that does so when they are read, none, none,
+    one that only this process can read, the usual ones.
     """
     # Bodies are bounded where they are read: each path has its own limit, and some stream.
     app = web.Application(middlewares=[answer_errors], client_max_size=0)
@@ -148,6 +152,8 @@ def make_app(
     app[DIAGRAMS] = DiagramQuery(ledger.database)
     app[DOMAINS] = DomainQuery(ledger.database)
     app[JOB_SEARCH] = JobSearch(ledger.database)
+    app[ARCHIVES] = ArchiveQuery(ledger.database)
+    app[DATA] = data
     app[ATTACHMENTS] = AttachmentStore(ledger.database)
     app[SECRETS] = secrets or SecretStore(ledger.database, os.urandom(SECRET_KEY_BYTES))
     app[REMOTE_HOSTS] = remote_hosts or RemoteHosts()
@@ -166,6 +172,7 @@ def make_app(
         *(job_routes, command_routes, event_routes, principal_routes, token_routes),
         *(hold_routes, policy_routes, copy_routes, diagram_routes, workflow_routes, schedule_routes, rollup_routes),
         evidence_routes,
+        archive_routes,
     )
     spoken = (*FETCH_ROUTES, *COPIES_ROUTES, *WORKFLOW_ROUTES, *MAINTENANCE_ROUTES)
     for routes in (health_routes, documentation_routes, *native, *spoken):

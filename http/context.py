@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 from aiohttp import web
 
@@ -17,6 +18,7 @@ from jobledger.ledger.store.ledger import Ledger
 from jobledger.ledger.store.secret_store import SecretStore
 from jobledger.ledger.work.catch_up import CatchUp
 from jobledger.ledger.work.remote_host import RemoteHosts
+from jobledger.projections.archive_query import ArchiveQuery
 from jobledger.projections.copy_query import CopyQuery
 from jobledger.projections.diagram_query import DiagramQuery
 from jobledger.projections.domain_query import DomainQuery
@@ -41,6 +43,9 @@ NUMBERED_JOBS = web.AppKey("numbered_jobs", NumberedJobs)
 DIAGRAMS = web.AppKey("diagrams", DiagramQuery)
 DOMAINS = web.AppKey("domains", DomainQuery)
 JOB_SEARCH = web.AppKey("job_search", JobSearch)
+ARCHIVES = web.AppKey("archives", ArchiveQuery)
+# The installation's folder, None where there is none.
+DATA: web.AppKey[Path | None] = web.AppKey("data", Path)
 ATTACHMENTS = web.AppKey("attachments", AttachmentStore)
 # Passwords of hosts that archives are copied to, and which hosts those may be.
 SECRETS = web.AppKey("secrets", SecretStore)

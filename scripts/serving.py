@@ -20,14 +20,18 @@ from jobledger.http.in_flight import IN_FLIGHT
 from jobledger.http.metrics import Metrics
 from jobledger.http.urls import Edge
 from jobledger.ledger.store.secret_store import SecretStore
+from jobledger.ledger.work.archiving.work import Archiving
 from jobledger.ledger.work.catch_up import CatchUp
 from jobledger.ledger.work.checkpointing import Checkpointing
 from jobledger.ledger.work.firing import Firing
+from jobledger.ledger.work.host_keys import HostKeys
 from jobledger.ledger.work.maintenance import Maintenance
+from jobledger.ledger.work.remote import SshCopy
 from jobledger.ledger.work.remote_host import RemoteHosts
-from jobledger.ledger.work.runner import Runner
+from jobledger.ledger.work.runner import Runner, Work
 from jobledger.ledger.work.secret_sweep import SecretSweep
 from jobledger.ledger.work.watch import Watch
+from jobledger.projections.archive_query import ArchiveQuery
 from jobledger.projections.job_query import JobQuery
 from jobledger.projections.pruning import forget_heartbeats, sweep_secrets
 from jobledger.projections.rebuild.refresh import Refresh
@@ -120,7 +124,11 @@ async def serve_app(listener: socket.socket, plan: Plan, stop: Stop, tell_ready:
         watch = Watch(ledger, JobQuery(ledger.database).overdue)
         firing = Firing(ledger, ScheduleQuery(ledger.database).due)
         refresh = Refresh(catch_up, fold_in_processes)
-        works = [Maintenance({"heartbeats_pruned": forget_heartbeats}, refresh)]
+        works: list[Work] = [Maintenance({"heartbeats_pruned": forget_heartbeats}, refresh)]
+        if plan.data is not None:
+            keys = HostKeys(plan.scp_known_hosts or plan.data / "known_hosts", trusts_first=plan.scp_trusts_first)
+            copying = SshCopy(ledger, secrets, plan.remote_hosts, keys)
+            works.append(Archiving(plan.data, ArchiveQuery(ledger.database).to_archive, copying))
         worker = Runner(ledger, WorkQuery(ledger.database).open, works)
         sweep = SecretSweep(ledger, sweep_secrets)
         runner = make_runner(

@@ -6,10 +6,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, ClassVar
 from uuid import UUID
 
-from jobledger.ledger.domain.command import UnitOfWork
+from jobledger.ledger.domain.archive import Archive, archive_stream
+from jobledger.ledger.domain.archive_commands import request_archive
+from jobledger.ledger.domain.command import Command, UnitOfWork
 from jobledger.ledger.domain.diagram import diagram_stream
 from jobledger.ledger.domain.diagram_commands import known_diagram
 from jobledger.ledger.domain.job import Job, job_stream
@@ -19,6 +23,7 @@ from jobledger.ledger.domain.job_workflow_commands import DIAGRAMS_OF_JOBS, AddA
 from jobledger.ledger.domain.schedule_commands import CreateSchedule
 from jobledger.ledger.store.attachments import AttachmentStore, Upload
 from jobledger.ledger.store.ledger import Ledger
+from jobledger.ledger.work.archiving.files import EVENTS, MANIFEST, PRIVATE, ArchiveFiles, archive_name
 from tests.world import ALICE
 
 
@@ -84,3 +89,44 @@ async def add_schedule(ledger: Ledger, org: str, schedule_id: str) -> None:
             action={"kind": "maintenance"},
         )
     )
+
+
+# The walks compare answers as text.
+FILES = {EVENTS: b"events", PRIVATE: b"private", MANIFEST: b"{}"}
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class MakeArchive(Command):
+    """An archive of this id that was verified, and holds nothing, without the work."""
+
+    capability: ClassVar[str] = "jobs.purge"
+    archive_id: int
+
+    def decide(self, unit: UnitOfWork) -> dict[str, Any]:
+        """Record all of its events."""
+        order = {"ended_before": "2000-01-01T00:00:00+00:00", "purge": False, "domains": ["Global"]}
+        request_archive(unit, self.archive_id, self.caller.principal, order)
+        archive = unit.get(Archive, archive_stream(self.archive_id))
+        assert archive is not None
+        name = archive_name(self.caller.org, unit.now, self.archive_id)
+        files = {
+            f"{name}{suffix}": {"size_bytes": len(it), "sha256": sha256(it).hexdigest()} for suffix, it in FILES.items()
+        }
+        for kind, members in (
+            (Archive.Selected, {"ids": [], "versions": [], "last_id": 0, "skipped": {}, "is_last": True}),
+            (Archive.Written, {"claim": 1, "files": files, "counts": {"jobs": 0}}),
+            (Archive.Verified, {"manifest_sha256": sha256(FILES[MANIFEST]).hexdigest()}),
+            (Archive.Completed, {"purged": 0, "archived": 0, "not_purged": {}}),
+        ):
+            archive.trigger_event(kind, timestamp=unit.now, **members)
+        return {}
+
+
+async def add_archive(ledger: Ledger, org: str, archive_id: str, data: Path | None) -> None:
+    """An archive with this id, its files below *data*."""
+    made = await ledger.execute(MakeArchive(caller=replace(ALICE, org=org), archive_id=int(archive_id)))
+    if data is not None:
+        files = ArchiveFiles.of(data, org, made.recorded_at, int(archive_id))
+        files.make_folder()
+        for suffix, content in FILES.items():
+            files.path(suffix).write_bytes(content)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 import pytest
 
+from jobledger.ledger.domain.archive_commands import RequestArchive
 from jobledger.ledger.domain.copy import PutCopy
 from jobledger.ledger.domain.diagram_commands import CreateDiagram, CreateTemplate
 from jobledger.ledger.domain.hold_commands import PlaceHold
@@ -108,6 +110,8 @@ async def test_rebuilt_is_live(ledger: Ledger, database_url: str, seed: int, mon
     monkeypatch.setattr(streams, "STREAMS_A_WRITE", 5)
     monkeypatch.setattr("jobledger.projections.rebuild.generations.ROWS_A_COMPARISON", 3)
     await History(ledger, seed).go_on(250)
+    types = {it.envelope()["type"] async for it in ledger.recorder.scan(ORG)}
+    assert {"job.purged", "job.archived", "archive.completed"} <= types
     await CatchUp(ledger).wait_for(ORG, "rollups")
 
     report = await Rebuild(ledger).rebuild(ORG)
@@ -132,7 +136,7 @@ async def test_one_projection_is_rebuilt_alone(ledger: Ledger, database_url: str
     must_be_whole(report)
     generations = {it: told["gen"] for it, told in (await live(database_url)).items()}
     # Who has which copies, and what work is open, is brought up to date by the rows of the jobs.
-    also = {"jobs": 2} if name in ("job_copies", "work") else {}
+    also = {"jobs": 2} if name in ("job_copies", "work", "archived_jobs") else {}
     assert generations == {**dict.fromkeys(NAMES, 1), name: 2, **also}
     await nothing_is_left(database_url)
 
@@ -159,7 +163,14 @@ TAMPERED = {
     "diagram_version": ("DELETE FROM diagram_version", ["1"], ["no row"]),
     "template": ("UPDATE template SET defaults = '{}'", ["2"], ["defaults"]),
     "schedule": ("UPDATE schedule SET fires = fires + 1", [str(SCHEDULE)], ["fires"]),
-    "job_work": ("UPDATE job_work SET claim = 7", ["5"], ["claim"]),
+    "job_work": ("UPDATE job_work SET claim = 7 WHERE id = 5", ["5"], ["claim"]),
+    "archive": ("UPDATE archive SET requested_by = 'other'", ["6"], ["requested_by"]),
+    "archived_job": (
+        "INSERT INTO archived_job SELECT org, gen, 6, 2, 3, 'copy', 'Global', 'SUCCESS', now(), NULL, NULL, now(), now(), NULL,"
+        " NULL, false, '[]' FROM archive",
+        ["6,2"],
+        ["a row that no event makes"],
+    ),
     "rollup": ("UPDATE rollup SET bytes = bytes + 1", None, ["bytes"]),
     "rollup_duration": ("DELETE FROM rollup_duration", None, ["no row"]),
 }
@@ -192,6 +203,7 @@ async def test_rows_that_differ_are_told_and_nothing_is_put_in_place(unaudited_u
         nightly, action = "0 0 4 ? * *", {"kind": "maintenance"}
         await ledger.execute(CreateSchedule(caller=ALICE, schedule_id=SCHEDULE, expression=nightly, action=action))
         await ledger.execute(RunSchedule(caller=ALICE, schedule_id=SCHEDULE))
+        await ledger.execute(RequestArchive(caller=ALICE, ended_before=datetime(2026, 1, 1, tzinfo=UTC)))
         await CatchUp(ledger).wait_for(ORG, "rollups")
         async with session(unaudited_url) as connection:
             await connection.execute(sql)

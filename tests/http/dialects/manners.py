@@ -163,7 +163,9 @@ class Target:
     @property
     def is_file(self) -> bool:
         """Whether it answers with a file, and no document."""
-        return self.method == "GET" and self.pattern.endswith(("/{attachment_id}", "/{tile}"))
+        return self.method == "GET" and self.pattern.endswith(
+            ("/{attachment_id}", "/{tile}", "/{archive_id}/file", "/{archive_id}/manifest")
+        )
 
     @property
     def is_of_hashes(self) -> bool:

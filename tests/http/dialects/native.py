@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
+from jobledger.http.native.archives import FILTERS as ARCHIVED_JOB_FILTERS
+from jobledger.http.native.archives import NEW_ARCHIVE, PARTS, WHY
+from jobledger.http.native.archives import PAGES as ARCHIVE_PAGES
 from jobledger.http.native.copies import FILTERS as COPY_FILTERS
 from jobledger.http.native.copies import NEW_COPY
 from jobledger.http.native.copies import VERBS as COPY_OPERATIONS
@@ -98,6 +101,8 @@ BODIES: dict[str, tuple[Any, Mapping[str, Any]]] = {
     "jobs/{job_id}/update": ({}, JOB_MEMBERS),
     "jobs/{job_id}/upgrade": ({}, {}),
     "jobs/{job_id}/steps": ({"action": "run"}, STEPS),
+    "archives": ({"ended_before": "2000-01-01T00:00:00Z"}, NEW_ARCHIVE),
+    "archives/{archive_id}/purge": ({"reason": "space"}, WHY),
     "schedules": ({"expression": "0 0 4 ? * *", "action": {"kind": "maintenance"}}, NEW_SCHEDULE),
     "diagrams": ({"name": "d", "steps": [{"id": "a"}]}, NEW_DIAGRAM),
     "diagrams/{diagram_id}": ({}, SAVED_DIAGRAM),
@@ -120,6 +125,7 @@ DUE: dict[str, Any] = {
 }
 READ = {
     "jobs": "jobs.read",
+    "archives": "jobs.read",
     "rollups": "jobs.read",
     "copies": "jobs.read",
     "diagrams": "jobs.read",
@@ -134,6 +140,7 @@ READ = {
 }
 DONE = {
     "jobs": "jobs.register",
+    "archives": "jobs.purge",
     "copies": "jobs.copy",
     "holds": "holds.manage",
     "policy": "policy.manage",
@@ -167,6 +174,7 @@ class NativeManners(Manners):
         "position": Sample("0", "300", "900", ["-1", *NO_NUMBERS[3:], "00", "9223372036854775808"]),
         "tile": Sample("000.p/5", "001", "009", [*NO_TILES]),
         "hold_id": Sample("1", "2", "9", NO_NUMBERS),
+        "archive_id": Sample("51", "52", "59", NO_NUMBERS),
         "copy_id": Sample("7", "6", "9", NO_NUMBERS),
         "diagram_id": Sample("1", "3", "9", ["2", *NO_NUMBERS]),
         "template_id": Sample("2", "4", "9", ["5", *NO_NUMBERS]),
@@ -252,6 +260,8 @@ class NativeManners(Manners):
             *(1, "x", True, {}, [0], ["x"], [None], [[1]], [{}], [{"id": 0}], [{"id": 2**31}], [{"id": 1, "state": "x"}]),
             *([{"id": 1, "copied_at": "now"}], [{"id": 1, "other": 1}], [{"id": 1}] * 101),
         ],
+        "ended_before": WRONG_TIME,
+        "purge": WRONG_BOOLEAN,
         "copied_at": WRONG_TIME,
         "storage_policy_id": WRONG_ID,
         "storage_policy_name": [*WRONG_TEXT, "x" * 201],
@@ -279,10 +289,14 @@ class NativeManners(Manners):
         "stream": ["", "x" * 101, "%00"],
         **{it: ["", "-1", "x", "1.5", "9" * 19, "%00"] for it in ("from", "to")},
         "kind": ["", "nonsense", "%00"],
+        "part": ["", "manifest", "%00"],
         "follow": ["", "yes", "1", "TRUE", "true"],
         "name": ["", "x" * 65, "%00"],
         **{it: ["", "0", "x", "2147483648", "9" * 30, "%00"] for it in ("principal_id", "storage_policy_id")},
-        **{name: ["", "yes", "1", "TRUE"] for name in ("closed", "held", "retained", "active", "dry_run", "deleted")},
+        **{
+            name: ["", "yes", "1", "TRUE"]
+            for name in ("closed", "held", "retained", "active", "dry_run", "deleted", "purged")
+        },
     }
 
     def words(self, pattern: str) -> Mapping[str, Sequence[str]]:
@@ -341,6 +355,9 @@ class NativeManners(Manners):
             "jobs/{job_id}/proof": [*PROOF_PAGE],
             "diagrams": [*PAGES],
             "templates": [*PAGES],
+            "archives": [*ARCHIVE_PAGES],
+            "archives/{archive_id}/jobs": [*ARCHIVED_JOB_FILTERS],
+            "archives/{archive_id}/file": [*PARTS],
             "policy": [] if target.method == "GET" else [*POLICY_PARAMETERS],
         }.get(target.pattern.removeprefix(BELOW), [])
 
@@ -360,7 +377,8 @@ class NativeManners(Manners):
     def capability(self, target: Target) -> str | None:
         resource = target.pattern.removeprefix(BELOW).partition("/")[0]
         if target.method == "GET":
-            return READ[resource]
+            is_file = target.pattern.endswith(("/{archive_id}/file", "/{archive_id}/manifest"))
+            return "events.read" if is_file else READ[resource]
         if target.pattern == JOB_VERBS:
             return TRANSITIONS[target.last].command.capability
         if target.pattern == COPY_VERBS:
