@@ -13,6 +13,8 @@ from jobledger.http.negotiation import Form
 from jobledger.ledger.domain.command import Caller
 from jobledger.ledger.store.attachments import AttachmentStore
 from jobledger.ledger.store.ledger import Ledger
+from jobledger.ledger.store.message_waiting import MessageWaiting
+from jobledger.ledger.store.messages import MessageStore
 from jobledger.ledger.work.catch_up import CatchUp
 from jobledger.projections.copy_query import CopyQuery
 from jobledger.projections.diagram_query import DiagramQuery
@@ -22,6 +24,7 @@ from jobledger.projections.job_search import JobSearch
 from jobledger.projections.keeping_query import KeepingQuery
 from jobledger.projections.numbered_jobs import NumberedJobs
 from jobledger.projections.principal_query import PrincipalQuery
+from jobledger.projections.queue_query import QueueQuery
 from jobledger.projections.rollup_query import RollupQuery
 from jobledger.projections.schedule_query import ScheduleQuery
 
@@ -38,6 +41,9 @@ DIAGRAMS = web.AppKey("diagrams", DiagramQuery)
 DOMAINS = web.AppKey("domains", DomainQuery)
 JOB_SEARCH = web.AppKey("job_search", JobSearch)
 ATTACHMENTS = web.AppKey("attachments", AttachmentStore)
+QUEUES_QUERY = web.AppKey("queues", QueueQuery)
+MESSAGES = web.AppKey("messages", MessageStore)
+MESSAGE_WAITING = web.AppKey("message_waiting", MessageWaiting)
 ACCESS = web.AppKey("access", Access)
 CURSOR_KEY = web.AppKey("cursor_key", CursorKey)
 LARGEST_ATTACHMENT_BYTES = web.AppKey("largest_attachment_bytes", int)

@@ -16,6 +16,7 @@ LedgerError                    the caller can act on it
 │   ├── JobIsClosedError
 │   ├── JobIsOpenError
 │   ├── JobIsRunningError
+│   ├── JobHasBegunError
 │   ├── JobIsCopiedError
 │   ├── JobCopyIsDisallowedError
 │   ├── JobCopyIsDeletedError
@@ -36,6 +37,9 @@ LedgerError                    the caller can act on it
 │   ├── TooManyHoldsError
 │   ├── PolicyIsLockedError
 │   ├── NameIsTakenError
+│   ├── QueueExistsError
+│   ├── TooManyQueuesError
+│   ├── TooManyConsumersError
 │   ├── LastAdministratorError
 │   └── TooManyTokensError
 ├── NotAllowedError            the caller lacks the capability
@@ -309,6 +313,30 @@ class NameIsTakenError(ConflictError):
     """The name is taken."""
 
     code = "name_is_taken"
+
+
+class JobHasBegunError(ConflictError):
+    """The job is not one that is scheduled and has not started."""
+
+    code = "job_has_begun"
+
+
+class QueueExistsError(ConflictError):
+    """There is a queue of that name."""
+
+    code = "queue_exists"
+
+
+class TooManyQueuesError(ConflictError):
+    """A principal has as many queues as one may have."""
+
+    code = "too_many_queues"
+
+
+class TooManyConsumersError(ConflictError):
+    """A queue has as many consumers as one may have."""
+
+    code = "too_many_consumers"
 
 
 class LastAdministratorError(ConflictError):

@@ -14,10 +14,12 @@ from jobledger.ledger.store.projection import CatchUpProjection, InlineProjectio
 from jobledger.projections.access import AccessProjection
 from jobledger.projections.copies import CopiesProjection
 from jobledger.projections.diagrams import DiagramsProjection, TemplatesProjection
+from jobledger.projections.domains import DomainsProjection
 from jobledger.projections.holds import HoldsProjection
 from jobledger.projections.job_copies import JobCopiesProjection
 from jobledger.projections.jobs import JobsProjection
 from jobledger.projections.policy import PolicyProjection
+from jobledger.projections.queues import QueuesProjection
 from jobledger.projections.rollups import RollupsProjection
 from jobledger.projections.schedules import SchedulesProjection
 from jobledger.projections.work import WorkProjection
@@ -36,7 +38,7 @@ def inline_projections() -> list[InlineProjection]:
     """The projections whose rows are written with the events."""
     kept = (JobsProjection(), JobCopiesProjection(), PolicyProjection(), HoldsProjection())
     known = (CopiesProjection(), AccessProjection(), DiagramsProjection(), TemplatesProjection())
-    return [*kept, *known, SchedulesProjection(), WorkProjection()]
+    return [*kept, *known, SchedulesProjection(), WorkProjection(), DomainsProjection(), QueuesProjection()]
 
 
 def catch_up_projections() -> list[CatchUpProjection]:

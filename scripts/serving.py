@@ -21,11 +21,12 @@ from jobledger.http.metrics import Metrics
 from jobledger.http.urls import Edge
 from jobledger.ledger.work.catch_up import CatchUp
 from jobledger.ledger.work.firing import Firing
-from jobledger.ledger.work.maintenance import Maintenance
+from jobledger.ledger.work.maintenance import Maintenance, forget_messages
 from jobledger.ledger.work.runner import Runner
 from jobledger.ledger.work.watch import Watch
 from jobledger.projections.job_query import JobQuery
 from jobledger.projections.pruning import forget_heartbeats
+from jobledger.projections.queue_query import QueueQuery
 from jobledger.projections.rebuild.refresh import Refresh
 from jobledger.projections.schedule_query import ScheduleQuery
 from jobledger.projections.work_query import WorkQuery
@@ -99,7 +100,8 @@ async def serve_app(listener: socket.socket, plan: Plan, stop: Stop, tell_ready:
         watch = Watch(ledger, JobQuery(ledger.database).overdue)
         firing = Firing(ledger, ScheduleQuery(ledger.database).due)
         refresh = Refresh(catch_up, fold_in_processes)
-        works = [Maintenance({"heartbeats_pruned": forget_heartbeats}, refresh)]
+        forget = {"heartbeats_pruned": forget_heartbeats, "messages_pruned": forget_messages}
+        works = [Maintenance(forget, refresh, QueueQuery(ledger.database).unused)]
         worker = Runner(ledger, WorkQuery(ledger.database).open, works)
         runner = make_runner(
             app,
