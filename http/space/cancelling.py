@@ -8,7 +8,7 @@ from typing import Any
 from aiohttp import web
 
 from jobledger.http.context import CALLER, JOBS, LEDGER
-from jobledger.http.members import Members, Reader, list_of, reads, text
+from jobledger.http.members import Members, Reader, list_of, reads
 from jobledger.http.native.jobs import told_of
 from jobledger.http.native.parameters import idempotency
 from jobledger.http.operation import operation, permitted, read_body_members, read_parameters, read_variable
@@ -43,12 +43,18 @@ def job_href(value: Any) -> int:
 
 
 job_reference: Reader[int] = whole(Members({"@href": job_href}, needed=("@href",)), lambda given: given["@href"])
-listed: Reader[list[int]] = whole(
-    Members({"job": list_of(job_reference, MOST_JOBS)}, needed=("job",)), lambda given: given["job"]
-)
+references = list_of(job_reference, MOST_JOBS)
+
+
+@reads({"anyOf": [references.schema, job_reference.schema]})
+def one_or_many(value: Any) -> list[int]:
+    """A list, of which one may be a bare object."""
+    return references.read([value] if isinstance(value, dict) else value)
+
+
+listed: Reader[list[int]] = whole(Members({"job": one_or_many}, needed=("job",)), lambda given: given["job"])
 jobs_to_cancel: Reader[list[int]] = whole(Members({"jobs": listed}, needed=("jobs",)), lambda given: given["jobs"])
 MANY = Members({"cancel-jobs-request": jobs_to_cancel}, needed=("cancel-jobs-request",))
-REASON = text(2_000)
 
 
 @cancel_routes.post(f"{JOB_MANAGEMENT}/jobs/{{job_id}}/cancel")

@@ -155,7 +155,7 @@ async def test_filters(four: Space) -> None:
 @pytest.mark.parametrize(
     ("query", "place"),
     [
-        ("filter=((job-state eq 'DONE')", "filter is malformed at character 24: ) is due."),
+        ("filter=((job-state eq 'DONE')", "filter is malformed at character 23: ) is due."),
         ("filter=(job-state is 'DONE')", "filter is malformed at character 12: eq or "),
         ("filter=(owner eq 'x')", "filter is malformed at character 2: owner cannot be filtered by."),
         ("filter=(name eq 'x", "filter is malformed at character 10: a quote is not closed."),
