@@ -13,11 +13,13 @@ from jobledger.http.access import Access
 from jobledger.http.admission import admit
 from jobledger.http.context import (
     ACCESS,
+    ARCHIVES,
     ATTACHMENTS,
     BEGUN,
     CATCH_UP,
     COPY_JOBS,
     CURSOR_KEY,
+    DATA,
     DIAGRAMS,
     DIALECT,
     DIALECTS,
@@ -53,6 +55,7 @@ from jobledger.http.maintenance import MAINTENANCE, MAINTENANCE_ROUTES
 from jobledger.http.metrics import Metrics
 from jobledger.http.native import (
     NATIVE,
+    archive_routes,
     command_routes,
     copy_routes,
     diagram_routes,
@@ -82,6 +85,7 @@ from jobledger.ledger.store.message_waiting import MessageWaiting
 from jobledger.ledger.store.messages import MessageStore
 from jobledger.ledger.store.survey import Surveyor
 from jobledger.ledger.work.catch_up import CatchUp
+from jobledger.projections.archive_query import ArchiveQuery
 from jobledger.projections.copy_query import CopyQuery
 from jobledger.projections.diagram_query import DiagramQuery
 from jobledger.projections.domain_query import DomainQuery
@@ -119,8 +123,8 @@ def make_app(
     """The application over *ledger*. *cursor_key* is the installation's secret, the same in every server of it.
 
     *metrics*: those that the ledger tells of its appends; *places*: how many requests an org may have; *catch_up*: what
-    moves on the projections that follow the ledger; *data*: the folder that must not run full. Absent: new ones, the usual
-    ones, one that does so when they are read, none.
+    moves on the projections that follow the ledger; *data*: the folder that archives lie in, and that must not run full. Absent:
+    new ones, the usual ones, one that does so when they are read, none.
     """
     # Bodies are bounded where they are read: each path has its own limit, and some stream.
     app = web.Application(middlewares=[answer_errors], client_max_size=0)
@@ -142,6 +146,8 @@ def make_app(
     app[QUEUES_QUERY] = QueueQuery(ledger.database)
     app[MESSAGES] = MessageStore(ledger.database)
     app[MESSAGE_WAITING] = MessageWaiting(ledger, app[MESSAGES])
+    app[ARCHIVES] = ArchiveQuery(ledger.database)
+    app[DATA] = data
     app[ATTACHMENTS] = AttachmentStore(ledger.database)
     app[LARGEST_ATTACHMENT_BYTES] = largest_attachment_bytes
     app[CURSOR_KEY] = CursorKey(cursor_key)
@@ -157,6 +163,7 @@ def make_app(
     native = (
         *(job_routes, command_routes, event_routes, principal_routes, token_routes),
         *(hold_routes, policy_routes, copy_routes, diagram_routes, workflow_routes, schedule_routes, rollup_routes),
+        archive_routes,
     )
     spoken = (*FETCH_ROUTES, *COPIES_ROUTES, *WORKFLOW_ROUTES, *MAINTENANCE_ROUTES, *SPACE_ROUTES)
     for routes in (health_routes, documentation_routes, *native, *spoken):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 from aiohttp import web
 
@@ -16,6 +17,7 @@ from jobledger.ledger.store.ledger import Ledger
 from jobledger.ledger.store.message_waiting import MessageWaiting
 from jobledger.ledger.store.messages import MessageStore
 from jobledger.ledger.work.catch_up import CatchUp
+from jobledger.projections.archive_query import ArchiveQuery
 from jobledger.projections.copy_query import CopyQuery
 from jobledger.projections.diagram_query import DiagramQuery
 from jobledger.projections.domain_query import DomainQuery
@@ -40,6 +42,9 @@ NUMBERED_JOBS = web.AppKey("numbered_jobs", NumberedJobs)
 DIAGRAMS = web.AppKey("diagrams", DiagramQuery)
 DOMAINS = web.AppKey("domains", DomainQuery)
 JOB_SEARCH = web.AppKey("job_search", JobSearch)
+ARCHIVES = web.AppKey("archives", ArchiveQuery)
+# The installation's folder, None where there is none.
+DATA: web.AppKey[Path | None] = web.AppKey("data", Path)
 ATTACHMENTS = web.AppKey("attachments", AttachmentStore)
 QUEUES_QUERY = web.AppKey("queues", QueueQuery)
 MESSAGES = web.AppKey("messages", MessageStore)

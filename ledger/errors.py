@@ -36,6 +36,8 @@ LedgerError                    the caller can act on it
 │   ├── TooManyRetentionsError
 │   ├── TooManyHoldsError
 │   ├── PolicyIsLockedError
+│   ├── ArchiveIsNotVerifiedError
+│   ├── ArchiveIsKeptError
 │   ├── NameIsTakenError
 │   ├── QueueExistsError
 │   ├── TooManyQueuesError
@@ -307,6 +309,18 @@ class PolicyIsLockedError(ConflictError):
     """The policy is locked: it only grows."""
 
     code = "policy_is_locked"
+
+
+class ArchiveIsNotVerifiedError(ConflictError):
+    """The archive has not been read back and found right."""
+
+    code = "archive_is_not_verified"
+
+
+class ArchiveIsKeptError(ConflictError):
+    """The archive holds jobs that are on hold or retained."""
+
+    code = "archive_is_kept"
 
 
 class NameIsTakenError(ConflictError):

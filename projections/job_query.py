@@ -10,6 +10,7 @@ from typing import Any
 import asyncpg
 import orjson
 
+from jobledger.ledger.domain.job_removal import PURGED
 from jobledger.ledger.errors import GoneError, NotFoundError
 from jobledger.ledger.store.database import Database
 from jobledger.ledger.store.statement import statement
@@ -67,6 +68,22 @@ class JobQuery:
         """As ``job``, not yet written."""
         row = await self._row(org, job_id, domains)
         return Keeping.read(row).shown(row)
+
+    async def purged(self, org: str, job_id: int, domains: frozenset[str] | None) -> dict[str, Any] | None:
+        """What is left of a job that was purged, and which archive holds it; None where it was not. Raises DatabaseIsAwayError."""
+        visible = None if domains is None else sorted(domains)
+        records = await self._database.fetch(statement(PACKAGE, "get_residue"), org, job_id, visible)
+        if not records or records[0]["gone"] != PURGED:
+            return None
+        residue = orjson.loads(records[0]["residue"])
+        archives = residue.pop("archives")
+        [archive_id] = [it for it, held in archives.items() if held.get("purged")]
+        archive = {
+            "id": int(archive_id),
+            "version": archives[archive_id]["version"],
+            "places": archives[archive_id]["places"],
+        }
+        return {**residue, "version": records[0]["version"], "purged": True, "archive": archive}
 
     async def retention(self, org: str, job_id: int, domains: frozenset[str] | None) -> dict[str, Any]:
         """Whether the job may be removed, and every reason why not. Raises NotFoundError, GoneError, DatabaseIsAwayError."""

@@ -82,7 +82,7 @@ COURSE = {
 PRIVATE = {name: SHOWN[name] for name in Job.PRIVATE_MEMBERS}
 DECIDED = ("is_closed", "copies", "details", "workflow", "attachments", "holds", "retentions")
 # What the ledger is to do itself is nothing to show: its events tell.
-DECISIONS = {name: SHOWN[name] for name in DECIDED} | {"work": "work"}
+DECISIONS = {name: SHOWN[name] for name in DECIDED} | {"work": "work", "archives": "archives"}
 REGISTRATION = {name: shown for name, shown in SHOWN.items() if name not in COURSE | DECISIONS | PRIVATE}
 # What the API shows where nothing was decided.
 UNDECIDED = {
@@ -139,8 +139,9 @@ def job_from_row(row: asyncpg.Record) -> Job:
     job.state = State(job.state)
     if row["decisions"] is not None or row["private"] is not None:
         job.is_decided = True
-    if row["decisions"] is not None and (work := orjson.loads(row["decisions"]).get("work")) is not None:
-        job.work = work
+    if row["decisions"] is not None:
+        decisions = orjson.loads(row["decisions"])
+        job.__dict__.update({name: decisions[name] for name in ("work", "archives") if name in decisions})
     job.body_hash = row["body_hash"]
     if row["final_at"] is not None:
         job.final_at = row["final_at"]

@@ -12,6 +12,7 @@ from jobledger.ledger.store.ledger import Ledger
 from jobledger.ledger.store.observer import UNOBSERVED, AppendObserver
 from jobledger.ledger.store.projection import CatchUpProjection, InlineProjection
 from jobledger.projections.access import AccessProjection
+from jobledger.projections.archives import ArchivedJobsProjection, ArchivesProjection
 from jobledger.projections.copies import CopiesProjection
 from jobledger.projections.diagrams import DiagramsProjection, TemplatesProjection
 from jobledger.projections.domains import DomainsProjection
@@ -38,7 +39,8 @@ def inline_projections() -> list[InlineProjection]:
     """The projections whose rows are written with the events."""
     kept = (JobsProjection(), JobCopiesProjection(), PolicyProjection(), HoldsProjection())
     known = (CopiesProjection(), AccessProjection(), DiagramsProjection(), TemplatesProjection())
-    return [*kept, *known, SchedulesProjection(), WorkProjection(), DomainsProjection(), QueuesProjection()]
+    done = [SchedulesProjection(), WorkProjection(), ArchivesProjection(), ArchivedJobsProjection()]
+    return [*kept, *known, *done, DomainsProjection(), QueuesProjection()]
 
 
 def catch_up_projections() -> list[CatchUpProjection]:

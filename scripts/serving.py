@@ -19,11 +19,13 @@ from jobledger.http.deadlines import DEADLINES
 from jobledger.http.in_flight import IN_FLIGHT
 from jobledger.http.metrics import Metrics
 from jobledger.http.urls import Edge
+from jobledger.ledger.work.archiving.work import Archiving
 from jobledger.ledger.work.catch_up import CatchUp
 from jobledger.ledger.work.firing import Firing
 from jobledger.ledger.work.maintenance import Maintenance, forget_messages
-from jobledger.ledger.work.runner import Runner
+from jobledger.ledger.work.runner import Runner, Work
 from jobledger.ledger.work.watch import Watch
+from jobledger.projections.archive_query import ArchiveQuery
 from jobledger.projections.job_query import JobQuery
 from jobledger.projections.pruning import forget_heartbeats
 from jobledger.projections.queue_query import QueueQuery
@@ -101,7 +103,9 @@ async def serve_app(listener: socket.socket, plan: Plan, stop: Stop, tell_ready:
         firing = Firing(ledger, ScheduleQuery(ledger.database).due)
         refresh = Refresh(catch_up, fold_in_processes)
         forget = {"heartbeats_pruned": forget_heartbeats, "messages_pruned": forget_messages}
-        works = [Maintenance(forget, refresh, QueueQuery(ledger.database).unused)]
+        works: list[Work] = [Maintenance(forget, refresh, QueueQuery(ledger.database).unused)]
+        if plan.data is not None:
+            works.append(Archiving(plan.data, ArchiveQuery(ledger.database).to_archive))
         worker = Runner(ledger, WorkQuery(ledger.database).open, works)
         runner = make_runner(
             app,

@@ -39,6 +39,7 @@ PROJECTED = (
     *("job", "job_count", "job_residue", "principal", "org_policy", "hold", "schedule", "job_work"),
     *("storage_copy", "job_copy", "job_requirement"),
     *("diagram", "diagram_version", "template"),
+    *("archive", "archived_job"),
     *("rollup", "rollup_duration", "tracking"),
 )
 BESIDE = ("idempotency", "credential", "heartbeat", "attachment", "attachment_chunk")
@@ -64,6 +65,9 @@ class Audited:
     # Of each stream the versions of events that cover what is gone before them, wholly and privately.
     covers: defaultdict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
     covers_private: defaultdict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
+    # The streams of archives that were verified, and what archives hold: by id the version of each job.
+    verified: set[str] = field(default_factory=set)
+    selected: defaultdict[int, dict[int, int]] = field(default_factory=lambda: defaultdict(dict))
 
 
 async def audit(url: str, *only: str) -> dict[str, Audited]:
@@ -175,11 +179,21 @@ def _audit_cover(audited: Audited, header: dict[str, Any], body: bytes | None, p
         audited.lost[stream].append(version)
     elif private is None and "private" in header:
         audited.lost_private[stream].append(version)
-    if body is not None and header["type"] in ("job.deleted", "job.erased"):
+    if header["type"] == "archive.verified":
+        audited.verified.add(stream)
+    if body is not None and header["type"] in ("job.deleted", "job.erased", "job.purged"):
         data = json.loads(body)["data"]
-        is_whole = header["type"] == "job.erased" and data["scope"] == "all"
+        is_whole = header["type"] == "job.purged" or (header["type"] == "job.erased" and data["scope"] == "all")
         assert ("residue" in data) == (is_whole or header["type"] == "job.deleted")
+        if header["type"] == "job.purged":
+            # Invariant 7: only what is in an archive that was read back and verified.
+            assert f"archive-{data['archive_id']}" in audited.verified, f"{stream} was purged for nothing"
+            held = data["residue"]["archives"][str(data["archive_id"])]
+            assert audited.selected[data["archive_id"]][int(stream[4:])] == held["version"] <= version
         (audited.covers if is_whole else audited.covers_private)[stream].append(version)
+    if body is not None and header["type"] == "archive.selected":
+        data = json.loads(body)["data"]
+        audited.selected[int(stream[8:])].update(zip(data["ids"], data["versions"], strict=True))
     if body is not None and header["type"] in ("job.attachment_added", "job.attachment_removed"):
         named = (stream, json.loads(body)["data"]["attachment_id"])
         if header["type"] == "job.attachment_added":

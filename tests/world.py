@@ -15,6 +15,7 @@ from jobledger.ledger.domain.job_registration import JobSpec, RegisterJobs
 from jobledger.ledger.store.database import Database
 from jobledger.ledger.store.ledger import Ledger
 from jobledger.projections.access import AccessProjection
+from jobledger.projections.archives import ArchivedJobsProjection, ArchivesProjection
 from jobledger.projections.copies import CopiesProjection
 from jobledger.projections.diagrams import DiagramsProjection, TemplatesProjection
 from jobledger.projections.domains import DomainsProjection
@@ -48,7 +49,8 @@ def projections() -> list[Any]:
     """The inline projections that every server has."""
     kept = [JobsProjection(), JobCopiesProjection(), PolicyProjection(), HoldsProjection()]
     known = [CopiesProjection(), AccessProjection(), DiagramsProjection(), TemplatesProjection()]
-    return [*kept, *known, SchedulesProjection(), WorkProjection(), DomainsProjection(), QueuesProjection()]
+    done = [SchedulesProjection(), WorkProjection(), ArchivesProjection(), ArchivedJobsProjection()]
+    return [*kept, *known, *done, DomainsProjection(), QueuesProjection()]
 
 
 def catch_up_projections() -> list[Any]:

@@ -21,6 +21,7 @@ PREFIX = "/ledger/v1/"
 LARGEST_NUMBER = 2**31 - 1
 
 principal_id = integer(1, LARGEST_NUMBER)
+archive_id = integer(1, LARGEST_NUMBER)
 hold_id = integer(1, LARGEST_NUMBER)
 copy_id = integer(1, LARGEST_COPY_ID)
 diagram_id = integer(1, LARGEST_DIAGRAM_ID)
@@ -77,6 +78,7 @@ NATIVE = Dialect(
             "template_id": diagram_id,
             "attachment_id": uuid,
             "schedule_id": uuid,
+            "archive_id": archive_id,
         }
     ),
     # Source: RFC 9457, sections 6.1 and 6.2, appendix B.

@@ -11,12 +11,12 @@ from jobledger.http.exchange import answer, answer_json, read_document
 from jobledger.http.members import instant, one_of, text
 from jobledger.http.native.answers import (
     EVENT_PAGE,
-    JOB,
     JOB_PAGE,
     MANAGED_JOBS,
     REGISTRATION_ANSWER,
     RETENTION,
 )
+from jobledger.http.native.archive_answers import JOB_OR_RESIDUE
 from jobledger.http.native.events import EVENTS_IN, FORMS, PARAMETERS, SEEN, event_page
 from jobledger.http.native.job_members import (
     JOBS_BODY,
@@ -161,13 +161,19 @@ async def list_jobs(request: web.Request) -> web.Response:
 
 # "manage" is no job, and takes other methods.
 @job_routes.get("/ledger/v1/{org}/jobs/{job_id:(?!manage$)[^{}/]+}")
-@operation(JOB, capability=READ_JOBS, may=(GoneError,))
+@operation(JOB_OR_RESIDUE, capability=READ_JOBS, may=(GoneError,))
 async def get_job(request: web.Request) -> web.Response:
-    """One job."""
+    """One job; of one that was purged what is left of it, and the archive that holds it."""
     caller = permitted(request)
     read_parameters(request)
-    job = await request.app[JOBS].job(caller.org, path_job_id(request), caller.domains)
-    return answer_json(request, job)
+    job_id = path_job_id(request)
+    try:
+        return answer_json(request, await request.app[JOBS].job(caller.org, job_id, caller.domains))
+    except GoneError:
+        residue = await request.app[JOBS].purged(caller.org, job_id, caller.domains)
+        if residue is None:
+            raise
+        return answer(request, residue)
 
 
 @job_routes.get("/ledger/v1/{org}/jobs/{job_id}/retention")

@@ -8,10 +8,12 @@ from typing import Any
 
 from jobledger.ledger.domain.access import Org, Principal
 from jobledger.ledger.domain.aggregate import Aggregate, event_from_data
+from jobledger.ledger.domain.archive import Archive
 from jobledger.ledger.domain.copy import Copy
 from jobledger.ledger.domain.diagram import Diagram
 from jobledger.ledger.domain.hold import Hold
 from jobledger.ledger.domain.job import Job
+from jobledger.ledger.domain.job_archive import Archived, Purged
 from jobledger.ledger.domain.job_copies import Copied, CopyAllowed, CopyDeleted, CopyDisallowed
 from jobledger.ledger.domain.job_decisions import Closed, Reopened
 from jobledger.ledger.domain.job_keeping import HoldPlaced, HoldReleased, Retained, RetentionReleased
@@ -77,6 +79,8 @@ EVENT_CLASSES: tuple[type[Aggregate.Event], ...] = (
     HoldReleased,
     Deleted,
     Erased,
+    Archived,
+    Purged,
     Claimed,
     WorkNoted,
     Hold.Placed,
@@ -89,6 +93,14 @@ EVENT_CLASSES: tuple[type[Aggregate.Event], ...] = (
     Schedule.Deleted,
     Queue.Created,
     Queue.Deleted,
+    Archive.Requested,
+    Archive.Selected,
+    Archive.Written,
+    Archive.Verified,
+    Archive.Copied,
+    Archive.PurgeRequested,
+    Archive.Completed,
+    Archive.Deleted,
     Org.Created,
     PolicyChanged,
     Principal.Added,

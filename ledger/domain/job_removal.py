@@ -30,10 +30,10 @@ REMOVE_PRIVATE, REMOVE_CONTENTS = "remove_private", "remove_contents"
 LAST_ERASURE = "last_erasure"
 PRIVATE, ALL = "private", "all"
 SCOPES = (PRIVATE, ALL)
-DELETED, ERASED = "deleted", "erased"
+DELETED, ERASED, PURGED = "deleted", "erased", "purged"
 
 TIMES = ("registered_at", "scheduled_at", "started_at", "ended_at", "final_at")
-RESIDUE = ("job_id", "type", "domain", "state", "imported", "preceding_job_id", "required_job_ids", *TIMES)
+RESIDUE = ("job_id", "type", "domain", "state", "imported", "preceding_job_id", "required_job_ids", "archives", *TIMES)
 
 
 def utc_text(instant: datetime) -> str:
@@ -197,7 +197,7 @@ class DeleteJob(RemoveJob):
         must_give_reason(self.reason)
         job = unit.get(Job, job_stream(self.job_id))
         discarded: list[Job] = []
-        if job is None or job.gone is None or not self.caller.sees(job.domain):
+        if job is None or job.gone in (None, PURGED) or not self.caller.sees(job.domain):
             job = visible_job(unit, self.caller, self.job_id)
             must_not_be_running(job)
             self.must_be_free(unit, job)
