@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -37,9 +38,11 @@ from jobledger.http.context import (
     PRINCIPALS,
     QUEUES_QUERY,
     READING_XML,
+    REMOTE_HOSTS,
     REQUEST_ID,
     ROLLUPS,
     SCHEDULES,
+    SECRETS,
 )
 from jobledger.http.copies import COPIES, COPIES_ROUTES
 from jobledger.http.cursor import CursorKey
@@ -83,8 +86,10 @@ from jobledger.ledger.store.attachments import AttachmentStore
 from jobledger.ledger.store.ledger import Ledger
 from jobledger.ledger.store.message_waiting import MessageWaiting
 from jobledger.ledger.store.messages import MessageStore
+from jobledger.ledger.store.secret_store import SECRET_KEY_BYTES, SecretStore
 from jobledger.ledger.store.survey import Surveyor
 from jobledger.ledger.work.catch_up import CatchUp
+from jobledger.ledger.work.remote_host import RemoteHosts
 from jobledger.projections.archive_query import ArchiveQuery
 from jobledger.projections.copy_query import CopyQuery
 from jobledger.projections.diagram_query import DiagramQuery
@@ -119,12 +124,15 @@ def make_app(
     catch_up: CatchUp | None = None,
     data: Path | None = None,
     largest_attachment_bytes: int = USUAL_ATTACHMENT_BYTES,
+    secrets: SecretStore | None = None,
+    remote_hosts: RemoteHosts | None = None,
 ) -> web.Application:
     """The application over *ledger*. *cursor_key* is the installation's secret, the same in every server of it.
 
     *metrics*: those that the ledger tells of its appends; *places*: how many requests an org may have; *catch_up*: what
-    moves on the projections that follow the ledger; *data*: the folder that archives lie in, and that must not run full. Absent:
-    new ones, the usual ones, one that does so when they are read, none.
+    moves on the projections that follow the ledger; *data*: the folder that archives lie in, and that must not run full;
+    *secrets*: where passwords of other hosts are kept; *remote_hosts*: which hosts those may be. Absent: new ones, the usual
+    ones, one that does so when they are read, none, one that only this process can read, the usual ones.
     """
     # Bodies are bounded where they are read: each path has its own limit, and some stream.
     app = web.Application(middlewares=[answer_errors], client_max_size=0)
@@ -149,6 +157,8 @@ def make_app(
     app[ARCHIVES] = ArchiveQuery(ledger.database)
     app[DATA] = data
     app[ATTACHMENTS] = AttachmentStore(ledger.database)
+    app[SECRETS] = secrets or SecretStore(ledger.database, os.urandom(SECRET_KEY_BYTES))
+    app[REMOTE_HOSTS] = remote_hosts or RemoteHosts()
     app[LARGEST_ATTACHMENT_BYTES] = largest_attachment_bytes
     app[CURSOR_KEY] = CursorKey(cursor_key)
     app[FETCH_START_TIMEOUT_S] = fetch_start_timeout_s

@@ -16,7 +16,9 @@ from jobledger.ledger.store.attachments import AttachmentStore
 from jobledger.ledger.store.ledger import Ledger
 from jobledger.ledger.store.message_waiting import MessageWaiting
 from jobledger.ledger.store.messages import MessageStore
+from jobledger.ledger.store.secret_store import SecretStore
 from jobledger.ledger.work.catch_up import CatchUp
+from jobledger.ledger.work.remote_host import RemoteHosts
 from jobledger.projections.archive_query import ArchiveQuery
 from jobledger.projections.copy_query import CopyQuery
 from jobledger.projections.diagram_query import DiagramQuery
@@ -49,6 +51,9 @@ ATTACHMENTS = web.AppKey("attachments", AttachmentStore)
 QUEUES_QUERY = web.AppKey("queues", QueueQuery)
 MESSAGES = web.AppKey("messages", MessageStore)
 MESSAGE_WAITING = web.AppKey("message_waiting", MessageWaiting)
+# Passwords of hosts that archives are copied to, and which hosts those may be.
+SECRETS = web.AppKey("secrets", SecretStore)
+REMOTE_HOSTS = web.AppKey("remote_hosts", RemoteHosts)
 ACCESS = web.AppKey("access", Access)
 CURSOR_KEY = web.AppKey("cursor_key", CursorKey)
 LARGEST_ATTACHMENT_BYTES = web.AppKey("largest_attachment_bytes", int)

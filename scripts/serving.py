@@ -19,15 +19,18 @@ from jobledger.http.deadlines import DEADLINES
 from jobledger.http.in_flight import IN_FLIGHT
 from jobledger.http.metrics import Metrics
 from jobledger.http.urls import Edge
+from jobledger.ledger.store.secret_store import SecretStore
 from jobledger.ledger.work.archiving.work import Archiving
 from jobledger.ledger.work.catch_up import CatchUp
 from jobledger.ledger.work.firing import Firing
 from jobledger.ledger.work.maintenance import Maintenance, forget_messages
+from jobledger.ledger.work.remote_host import RemoteHosts
 from jobledger.ledger.work.runner import Runner, Work
+from jobledger.ledger.work.secret_sweep import SecretSweep
 from jobledger.ledger.work.watch import Watch
 from jobledger.projections.archive_query import ArchiveQuery
 from jobledger.projections.job_query import JobQuery
-from jobledger.projections.pruning import forget_heartbeats
+from jobledger.projections.pruning import forget_heartbeats, sweep_secrets
 from jobledger.projections.queue_query import QueueQuery
 from jobledger.projections.rebuild.refresh import Refresh
 from jobledger.projections.schedule_query import ScheduleQuery
@@ -58,6 +61,7 @@ class Plan:
 
     url: str = field(repr=False)
     cursor_key: bytes = field(repr=False)
+    secret_key: bytes = field(repr=False)
     start_timeout_s: int
     data: Path | None = None
     tls_certificate: Path | None = None
@@ -67,12 +71,20 @@ class Plan:
     is_behind_proxy: bool = False
     logs_requests: bool = True
     largest_attachment_bytes: int = USUAL_ATTACHMENT_BYTES
+    scp_allow: tuple[str, ...] | None = None
+    scp_known_hosts: Path | None = None
+    scp_trusts_first: bool = False
 
     @property
     def edge(self) -> Edge:
         """How the server is reached."""
         networks = tuple(map(ipaddress.ip_network, self.trusted_proxies))
         return Edge(self.public_url, networks, self.is_behind_proxy)
+
+    @property
+    def remote_hosts(self) -> RemoteHosts:
+        """The hosts that archives may be copied to."""
+        return RemoteHosts(None if self.scp_allow is None else [ipaddress.ip_network(it) for it in self.scp_allow])
 
 
 async def serve_app(listener: socket.socket, plan: Plan, stop: Stop, tell_ready: Callable[[], None]) -> None:
@@ -88,6 +100,7 @@ async def serve_app(listener: socket.socket, plan: Plan, stop: Stop, tell_ready:
     metrics = Metrics()
     async with ledger_at(plan.url, observer=metrics) as ledger:
         catch_up = CatchUp(ledger)
+        secrets = SecretStore(ledger.database, plan.secret_key)
         app = make_app(
             ledger,
             cursor_key=plan.cursor_key,
@@ -97,6 +110,8 @@ async def serve_app(listener: socket.socket, plan: Plan, stop: Stop, tell_ready:
             catch_up=catch_up,
             data=plan.data,
             largest_attachment_bytes=plan.largest_attachment_bytes,
+            secrets=secrets,
+            remote_hosts=plan.remote_hosts,
         )
         lines = LineWriter()
         watch = Watch(ledger, JobQuery(ledger.database).overdue)
@@ -107,6 +122,7 @@ async def serve_app(listener: socket.socket, plan: Plan, stop: Stop, tell_ready:
         if plan.data is not None:
             works.append(Archiving(plan.data, ArchiveQuery(ledger.database).to_archive))
         worker = Runner(ledger, WorkQuery(ledger.database).open, works)
+        sweep = SecretSweep(ledger, sweep_secrets)
         runner = make_runner(
             app,
             most_connections=most_connections,
@@ -121,6 +137,7 @@ async def serve_app(listener: socket.socket, plan: Plan, stop: Stop, tell_ready:
             await watch.start()
             await firing.start()
             await worker.start()
+            await sweep.start()
             await catch_up.start()
             settle_memory()
             tell_ready()
@@ -134,6 +151,7 @@ async def serve_app(listener: socket.socket, plan: Plan, stop: Stop, tell_ready:
         finally:
             await runner.cleanup()
             await worker.stop()
+            await sweep.stop()
             await firing.stop()
             await watch.stop()
             await catch_up.stop()

@@ -27,7 +27,8 @@ class Settings:
 
     ``database_url`` absent: the embedded Postgres in ``data``. ``admin_password`` and ``secret_key`` absent: files in ``data``.
     ``start_timeout`` is that of fetches. ``public_url``: absent, the request's own host. ``trusted_proxies``: addresses and
-    networks. ``largest_attachment_bytes``: of each, 64 MiB at most.
+    networks. ``largest_attachment_bytes``: of each, 64 MiB at most. ``scp_allow``: the networks that archives may be copied to,
+    absent: see ``RemoteHosts``. ``scp_known_hosts``: a file, or a folder with one for each org, absent: that in ``data``.
     """
 
     data: Path = DEFAULT_DATA
@@ -41,6 +42,9 @@ class Settings:
     trusted_proxies: tuple[str, ...] = ()
     logs_requests: bool = True
     largest_attachment_bytes: int = MOST_ATTACHMENT_BYTES
+    scp_allow: tuple[str, ...] | None = None
+    scp_known_hosts: Path | None = None
+    scp_trusts_first: bool = False
 
     @classmethod
     def read(cls, environment: Mapping[str, str], data: Path | None = None) -> Settings:
@@ -62,9 +66,12 @@ class Settings:
             tls_certificate=_read_path(values.get("TLS_CERT")),
             tls_key=_read_path(values.get("TLS_KEY")),
             public_url=_read_public_url(values.get("PUBLIC_URL")),
-            trusted_proxies=_read_networks(values.get("TRUSTED_PROXIES")),
+            trusted_proxies=_read_networks(values.get("TRUSTED_PROXIES"), "JOBLEDGER_TRUSTED_PROXIES"),
             logs_requests=_read_log(values.get("LOG")),
             largest_attachment_bytes=_read_size(values.get("LARGEST_ATTACHMENT")),
+            scp_allow=(_read_networks(values["SCP_ALLOW"], "JOBLEDGER_SCP_ALLOW") if "SCP_ALLOW" in values else None),
+            scp_known_hosts=_read_path(values.get("SCP_KNOWN_HOSTS")),
+            scp_trusts_first=_read_trust(values.get("SCP_TRUST")),
         )
 
 
@@ -118,12 +125,12 @@ def _read_public_url(text: str | None) -> str | None:
     return None if text is None else text.rstrip("/")
 
 
-def _read_networks(text: str | None) -> tuple[str, ...]:
+def _read_networks(text: str | None, name: str) -> tuple[str, ...]:
     words = (text or "").replace(",", " ").split()
     try:
         return tuple(str(ipaddress.ip_network(word)) for word in words)
     except ValueError as error:
-        raise UsageError(f"JOBLEDGER_TRUSTED_PROXIES is addresses and networks with commas between: {error}.") from None
+        raise UsageError(f"{name} is addresses and networks with commas between: {error}.") from None
 
 
 def _read_size(text: str | None) -> int:
@@ -133,6 +140,14 @@ def _read_size(text: str | None) -> int:
     if not 0 < size_bytes <= MOST_ATTACHMENT_BYTES:
         raise UsageError(f"JOBLEDGER_LARGEST_ATTACHMENT is a number of bytes, 1 to {MOST_ATTACHMENT_BYTES}.")
     return size_bytes
+
+
+def _read_trust(text: str | None) -> bool:
+    if text not in (None, "pinned", "first-use"):
+        raise UsageError(
+            "JOBLEDGER_SCP_TRUST is pinned (only known keys) or first-use (a host's first key is trusted)."
+        )
+    return text == "first-use"
 
 
 def _read_log(text: str | None) -> bool:

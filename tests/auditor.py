@@ -42,7 +42,7 @@ PROJECTED = (
     *("archive", "archived_job"),
     *("rollup", "rollup_duration", "tracking"),
 )
-BESIDE = ("idempotency", "credential", "heartbeat", "attachment", "attachment_chunk")
+BESIDE = ("idempotency", "credential", "secret", "heartbeat", "attachment", "attachment_chunk")
 
 
 @dataclass

@@ -12,6 +12,7 @@ from jobledger.ledger.domain.archive import Archive
 from jobledger.ledger.domain.copy import Copy
 from jobledger.ledger.domain.diagram import Diagram
 from jobledger.ledger.domain.hold import Hold
+from jobledger.ledger.domain.host_key_commands import HostKeyTrusted
 from jobledger.ledger.domain.job import Job
 from jobledger.ledger.domain.job_archive import Archived, Purged
 from jobledger.ledger.domain.job_copies import Copied, CopyAllowed, CopyDeleted, CopyDisallowed
@@ -103,6 +104,7 @@ EVENT_CLASSES: tuple[type[Aggregate.Event], ...] = (
     Archive.Deleted,
     Org.Created,
     PolicyChanged,
+    HostKeyTrusted,
     Principal.Added,
     Principal.Granted,
     Principal.Disabled,

@@ -16,6 +16,8 @@ from jobledger.ledger.domain.queue import PREFIX
 MESSAGE = "message"
 # The work's member that names the queue by its stream.
 QUEUE = "queue"
+# Likewise the principal that asked for it first, by its stream.
+OWNER = "owner"
 
 
 def notify(unit: UnitOfWork, job: Job) -> None:

@@ -8,22 +8,21 @@ missed while no server ran are one.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
-from typing import Any
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any, TypeAlias
 
+from jobledger.ledger.domain.archive_commands import ARCHIVE, request_next
 from jobledger.ledger.domain.command import Caller, UnitOfWork
 from jobledger.ledger.domain.cron import CronExpression
-from jobledger.ledger.domain.job import Job, job_stream
-from jobledger.ledger.domain.job_notification import work_member
-from jobledger.ledger.domain.job_registration import JobSpec, RegisterJobs
+from jobledger.ledger.domain.job import Job
+from jobledger.ledger.domain.job_notification import OWNER, work_member
 
-RECURRENCE, OWNER = "recurrence", "owner"
-# What only the occurrence that is under way has.
-OF_THE_RUN = frozenset({"claim", "memory"})
+RECURRENCE = "recurrence"
 
-# What else begins with an occurrence of some kind of work: called with the unit, the occurrence before and the next one.
-Begins = Callable[[UnitOfWork, Job, Job], None]
-FURTHER: dict[str, Begins] = {}
+# What registers the next occurrence of a kind of work, at that instant.
+Request: TypeAlias = Callable[[UnitOfWork, Caller, Job, datetime], Job]
+NEXT: Mapping[str, Request] = MappingProxyType({ARCHIVE: request_next})
 
 
 def register_next(unit: UnitOfWork, caller: Caller, job: Job) -> Job | None:
@@ -34,23 +33,8 @@ def register_next(unit: UnitOfWork, caller: Caller, job: Job) -> Job | None:
     next_at = CronExpression.parse(expression).next_after(max(unit.now, job.scheduled_at or unit.now))
     if next_at is None:
         return None
-    work = {name: value for name, value in job.work.items() if name not in OF_THE_RUN}
-    spec = JobSpec(
-        type=job.type,
-        name=job.name,
-        domain=job.domain,
-        priority=job.priority,
-        attributes=job.attributes,
-        scheduled_at=next_at,
-        work=work,
-    )
-    [registered] = RegisterJobs(caller=replace(caller, domains=None), jobs=[spec]).decide(unit)["jobs"]
-    following = unit.get(Job, job_stream(registered["id"]))
-    assert following is not None
-    begin: Begins | None = FURTHER.get(job.work["kind"])
-    if begin is not None:
-        begin(unit, job, following)
-    return following
+    request = NEXT.get(job.work["kind"])
+    return None if request is None else request(unit, caller, job, next_at)
 
 
 def owner_of(work: Mapping[str, Any] | None) -> str | None:

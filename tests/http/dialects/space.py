@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
+from jobledger.http.space.archiving import LOCAL, PARAMETERS, REQUEST
 from jobledger.http.space.cancelling import MANY
 from jobledger.http.space.dialect import SPACE
 from jobledger.http.space.jobs import LIST
@@ -32,6 +33,8 @@ class SpaceManners(Manners):
     volatile = (rb"(?<=attributes-0/)[0-9a-f]{32}", rb"(?<=[a-z]{3}, )\d\d [A-Z][a-z]{2} \d{4} [0-9:]{8}(?= GMT)")
     wrong_members: ClassVar = {
         "cancel-jobs-request": [*WRONG_OBJECT, {"jobs": 1}, {"jobs": {"job": [{"@href": "x"}]}}],
+        "archive-purge-jobs-local-request": [*WRONG_OBJECT, {"archive-jobs-before": "x"}],
+        "archive-purge-jobs-remote-request": [*WRONG_OBJECT, {"archive-jobs-before": 1, "user": "u"}],
         "queue": [*WRONG_OBJECT, {"@name": "a b"}, {"@name": ""}, {"@name": "q", "durable": "x"}],
     }
     wrong_parameters: ClassVar = {
@@ -39,6 +42,8 @@ class SpaceManners(Manners):
         "paging": ["x", "(start eq x)", "%00"],
         "sortby": ["(", "x", "%00"],
         "fields": ["(", "x", "%00"],
+        **dict.fromkeys(("queue", "queue-url"), ["http://h/api/hornet-q/queues/jms.queue.none", "a b"]),
+        **dict.fromkeys(("schedule", "schedule-time"), ["x", "(at(x))", "(after(1))", "(at(0 0 0 30 2 ? 2027))"]),
         "domainContext": ["x", "(filterDomainIds eq x)", "%00"],
     }
 
@@ -53,15 +58,23 @@ class SpaceManners(Manners):
                 return json_body({})
             case "cancel-jobs":
                 return json_body({"cancel-jobs-request": {"jobs": {"job": [{"@href": "jobs/99"}]}}}, is_due=True)
+            case "archive-purge-jobs":
+                return json_body({LOCAL: {"archive-jobs-before": "1000"}}, is_due=True)
             case "queues":
                 return json_body({"queue": {"@name": "another"}}, is_due=True)
         return Body(b"acknowledge=true" if "acknowledgement" in target.last else b"autoAck=true", FORM_TYPE)
 
     def members(self, target: Target) -> Mapping[str, Any]:
-        members: dict[str, Mapping[str, Any]] = {"cancel-jobs": MANY, "queues": NEW_QUEUE}
+        members: dict[str, Mapping[str, Any]] = {
+            "cancel-jobs": MANY,
+            "queues": NEW_QUEUE,
+            "archive-purge-jobs": REQUEST,
+        }
         return members.get(target.last, {})
 
     def parameters(self, target: Target) -> Sequence[str]:
+        if target.last == "archive-purge-jobs":
+            return [*PARAMETERS]
         if target.method != "GET":
             return []
         return {"jobs": [*LIST], "job-types": ["domainContext"]}.get(target.last, [])
@@ -73,7 +86,7 @@ class SpaceManners(Manners):
         if "/hornet-q/" in target.pattern:
             return "queues.use"
         if target.method == "POST":
-            return "jobs.cancel"
+            return "jobs.purge" if target.last == "archive-purge-jobs" else "jobs.cancel"
         return None if target.pattern.endswith("{slash}") else "jobs.read"
 
     def with_token(self, token: str) -> dict[str, str] | None:
@@ -91,7 +104,7 @@ class SpaceManners(Manners):
 
     def faults(self, target: Target, reply: Reply) -> list[str]:
         text = reply.body.decode()
-        return [] if text and text[0].isupper() and text[-1] in ".:" or text.endswith(".") else [f"says {text!r}"]
+        return [] if (text and text[0].isupper() and text[-1] in ".:") or text.endswith(".") else [f"says {text!r}"]
 
     def named(self, document: Any) -> list[str]:
         """As the sentence begins with it."""
