@@ -25,7 +25,7 @@ from jobledger.http.operation import Body, operation, read_headers, read_paramet
 from jobledger.http.places import begin_stream
 from jobledger.http.schema import STRING, object_of
 from jobledger.http.space.answers import PROGRESS
-from jobledger.http.space.dialect import CONSUMER, CONSUMERS
+from jobledger.http.space.dialect import CONSUMER, CONSUMERS, StaleLinkError
 from jobledger.http.space.documents import reply
 from jobledger.http.space.flags import flag
 from jobledger.http.space.job_documents import progress_update
@@ -149,7 +149,8 @@ async def drop_consumer(request: web.Request) -> web.Response:
     return web.Response(status=204)
 
 
-RECEIVED = {200: "The next message.", 412: "The link is stale.", 503: "There was none within the wait."}
+# There was none within the wait: 503, with the text that clients know.
+RECEIVED = {200: "The next message."}
 
 
 @consumer_routes.post(f"{CONSUMER}/consume-next{{place}}")
@@ -160,7 +161,7 @@ RECEIVED = {200: "The next message.", 412: "The link is stale.", 503: "There was
     body=form_of("autoAck"),
     headers=WAIT,
     statuses=RECEIVED,
-    may=(TooManyConsumersError,),
+    may=(TooManyConsumersError, StaleLinkError),
     gives_headers=LINKS,
     marks_replays=False,
 )
@@ -177,7 +178,7 @@ async def consume_next(request: web.Request) -> web.Response:
     body=form_of("autoAck"),
     headers=WAIT,
     statuses=RECEIVED,
-    may=(TooManyConsumersError,),
+    may=(TooManyConsumersError, StaleLinkError),
     gives_headers=LINKS,
     marks_replays=False,
 )
@@ -196,9 +197,10 @@ async def take_next(request: web.Request, *, auto_acknowledge: bool) -> web.Resp
     url = consumer_url(request, queue, consumer)
     given = await _given(request, queue, consumer, place, wait_s, auto_acknowledge=auto_acknowledge)
     headers = links(url, given.position, auto_acknowledge=auto_acknowledge)
+    if given.is_stale:
+        raise StaleLinkError(STALE, headers=headers)
     if given.message is None:
-        status, told = (412, STALE) if given.is_stale else (503, TIMED_OUT)
-        return web.Response(status=status, text=told, content_type="text/plain", headers=headers)
+        return web.Response(status=503, text=TIMED_OUT, content_type="text/plain", headers=headers)
     if not auto_acknowledge:
         headers = {"msg-acknowledgement": f"{url}/acknowledgement{given.message.message_id}", "msg-consumer": url}
     return reply(request, progress_update(orjson.loads(given.message.body)), headers=headers)
@@ -235,7 +237,8 @@ async def _given(
     {},
     capability=USE_QUEUES,
     body=form_of("acknowledge"),
-    statuses={204: "So it is.", 412: "The link is stale."},
+    statuses={204: "So it is."},
+    may=(StaleLinkError,),
     gives_headers=LINKS,
     marks_replays=False,
 )
@@ -252,8 +255,7 @@ async def acknowledge(request: web.Request) -> web.Response:
     if not await store.acknowledge(queue.org, queue.queue_id, consumer, message_id, is_taken=is_taken):
         found = await store.consumer(queue.org, queue.queue_id, consumer)
         position = FIRST if found is None else found.position
-        headers = links(url, position, auto_acknowledge=False)
-        return web.Response(status=412, text=STALE, content_type="text/plain", headers=headers)
+        raise StaleLinkError(STALE, headers=links(url, position, auto_acknowledge=False))
     if not is_taken:
         request.app[MESSAGE_WAITING].wake(queue.org, queue.queue_id)
     return web.Response(status=204, headers=links(url, message_id, auto_acknowledge=False))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 from uuid import UUID
@@ -54,6 +55,19 @@ def _place(value: Any) -> int:
 place: Reader[int] = Reader(_place, {**STRING, "pattern": f"^({PLACE.pattern})$"})
 
 
+class StaleLinkError(ConflictError):
+    """The link is not the one to go on at.
+
+    ``headers`` say which is.
+    """
+
+    code = "stale_link"
+
+    def __init__(self, detail: str, *, headers: Mapping[str, str] = MappingProxyType({}), **facts: Any) -> None:
+        super().__init__(detail, **facts)
+        self.headers = headers
+
+
 def status_of(kind: type[LedgerError]) -> int:
     """The HTTP status of errors of a class. The original knows no 409, nor 410: what was purged is not found."""
     if issubclass(kind, NotFoundError):
@@ -66,6 +80,8 @@ def refuse(error: BaseException, request: web.Request) -> Refusal:
     match error:
         case web.HTTPException():
             return Refusal(error.status, HTTP_DETAILS.get(error.status, f"{error.reason}."))
+        case StaleLinkError():
+            return Refusal(412, error.detail, error.headers)
         case LedgerError():
             return Refusal(status_of(type(error)), error.detail)
         case CorruptLedgerError():

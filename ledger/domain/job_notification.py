@@ -28,7 +28,7 @@ def notify(unit: UnitOfWork, job: Job) -> None:
     body = orjson.dumps(notification_of(job)).decode()
     queue_id = int(queue.removeprefix(PREFIX))
     unit.affect(Effect("drop_oldest_messages", (queue_id,)))
-    unit.affect(Effect(MESSAGE, (queue_id, unit.next_number(MESSAGE), unit.now, body)))
+    unit.affect(Effect(MESSAGE, (queue_id, unit.now, body)))
 
 
 def notification_of(job: Job) -> dict[str, Any]:

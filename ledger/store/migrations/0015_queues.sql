@@ -43,10 +43,12 @@ CREATE TABLE queue_use (
   used_at timestamptz NOT NULL,
   CONSTRAINT queue_use_pkey PRIMARY KEY (org, queue_id)
 ) WITH (fillfactor = 50);
+-- Within an org messages are numbered under the lock of its head: in the order of what they tell.
+CREATE SEQUENCE message_id AS bigint;
 CREATE TABLE message (
   org text COLLATE "C" NOT NULL,
   queue_id integer NOT NULL,
-  id bigint NOT NULL,
+  id bigint NOT NULL DEFAULT nextval('message_id'),
   put_at timestamptz NOT NULL,
   consumer uuid,
   body text NOT NULL,
@@ -78,3 +80,4 @@ UPDATE ledger_head
    SET projections = jsonb_set(projections, '{work,fold}', '2'::jsonb)
  WHERE projections -> 'work' ->> 'fold' = '1';
 GRANT SELECT, INSERT, UPDATE, DELETE ON job_domain, queue, queue_use, message, consumer TO jobledger_app;
+GRANT USAGE ON SEQUENCE message_id TO jobledger_app;

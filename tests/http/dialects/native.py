@@ -158,6 +158,7 @@ class NativeManners(Manners):
     samples: ClassVar = {
         "job_id": Sample("1", "4", "9", ["2", "3", *NO_NUMBERS]),
         "principal_id": Sample("2", "3", "9", NO_NUMBERS),
+        "archive_id": Sample("1", "4", "9", NO_NUMBERS),
         "hold_id": Sample("1", "2", "9", NO_NUMBERS),
         "copy_id": Sample("7", "6", "9", NO_NUMBERS),
         "diagram_id": Sample("1", "3", "9", ["2", *NO_NUMBERS]),
