@@ -12,7 +12,7 @@ from aiohttp import web
 
 from jobledger.http.dialect import Dialect, Refusal
 from jobledger.http.members import Reader, job_id, reads
-from jobledger.http.negotiation import JSON, XML
+from jobledger.http.negotiation import JSON, PLAIN, XML
 from jobledger.http.problem import HTTP_DETAILS, status_of_class
 from jobledger.http.schema import STRING
 from jobledger.ledger.errors import ConflictError, CorruptLedgerError, LedgerError, NotFoundError
@@ -99,6 +99,7 @@ SPACE = Dialect(
     refuse=refuse,
     status=status_of,
     error_schema=STRING,
+    error_forms=(PLAIN,),
     variables=MappingProxyType(
         {"job_id": job_id, "queue": queue_name, "consumer_id": consumer_id, "place": place, "message": place}
     ),

@@ -17,6 +17,8 @@ from tests.http.serving import Reply
 TEXT = "text/plain; charset=utf-8"
 FORM_TYPE = "application/x-www-form-urlencoded"
 WRONG_OBJECT: list[Any] = [1, "x", [], {}, True, {"other": 1}]
+WRONG_QUEUE = ["http://h/api/hornet-q/queues/jms.queue.none", "a b"]
+WRONG_SCHEDULE = ["x", "(at(x))", "(after(1))", "(at(0 0 0 30 2 ? 2027))"]
 CONSUMER = "0123456789abcdef0123456789abcdef"
 
 
@@ -42,8 +44,10 @@ class SpaceManners(Manners):
         "paging": ["x", "(start eq x)", "%00"],
         "sortby": ["(", "x", "%00"],
         "fields": ["(", "x", "%00"],
-        **dict.fromkeys(("queue", "queue-url"), ["http://h/api/hornet-q/queues/jms.queue.none", "a b"]),
-        **dict.fromkeys(("schedule", "schedule-time"), ["x", "(at(x))", "(after(1))", "(at(0 0 0 30 2 ? 2027))"]),
+        "queue": WRONG_QUEUE,
+        "queue-url": WRONG_QUEUE,
+        "schedule": WRONG_SCHEDULE,
+        "schedule-time": WRONG_SCHEDULE,
         "domainContext": ["x", "(filterDomainIds eq x)", "%00"],
     }
 

@@ -184,7 +184,7 @@ async def test_two_consumers_never_have_the_same_message(space: Space, server: S
 
     taken = await asyncio.gather(*(drain(it.headers["msg-consume-next"]) for it in consumers))
 
-    assert sorted(sum(taken, [])) == [1, 2, 3, 4, 5, 6]
+    assert sorted(number for it in taken for number in it) == [1, 2, 3, 4, 5, 6]
     assert all(it == sorted(it) for it in taken)
 
 
