@@ -39,9 +39,6 @@ LedgerError                    the caller can act on it
 │   ├── ArchiveIsNotVerifiedError
 │   ├── ArchiveIsKeptError
 │   ├── NameIsTakenError
-│   ├── QueueExistsError
-│   ├── TooManyQueuesError
-│   ├── TooManyConsumersError
 │   ├── LastAdministratorError
 │   └── TooManyTokensError
 ├── NotAllowedError            the caller lacks the capability
@@ -333,24 +330,6 @@ class JobHasBegunError(ConflictError):
     """The job is not one that is scheduled and has not started."""
 
     code = "job_has_begun"
-
-
-class QueueExistsError(ConflictError):
-    """There is a queue of that name."""
-
-    code = "queue_exists"
-
-
-class TooManyQueuesError(ConflictError):
-    """A principal has as many queues as one may have."""
-
-    code = "too_many_queues"
-
-
-class TooManyConsumersError(ConflictError):
-    """A queue has as many consumers as one may have."""
-
-    code = "too_many_consumers"
 
 
 class LastAdministratorError(ConflictError):

@@ -39,7 +39,12 @@ def inline_projections() -> list[InlineProjection]:
     """The projections whose rows are written with the events."""
     kept = (JobsProjection(), JobCopiesProjection(), PolicyProjection(), HoldsProjection())
     known = (CopiesProjection(), AccessProjection(), DiagramsProjection(), TemplatesProjection())
-    done: list[InlineProjection] = [SchedulesProjection(), WorkProjection(), ArchivesProjection(), ArchivedJobsProjection()]
+    done: list[InlineProjection] = [
+        SchedulesProjection(),
+        WorkProjection(),
+        ArchivesProjection(),
+        ArchivedJobsProjection(),
+    ]
     return [*kept, *known, *done, DomainsProjection(), QueuesProjection()]
 
 

@@ -31,8 +31,9 @@ from jobledger.http.space.flags import flag
 from jobledger.http.space.job_documents import progress_update
 from jobledger.http.space.queues import found_queue, queue_url
 from jobledger.http.standing import STOPPING, Standing
+from jobledger.ledger.domain.queue import TooManyConsumersError
 from jobledger.ledger.domain.queue_commands import USE_QUEUES
-from jobledger.ledger.errors import InvalidCommandError, NotFoundError, TooManyConsumersError
+from jobledger.ledger.errors import InvalidCommandError, NotFoundError
 from jobledger.ledger.store.messages import FIRST, Given
 from jobledger.projections.queue_query import FoundQueue
 

@@ -18,8 +18,8 @@ from jobledger.http.space.dialect import QUEUE, QUEUE_PREFIX, QUEUES, queue_name
 from jobledger.http.space.documents import reply
 from jobledger.http.space.flags import flag
 from jobledger.http.urls import public_url
+from jobledger.ledger.domain.queue import QueueExistsError, TooManyQueuesError
 from jobledger.ledger.domain.queue_commands import USE_QUEUES, CreateQueue, DeleteQueue
-from jobledger.ledger.errors import QueueExistsError, TooManyQueuesError
 from jobledger.projections.queue_query import FoundQueue
 
 QUEUE_TYPE = "application/hornetq.jms.queue"

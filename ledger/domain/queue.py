@@ -6,10 +6,29 @@ from datetime import datetime, timedelta
 from typing import ClassVar
 
 from jobledger.ledger.domain.aggregate import Aggregate
+from jobledger.ledger.errors import ConflictError
 
 PREFIX = "queue-"
 # Unused for so long a queue is dropped.
 KEPT, DURABLE_KEPT = timedelta(hours=24), timedelta(days=30)
+
+
+class QueueExistsError(ConflictError):
+    """There is a queue of that name."""
+
+    code = "queue_exists"
+
+
+class TooManyQueuesError(ConflictError):
+    """A principal has as many queues as one may have."""
+
+    code = "too_many_queues"
+
+
+class TooManyConsumersError(ConflictError):
+    """A queue has as many consumers as one may have."""
+
+    code = "too_many_consumers"
 
 
 def queue_stream(queue_id: int) -> str:

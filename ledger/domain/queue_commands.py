@@ -8,8 +8,8 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from jobledger.ledger.domain.command import Command, Find, UnitOfWork
-from jobledger.ledger.domain.queue import Queue, queue_stream
-from jobledger.ledger.errors import NotFoundError, QueueExistsError, TooManyQueuesError
+from jobledger.ledger.domain.queue import Queue, QueueExistsError, TooManyQueuesError, queue_stream
+from jobledger.ledger.errors import NotFoundError
 
 USE_QUEUES = "queues.use"
 MANAGE_QUEUES = "queues.manage"

@@ -15,7 +15,8 @@ from uuid import UUID
 
 import asyncpg
 
-from jobledger.ledger.errors import DatabaseIsAwayError, TooManyConsumersError
+from jobledger.ledger.domain.queue import TooManyConsumersError
+from jobledger.ledger.errors import DatabaseIsAwayError
 from jobledger.ledger.store.database import Connection, Database, is_passing
 from jobledger.ledger.store.statement import ledger_statement
 
