@@ -33,9 +33,12 @@ from jobledger.http.context import (
     KEEPING,
     LARGEST_ATTACHMENT_BYTES,
     LEDGER,
+    MESSAGE_WAITING,
+    MESSAGES,
     NUMBERED_JOBS,
     OWNER,
     PRINCIPALS,
+    QUEUES_QUERY,
     READING_XML,
     REMOTE_HOSTS,
     REQUEST_ID,
@@ -76,6 +79,7 @@ from jobledger.http.native.live import LIVE, LiveStreams
 from jobledger.http.places import PLACE, PLACES, Places
 from jobledger.http.request_id import new_request_id
 from jobledger.http.response_headers import add_headers
+from jobledger.http.space import SPACE, SPACE_ROUTES
 from jobledger.http.standing import STOPPING, Stopping
 from jobledger.http.urls import DIRECT, EDGE, Edge
 from jobledger.http.workflow import WORKFLOW, WORKFLOW_ROUTES
@@ -84,6 +88,8 @@ from jobledger.ledger.errors import CorruptLedgerError, LedgerError, Unavailable
 from jobledger.ledger.evidence.store import EvidenceStore
 from jobledger.ledger.store.attachments import AttachmentStore
 from jobledger.ledger.store.ledger import Ledger
+from jobledger.ledger.store.message_waiting import MessageWaiting
+from jobledger.ledger.store.messages import MessageStore
 from jobledger.ledger.store.secret_store import SECRET_KEY_BYTES, SecretStore
 from jobledger.ledger.store.survey import Surveyor
 from jobledger.ledger.work.catch_up import CatchUp
@@ -97,13 +103,14 @@ from jobledger.projections.job_search import JobSearch
 from jobledger.projections.keeping_query import KeepingQuery
 from jobledger.projections.numbered_jobs import NumberedJobs
 from jobledger.projections.principal_query import PrincipalQuery
+from jobledger.projections.queue_query import QueueQuery
 from jobledger.projections.rollup_query import RollupQuery
 from jobledger.projections.schedule_query import ScheduleQuery
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 # The first one answers on paths of nobody.
-SPOKEN = (NATIVE, FETCHES, COPIES, WORKFLOW, MAINTENANCE)
+SPOKEN = (NATIVE, FETCHES, COPIES, WORKFLOW, MAINTENANCE, SPACE)
 NO_TROUBLE: Mapping[str, Callable[[], str | None]] = MappingProxyType({})
 # What may be attached to a job, each.
 USUAL_ATTACHMENT_BYTES = 64 * 1024 * 1024
@@ -152,6 +159,9 @@ def make_app(
     app[DIAGRAMS] = DiagramQuery(ledger.database)
     app[DOMAINS] = DomainQuery(ledger.database)
     app[JOB_SEARCH] = JobSearch(ledger.database)
+    app[QUEUES_QUERY] = QueueQuery(ledger.database)
+    app[MESSAGES] = MessageStore(ledger.database)
+    app[MESSAGE_WAITING] = MessageWaiting(ledger, app[MESSAGES])
     app[ARCHIVES] = ArchiveQuery(ledger.database)
     app[DATA] = data
     app[ATTACHMENTS] = AttachmentStore(ledger.database)
@@ -174,7 +184,7 @@ def make_app(
         evidence_routes,
         archive_routes,
     )
-    spoken = (*FETCH_ROUTES, *COPIES_ROUTES, *WORKFLOW_ROUTES, *MAINTENANCE_ROUTES)
+    spoken = (*FETCH_ROUTES, *COPIES_ROUTES, *WORKFLOW_ROUTES, *MAINTENANCE_ROUTES, *SPACE_ROUTES)
     for routes in (health_routes, documentation_routes, *native, *spoken):
         app.add_routes(routes)
     app[DOCUMENTATION] = Documentation(app.router, app[DIALECTS], edge.public_url)

@@ -15,6 +15,8 @@ from jobledger.ledger.domain.command import Caller
 from jobledger.ledger.evidence.store import EvidenceStore
 from jobledger.ledger.store.attachments import AttachmentStore
 from jobledger.ledger.store.ledger import Ledger
+from jobledger.ledger.store.message_waiting import MessageWaiting
+from jobledger.ledger.store.messages import MessageStore
 from jobledger.ledger.store.secret_store import SecretStore
 from jobledger.ledger.work.catch_up import CatchUp
 from jobledger.ledger.work.remote_host import RemoteHosts
@@ -27,6 +29,7 @@ from jobledger.projections.job_search import JobSearch
 from jobledger.projections.keeping_query import KeepingQuery
 from jobledger.projections.numbered_jobs import NumberedJobs
 from jobledger.projections.principal_query import PrincipalQuery
+from jobledger.projections.queue_query import QueueQuery
 from jobledger.projections.rollup_query import RollupQuery
 from jobledger.projections.schedule_query import ScheduleQuery
 
@@ -47,6 +50,9 @@ ARCHIVES = web.AppKey("archives", ArchiveQuery)
 # The installation's folder, None where there is none.
 DATA: web.AppKey[Path | None] = web.AppKey("data", Path)
 ATTACHMENTS = web.AppKey("attachments", AttachmentStore)
+QUEUES_QUERY = web.AppKey("queues", QueueQuery)
+MESSAGES = web.AppKey("messages", MessageStore)
+MESSAGE_WAITING = web.AppKey("message_waiting", MessageWaiting)
 # Passwords of hosts that archives are copied to, and which hosts those may be.
 SECRETS = web.AppKey("secrets", SecretStore)
 REMOTE_HOSTS = web.AppKey("remote_hosts", RemoteHosts)

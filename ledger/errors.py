@@ -16,6 +16,7 @@ LedgerError                    the caller can act on it
 │   ├── JobIsClosedError
 │   ├── JobIsOpenError
 │   ├── JobIsRunningError
+│   ├── JobHasBegunError
 │   ├── JobIsCopiedError
 │   ├── JobCopyIsDisallowedError
 │   ├── JobCopyIsDeletedError
@@ -323,6 +324,12 @@ class NameIsTakenError(ConflictError):
     """The name is taken."""
 
     code = "name_is_taken"
+
+
+class JobHasBegunError(ConflictError):
+    """The job is not one that is scheduled and has not started."""
+
+    code = "job_has_begun"
 
 
 class LastAdministratorError(ConflictError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -108,6 +108,22 @@ class JobQuery:
                 f"Job {job_id} was {residue['gone']}.", job_id=job_id, gone=residue["gone"], gone_at=residue["gone_at"]
             )
         raise NotFoundError(f"There is no job {job_id}.", job_id=job_id)
+
+    async def types(self, org: str, domains: frozenset[str] | None) -> list[str]:
+        """The types of jobs that there are. Raises DatabaseIsAwayError."""
+        visible = None if domains is None else sorted(domains)
+        return [it["type"] for it in await self._database.fetch(statement(PACKAGE, "types_of_jobs"), org, visible)]
+
+    async def registered_by(self, org: str, job_ids: Sequence[int]) -> dict[int, Mapping[str, Any]]:
+        """Of some jobs who registered them, as the stream of a principal, and what the ledger is to do: ``by`` and ``work``.
+
+        Raises DatabaseIsAwayError.
+        """
+        records = await self._database.fetch(statement(PACKAGE, "registered_by"), org, list(job_ids))
+        return {
+            it["id"]: {"by": it["by"], "work": None if it["work"] is None else orjson.loads(it["work"])}
+            for it in records
+        }
 
     async def page(
         self, org: str, wanted: JobFilter, domains: frozenset[str] | None, *, after: int = 0, limit: int = 100

@@ -25,7 +25,7 @@ from jobledger.ledger.work.catch_up import CatchUp
 from jobledger.ledger.work.checkpointing import Checkpointing
 from jobledger.ledger.work.firing import Firing
 from jobledger.ledger.work.host_keys import HostKeys
-from jobledger.ledger.work.maintenance import Maintenance
+from jobledger.ledger.work.maintenance import Maintenance, forget_messages
 from jobledger.ledger.work.remote import SshCopy
 from jobledger.ledger.work.remote_host import RemoteHosts
 from jobledger.ledger.work.runner import Runner, Work
@@ -34,6 +34,7 @@ from jobledger.ledger.work.watch import Watch
 from jobledger.projections.archive_query import ArchiveQuery
 from jobledger.projections.job_query import JobQuery
 from jobledger.projections.pruning import forget_heartbeats, sweep_secrets
+from jobledger.projections.queue_query import QueueQuery
 from jobledger.projections.rebuild.refresh import Refresh
 from jobledger.projections.schedule_query import ScheduleQuery
 from jobledger.projections.work_query import WorkQuery
@@ -124,7 +125,8 @@ async def serve_app(listener: socket.socket, plan: Plan, stop: Stop, tell_ready:
         watch = Watch(ledger, JobQuery(ledger.database).overdue)
         firing = Firing(ledger, ScheduleQuery(ledger.database).due)
         refresh = Refresh(catch_up, fold_in_processes)
-        works: list[Work] = [Maintenance({"heartbeats_pruned": forget_heartbeats}, refresh)]
+        forget = {"heartbeats_pruned": forget_heartbeats, "messages_pruned": forget_messages}
+        works: list[Work] = [Maintenance(forget, refresh, QueueQuery(ledger.database).unused)]
         if plan.data is not None:
             keys = HostKeys(plan.scp_known_hosts or plan.data / "known_hosts", trusts_first=plan.scp_trusts_first)
             copying = SshCopy(ledger, secrets, plan.remote_hosts, keys)

@@ -24,6 +24,7 @@ from jobledger.ledger.domain.diagram import Diagram
 from jobledger.ledger.domain.event_types import read_event
 from jobledger.ledger.domain.hold import Hold
 from jobledger.ledger.domain.job import Job
+from jobledger.ledger.domain.queue import Queue
 from jobledger.ledger.domain.schedule import Schedule
 from jobledger.ledger.domain.template import Template
 from tests.auditor_beside import audit_attachments, audit_credentials
@@ -40,9 +41,20 @@ PROJECTED = (
     *("storage_copy", "job_copy", "job_requirement"),
     *("diagram", "diagram_version", "template"),
     *("archive", "archived_job"),
+    *("job_domain", "queue"),
     *("rollup", "rollup_duration", "tracking"),
 )
-BESIDE = ("idempotency", "credential", "secret", "heartbeat", "attachment", "attachment_chunk")
+BESIDE = (
+    "idempotency",
+    "credential",
+    "secret",
+    "heartbeat",
+    "attachment",
+    "attachment_chunk",
+    "message",
+    "consumer",
+    "queue_use",
+)
 
 
 @dataclass
@@ -253,6 +265,7 @@ def _audit_head(head: asyncpg.Record, records: Sequence[asyncpg.Record], audited
             (number for it in audited.aggregates.values() if (number := _diagram_number(it)) is not None), default=None
         ),
         "schedule": max((it.number for it in audited.aggregates.values() if isinstance(it, Schedule)), default=None),
+        "queue": max((it.queue_id for it in audited.aggregates.values() if isinstance(it, Queue)), default=None),
         "hold": max((it.hold_id for it in audited.aggregates.values() if isinstance(it, Hold)), default=None),
     }
     # Where the last event stands that says who may do what: by it callers are believed who were let in before it.

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from jobledger.ledger.domain.archive import Archive, archive_stream, instant_text
 from jobledger.ledger.domain.command import Caller, Command, Find, UnitOfWork
 from jobledger.ledger.domain.job import LARGEST_JOB_ID, Job, job_stream
+from jobledger.ledger.domain.job_notification import OWNER, notify
 from jobledger.ledger.domain.policy_commands import must_give_reason
 from jobledger.ledger.errors import ArchiveIsKeptError, InvalidCommandError, NotAllowedError, NotFoundError
 
@@ -42,25 +43,47 @@ def register_work(
     *,
     scheduled_at: datetime | None = None,
     recurrence: str | None = None,
+    domain: str | None = None,
+    owner: str | None = None,
 ) -> Job:
-    """A job that the ledger does itself, in the caller's home domain. Raises InvalidCommandError."""
+    """A job that the ledger does itself, in that domain, or the caller's home domain. Raises InvalidCommandError."""
     job_id = unit.next_number("job")
     if job_id > LARGEST_JOB_ID:
         raise InvalidCommandError("The org has no job ids left.")
     work = {"kind": ARCHIVE, "order": dict(order)}
     if recurrence is not None:
         work["recurrence"] = recurrence
+        # Each occurrence after the first is registered by the ledger itself.
+        work[OWNER] = owner or caller.principal
     job = unit.begin(
         Job.Registered,
         job_stream(job_id),
         type=ARCHIVE_TYPE,
         name=f"{ARCHIVE_TYPE}-{job_id}",
-        domain=caller.home_domain,
+        domain=domain or caller.home_domain,
         scheduled_at=scheduled_at,
         work=work,
     )
     assert isinstance(job, Job)
+    notify(unit, job)
     return job
+
+
+def request_next(unit: UnitOfWork, caller: Caller, job: Job, next_at: datetime) -> Job:
+    """The occurrence after *job* of an archiving that recurs, with what it was asked for."""
+    work = job.work or {}
+    owner: str = work[OWNER]
+    following = register_work(
+        unit,
+        caller,
+        work["order"],
+        scheduled_at=next_at,
+        recurrence=work["recurrence"],
+        domain=job.domain,
+        owner=owner,
+    )
+    request_archive(unit, following.job_id, owner, work["order"])
+    return following
 
 
 @dataclass(slots=True, kw_only=True, eq=False)

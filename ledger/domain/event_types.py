@@ -33,6 +33,7 @@ from jobledger.ledger.domain.job_workflow import (
     Upgraded,
 )
 from jobledger.ledger.domain.policy_commands import PolicyChanged
+from jobledger.ledger.domain.queue import Queue
 from jobledger.ledger.domain.schedule import Schedule
 from jobledger.ledger.domain.template import Template
 from jobledger.ledger.errors import CorruptLedgerError
@@ -92,6 +93,8 @@ EVENT_CLASSES: tuple[type[Aggregate.Event], ...] = (
     Schedule.Fired,
     Schedule.Run,
     Schedule.Deleted,
+    Queue.Created,
+    Queue.Deleted,
     Archive.Requested,
     Archive.Selected,
     Archive.Written,
