@@ -13,7 +13,7 @@ from jobledger.ledger.domain.access import CAPABILITIES_BY_ROLE
 from jobledger.ledger.store.ledger import Ledger
 from tests.http.dialects.manners import ATTACHMENT_ID, SCHEDULE_ID
 from tests.http.dialects.native import TOKEN_ID
-from tests.http.equipment import add_schedule, equip
+from tests.http.equipment import add_queue, add_schedule, equip
 from tests.http.peer import Peers
 from tests.http.serving import OWNER_PASSWORD, WEAK_HASHER, Api, Server, add_principal, served
 from tests.http.trial import Spread, Trial
@@ -50,6 +50,7 @@ async def trial(server: Server) -> AsyncIterator[Trial]:
     await equip(server.ledger, ORG, 1, diagram_id=1, template_id=2, attachment_id=ATTACHMENT_ID)
     await api.post("holds", {"name": "case 6", "reason": "a lawsuit", "filter": {"type": "none"}})
     await add_schedule(server.ledger, ORG, SCHEDULE_ID)
+    await add_queue(server.ledger, ORG, "q")
     trial = Trial(server, api, token, (await server.ledger.recorder.head(ORG)).size)
     yield trial
     await trial.nothing_is_wrong()

@@ -16,6 +16,7 @@ from jobledger.ledger.domain.job import Job, job_stream
 from jobledger.ledger.domain.job_commands import JobTransition
 from jobledger.ledger.domain.job_workflow import DiagramAssigned, current_step
 from jobledger.ledger.domain.job_workflow_commands import DIAGRAMS_OF_JOBS, AddAttachment
+from jobledger.ledger.domain.queue_commands import CreateQueue
 from jobledger.ledger.domain.schedule_commands import CreateSchedule
 from jobledger.ledger.store.attachments import AttachmentStore, Upload
 from jobledger.ledger.store.ledger import Ledger
@@ -84,3 +85,9 @@ async def add_schedule(ledger: Ledger, org: str, schedule_id: str) -> None:
             action={"kind": "maintenance"},
         )
     )
+
+
+async def add_queue(ledger: Ledger, org: str, name: str) -> None:
+    """A queue of the org's first principal."""
+    caller = replace(ALICE, org=org)
+    await ledger.execute(CreateQueue(caller=caller, name=name))

@@ -17,7 +17,7 @@ from uuid import UUID
 from jobledger.ledger.domain.access import CAPABILITIES_BY_ROLE
 from tests.http.dialects.manners import ATTACHMENT_ID, SCHEDULE_ID, Body, Target, basic
 from tests.http.dialects.native import NEW_COPY_BODY, TOKEN_ID
-from tests.http.equipment import add_schedule, equip
+from tests.http.equipment import add_queue, add_schedule, equip
 from tests.http.serving import OWNER_PASSWORD, Api, Server, add_principal
 from tests.http.targets import GUARDED, TARGETS
 from tests.world import ORG
@@ -146,6 +146,7 @@ class Walk:
         assert str(template.document["id"]) == only["template_id"]
         await equip(self.server.ledger, ORG, job_id, diagram_id=3, template_id=4, attachment_id=only["attachment_id"])
         await add_schedule(self.server.ledger, ORG, only["schedule_id"])
+        await add_queue(self.server.ledger, ORG, only["queue"])
         hold = await self.api(ORG).post("holds", case(f"{ORG} only"))
         assert str(hold.document["id"]) == only["hold_id"]
 
@@ -200,6 +201,7 @@ async def settled(server: Server, org: str) -> Shown:
     await equip(server.ledger, org, 1, diagram_id=1, template_id=2, attachment_id=ATTACHMENT_ID)
     await api.post("holds", case(f"of {org}"))
     await add_schedule(server.ledger, org, SCHEDULE_ID)
+    await add_queue(server.ledger, org, "q")
     return Shown(token)
 
 
