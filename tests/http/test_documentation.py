@@ -116,8 +116,9 @@ def test_what_each_path_of_a_dialect_passes_over_is_told() -> None:
 
 
 def test_only_answers_that_mark_replays_are_said_to() -> None:
-    """Lines are answered as they were, a login's token is shown once, what is done to a session is no operation, and links of consumers say
-    themselves what was taken."""
+    """Lines are answered as they were, a login's token is shown once, what is done to a session is no operation, and links of
+    consumers say themselves what was taken.
+    """
     sessions = {
         f"/{console}/api/{path}"
         for console in ("webconsole", "commandcenter")
