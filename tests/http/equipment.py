@@ -20,6 +20,7 @@ from jobledger.ledger.domain.job import Job, job_stream
 from jobledger.ledger.domain.job_commands import JobTransition
 from jobledger.ledger.domain.job_workflow import DiagramAssigned, current_step
 from jobledger.ledger.domain.job_workflow_commands import DIAGRAMS_OF_JOBS, AddAttachment
+from jobledger.ledger.domain.queue_commands import CreateQueue
 from jobledger.ledger.domain.schedule_commands import CreateSchedule
 from jobledger.ledger.store.attachments import AttachmentStore, Upload
 from jobledger.ledger.store.ledger import Ledger
@@ -130,3 +131,9 @@ async def add_archive(ledger: Ledger, org: str, archive_id: str, data: Path | No
         files.make_folder()
         for suffix, content in FILES.items():
             files.path(suffix).write_bytes(content)
+
+
+async def add_queue(ledger: Ledger, org: str, name: str) -> None:
+    """A queue of the org's first principal."""
+    caller = replace(ALICE, org=org)
+    await ledger.execute(CreateQueue(caller=caller, name=name))

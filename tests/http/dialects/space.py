@@ -108,7 +108,7 @@ class SpaceManners(Manners):
 
     def faults(self, target: Target, reply: Reply) -> list[str]:
         text = reply.body.decode()
-        return [] if (text and text[0].isupper() and text[-1] in ".:") or text.endswith(".") else [f"says {text!r}"]
+        return [] if text.strip() else [f"says {text!r}"]
 
     def named(self, document: Any) -> list[str]:
         """As the sentence begins with it."""
