@@ -16,6 +16,7 @@ from jobledger.projections.copies import CopiesProjection
 from jobledger.projections.diagrams import DiagramsProjection, TemplatesProjection
 from jobledger.projections.holds import HoldsProjection
 from jobledger.projections.job_copies import JobCopiesProjection
+from jobledger.projections.job_history import JobHistoryProjection
 from jobledger.projections.jobs import JobsProjection
 from jobledger.projections.policy import PolicyProjection
 from jobledger.projections.rollups import RollupsProjection
@@ -41,7 +42,7 @@ def inline_projections() -> list[InlineProjection]:
 
 def catch_up_projections() -> list[CatchUpProjection]:
     """The projections that follow the ledger."""
-    return [RollupsProjection()]
+    return [RollupsProjection(), JobHistoryProjection()]
 
 
 @asynccontextmanager

@@ -19,6 +19,7 @@ from jobledger.projections.copies import CopiesProjection
 from jobledger.projections.diagrams import DiagramsProjection, TemplatesProjection
 from jobledger.projections.holds import HoldsProjection
 from jobledger.projections.job_copies import JobCopiesProjection
+from jobledger.projections.job_history import JobHistoryProjection
 from jobledger.projections.jobs import JobsProjection
 from jobledger.projections.policy import PolicyProjection
 from jobledger.projections.rollups import RollupsProjection
@@ -51,7 +52,7 @@ def projections() -> list[Any]:
 
 def catch_up_projections() -> list[Any]:
     """The projections that follow the ledger."""
-    return [RollupsProjection()]
+    return [RollupsProjection(), JobHistoryProjection()]
 
 
 @asynccontextmanager
