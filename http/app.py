@@ -30,6 +30,7 @@ from jobledger.http.context import (
     LEDGER,
     NUMBERED_JOBS,
     OWNER,
+    PAST,
     PRINCIPALS,
     READING_XML,
     REQUEST_ID,
@@ -83,6 +84,7 @@ from jobledger.projections.job_query import JobQuery
 from jobledger.projections.job_search import JobSearch
 from jobledger.projections.keeping_query import KeepingQuery
 from jobledger.projections.numbered_jobs import NumberedJobs
+from jobledger.projections.past_query import PastQuery
 from jobledger.projections.principal_query import PrincipalQuery
 from jobledger.projections.rollup_query import RollupQuery
 from jobledger.projections.schedule_query import ScheduleQuery
@@ -122,6 +124,7 @@ def make_app(
     app[DIALECTS] = Dialects(SPOKEN)
     app[LEDGER] = ledger
     app[JOBS] = JobQuery(ledger.database)
+    app[PAST] = PastQuery(ledger.database, ledger.recorder)
     app[COPY_JOBS] = CopyQuery(ledger.database)
     app[KEEPING] = KeepingQuery(ledger.database)
     app[ROLLUPS] = RollupQuery(ledger.database)

@@ -21,12 +21,14 @@ from jobledger.projections.job_query import JobQuery
 from jobledger.projections.job_search import JobSearch
 from jobledger.projections.keeping_query import KeepingQuery
 from jobledger.projections.numbered_jobs import NumberedJobs
+from jobledger.projections.past_query import PastQuery
 from jobledger.projections.principal_query import PrincipalQuery
 from jobledger.projections.rollup_query import RollupQuery
 from jobledger.projections.schedule_query import ScheduleQuery
 
 LEDGER = web.AppKey("ledger", Ledger)
 JOBS = web.AppKey("jobs", JobQuery)
+PAST = web.AppKey("past", PastQuery)
 PRINCIPALS = web.AppKey("principals", PrincipalQuery)
 COPY_JOBS = web.AppKey("copy_jobs", CopyQuery)
 KEEPING = web.AppKey("keeping", KeepingQuery)

@@ -141,7 +141,8 @@ class JobTale:
             if is_new and header["version"] == 1:
                 self.past = past_row(aggregate, position)
         if is_new and header["version"] % EVENTS_A_SNAPSHOT == 0 and aggregate.gone is None:
-            self.snapshots.append((self.job_id, header["version"], self._has_private, render_snapshot(aggregate)))
+            shown = render_snapshot(aggregate)
+            self.snapshots.append((self.job_id, header["version"], position, self._has_private, shown))
 
     def finish(self) -> None:
         """The rows are all that they come to: the last one is without end."""
@@ -232,10 +233,8 @@ class JobHistoryProjection:
             writes.append(("write_history", written))
         snapshots = [row for it in told for row in it.snapshots]
         if snapshots:
-            ids, versions, private, jobs = zip(*snapshots, strict=True)
-            writes.append(
-                ("write_snapshots", [plain_array(ids), plain_array(versions), plain_array(map(str, private)), jobs])
-            )
+            *numbers, private, shown = zip(*snapshots, strict=True)
+            writes.append(("write_snapshots", [*map(plain_array, numbers), plain_array(map(str, private)), shown]))
         return writes
 
 

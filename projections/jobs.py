@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeAlias
 
 import asyncpg
 import orjson
@@ -95,6 +95,8 @@ TIMES = ("registered_at", "scheduled_at", "started_at", "ended_at", "last_report
 
 
 NOTHING_DECIDED = (None, None, None)
+# A job's row, or what has its columns too.
+Row: TypeAlias = asyncpg.Record | Mapping[str, Any]
 
 
 def render(job: Job, members: Mapping[str, str]) -> bytes:
@@ -113,7 +115,7 @@ def render_decided(job: Job, members: Mapping[str, str]) -> str | None:
     return orjson.dumps(shown, option=orjson.OPT_UTC_Z).decode() if shown else None
 
 
-def shown_job(row: asyncpg.Record) -> dict[str, Any]:
+def shown_job(row: Row) -> dict[str, Any]:
     """The job as the API shows it, from the parts of its row."""
     members = UNDECIDED | orjson.loads(row["registration"]) | orjson.loads(row["course"])
     for part in (row["decisions"], row["private"]):
@@ -129,7 +131,7 @@ def search_text(job: Job) -> str:
     return "\n".join(part for part in parts if part).lower()
 
 
-def job_from_row(row: asyncpg.Record) -> Job:
+def job_from_row(row: Row) -> Job:
     """The aggregate that the row was rendered from."""
     shown = shown_job(row)
     for name in TIMES:

@@ -14,7 +14,7 @@ from jobledger.ledger.domain.hold import FilterHold, HoldFilter
 from jobledger.ledger.domain.job import Job
 from jobledger.ledger.domain.policy import NO_POLICY, Policy
 from jobledger.ledger.domain.retention import HOLD, Reason, may_be_deleted, may_be_erased, reasons_to_keep
-from jobledger.projections.jobs import job_from_row, shown_job
+from jobledger.projections.jobs import Row, job_from_row, shown_job
 from jobledger.projections.policy import read_policy
 
 _read_policy = lru_cache(maxsize=64)(read_policy)
@@ -44,7 +44,7 @@ class Keeping:
         """See ``reasons_to_keep``."""
         return reasons_to_keep(job, self.policy, self.filter_holds, self.now, copy_id)
 
-    def shown(self, row: asyncpg.Record) -> dict[str, Any]:
+    def shown(self, row: Row) -> dict[str, Any]:
         """A job as the API shows it, from its row, with the holds that cover it and the other reasons why it is retained."""
         members = shown_job(row)
         reasons: list[Reason] = []

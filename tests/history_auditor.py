@@ -87,7 +87,7 @@ async def audit_history(
     stood: dict[tuple[int, int], Any] = {}
     for job_id in there:
         told = [it for it in pasts.standings[job_id] if it[0] < end]
-        for (begin, standing), following in zip(told, [*told[1:], None], strict=True):
+        for (begin, standing), following in zip(told, [*told[1:], None], strict=False):
             if standing is not None:
                 until = WITHOUT_END if following is None else following[0]
                 level = 63 if following is None else (until - begin).bit_length() - 1

@@ -32,6 +32,12 @@ class Page:
     next_after: int | None
     last_position: int
 
+    def up_to(self, position: int) -> Page:
+        """As if the ledger ended with that position."""
+        if self.next_after is not None and self.next_after < position:
+            return self
+        return Page([it for it in self.events if it.position <= position], None, min(self.last_position, position))
+
 
 def must_not_be_beyond(after: int, size: int) -> None:
     """Raise InvalidCommandError for a reader that has come further than a ledger of *size* events: it read another history."""

@@ -13,12 +13,14 @@ from jobledger.ledger.domain.copy import PutCopy
 from jobledger.ledger.domain.diagram_commands import CreateDiagram, CreateTemplate
 from jobledger.ledger.domain.hold_commands import PlaceHold
 from jobledger.ledger.domain.job_copies import NoteCopied
+from jobledger.ledger.domain.job_decisions import CloseJob, ReopenJob
 from jobledger.ledger.domain.job_removal import EraseJob
 from jobledger.ledger.domain.schedule_commands import CreateSchedule, RunSchedule
 from jobledger.ledger.errors import ConflictError, NotFoundError, ReleaseDiffersError
 from jobledger.ledger.store.database import Database
 from jobledger.ledger.store.ledger import Ledger
 from jobledger.ledger.work.catch_up import CatchUp
+from jobledger.projections.job_history import EVENTS_A_SNAPSHOT
 from jobledger.projections.jobs import JobsProjection
 from jobledger.projections.rebuild import course, streams
 from jobledger.projections.rebuild.course import Rebuild
@@ -168,6 +170,9 @@ TAMPERED = {
     "job_work": ("UPDATE job_work SET claim = 7", ["5"], ["claim"]),
     "rollup": ("UPDATE rollup SET bytes = bytes + 1", None, ["bytes"]),
     "rollup_duration": ("DELETE FROM rollup_duration", None, ["no row"]),
+    "job_past": ("UPDATE job_past SET type = 'other' WHERE id = 2", ["2"], ["type"]),
+    "job_history": ("UPDATE job_history SET q = 'other' WHERE id = 1 AND level = 63", ["1"], ["q"]),
+    "job_snapshot": ("UPDATE job_snapshot SET job = '{}'", ["3"], ["job"]),
 }
 
 
@@ -190,6 +195,9 @@ async def test_rows_that_differ_are_told_and_nothing_is_put_in_place(unaudited_u
             await ledger.execute(succeed(await register_running(ledger)))
         for job_id in (1, 2):
             await ledger.execute(NoteCopied(caller=ALICE, job_id=job_id, copy_id=4))
+        for _ in range(EVENTS_A_SNAPSHOT // 2):
+            await ledger.execute(CloseJob(caller=ALICE, job_id=3))
+            await ledger.execute(ReopenJob(caller=ALICE, job_id=3))
         await ledger.execute(registration(spec(required_job_ids=[2])))
         await ledger.execute(PlaceHold(caller=ALICE, name="case", reason="law", job_ids=(3,)))
         content = {"steps": [{"id": "a", "next": []}], "initial_step": "a"}
@@ -198,7 +206,7 @@ async def test_rows_that_differ_are_told_and_nothing_is_put_in_place(unaudited_u
         nightly, action = "0 0 4 ? * *", {"kind": "maintenance"}
         await ledger.execute(CreateSchedule(caller=ALICE, schedule_id=SCHEDULE, expression=nightly, action=action))
         await ledger.execute(RunSchedule(caller=ALICE, schedule_id=SCHEDULE))
-        await CatchUp(ledger).wait_for(ORG, "rollups")
+        await follow(ledger)
         async with session(unaudited_url) as connection:
             await connection.execute(sql)
 

@@ -42,7 +42,6 @@ CREATE TABLE job_history (
   CONSTRAINT job_history_is_not_empty CHECK (from_position < until_position)
 ) WITH (fillfactor = 90);
 CREATE INDEX job_history_state ON job_history (state, level, org, gen, from_position) INCLUDE (until_position, id);
-CREATE INDEX job_history_closed ON job_history (org, gen, id, from_position) WHERE is_closed;
 
 -- The whole job, without what is private, after each so many events of it: so that a long stream is not folded from its beginning.
 -- has_private: whether private content was ever recorded of it by then.
@@ -51,6 +50,7 @@ CREATE TABLE job_snapshot (
   gen integer NOT NULL,
   id integer NOT NULL,
   version integer NOT NULL,
+  position bigint NOT NULL,
   has_private boolean NOT NULL,
   job text NOT NULL,
   CONSTRAINT job_snapshot_pkey PRIMARY KEY (org, gen, id, version)
