@@ -14,6 +14,7 @@ from jobledger.http.admission import admit
 from jobledger.http.context import (
     ACCESS,
     ATTACHMENTS,
+    AUDIT,
     BEGUN,
     CATCH_UP,
     COPY_JOBS,
@@ -51,6 +52,7 @@ from jobledger.http.maintenance import MAINTENANCE, MAINTENANCE_ROUTES
 from jobledger.http.metrics import Metrics
 from jobledger.http.native import (
     NATIVE,
+    audit_routes,
     command_routes,
     copy_routes,
     diagram_routes,
@@ -77,6 +79,7 @@ from jobledger.ledger.store.attachments import AttachmentStore
 from jobledger.ledger.store.ledger import Ledger
 from jobledger.ledger.store.survey import Surveyor
 from jobledger.ledger.work.catch_up import CatchUp
+from jobledger.projections.audit_query import AuditQuery
 from jobledger.projections.copy_query import CopyQuery
 from jobledger.projections.diagram_query import DiagramQuery
 from jobledger.projections.domain_query import DomainQuery
@@ -124,6 +127,7 @@ def make_app(
     app[DIALECTS] = Dialects(SPOKEN)
     app[LEDGER] = ledger
     app[JOBS] = JobQuery(ledger.database)
+    app[AUDIT] = AuditQuery(ledger.database)
     app[PAST] = PastQuery(ledger.database, ledger.recorder)
     app[COPY_JOBS] = CopyQuery(ledger.database)
     app[KEEPING] = KeepingQuery(ledger.database)
@@ -148,6 +152,7 @@ def make_app(
     app[ACCESS] = Access(app[PRINCIPALS], ledger, app[METRICS].login_failed)
     app[HEALTH] = Health(Surveyor(ledger.database.url, ledger.projections, ledger.catch_up_projections), data)
     native = (
+        audit_routes,
         *(job_routes, command_routes, event_routes, principal_routes, token_routes),
         *(hold_routes, policy_routes, copy_routes, diagram_routes, workflow_routes, schedule_routes, rollup_routes),
     )

@@ -14,6 +14,7 @@ from jobledger.ledger.domain.command import Caller
 from jobledger.ledger.store.attachments import AttachmentStore
 from jobledger.ledger.store.ledger import Ledger
 from jobledger.ledger.work.catch_up import CatchUp
+from jobledger.projections.audit_query import AuditQuery
 from jobledger.projections.copy_query import CopyQuery
 from jobledger.projections.diagram_query import DiagramQuery
 from jobledger.projections.domain_query import DomainQuery
@@ -28,6 +29,7 @@ from jobledger.projections.schedule_query import ScheduleQuery
 
 LEDGER = web.AppKey("ledger", Ledger)
 JOBS = web.AppKey("jobs", JobQuery)
+AUDIT = web.AppKey("audit", AuditQuery)
 PAST = web.AppKey("past", PastQuery)
 PRINCIPALS = web.AppKey("principals", PrincipalQuery)
 COPY_JOBS = web.AppKey("copy_jobs", CopyQuery)

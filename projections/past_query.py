@@ -14,7 +14,7 @@ from typing import Any
 import asyncpg
 import orjson
 
-from jobledger.ledger.domain.access import ORG_STREAM, Org
+from jobledger.ledger.domain.access import ORG_STREAM, Org, Principal, principal_stream
 from jobledger.ledger.domain.aggregate import Aggregate
 from jobledger.ledger.domain.hold import PREFIX as HOLD_PREFIX
 from jobledger.ledger.domain.hold import FilterHold, Hold
@@ -30,10 +30,12 @@ from jobledger.projections.job_history import EVENTS_A_SNAPSHOT, job_from_snapsh
 from jobledger.projections.job_query import JobFilter, JobPage
 from jobledger.projections.jobs import COURSE, DECISIONS, PRIVATE, REGISTRATION, render, render_decided
 from jobledger.projections.keeping import Keeping
+from jobledger.projections.page import Page
 
 PACKAGE = "jobledger.projections"
 # Where no more jobs than this stood in the states that are asked for, these alone are looked at; else most pages fill up soon.
 MOST_IN_STATES = 20_000
+LARGEST_VERSION = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +149,21 @@ class PastQuery:
         written = [orjson.dumps(it, option=orjson.OPT_UTC_Z) for it in shown]
         return JobPage(written, ids[-1] if len(records) > limit else None)
 
+    async def principals(
+        self, org: str, moment: Moment, *, after: int = 0, limit: int, name: str | None = None
+    ) -> Page:
+        """Up to *limit* principals with a number beyond *after*, and what each could do then. Raises DatabaseIsAwayError."""
+        # Principals stay, and so do their names: those of now are those of then, but for later ones.
+        records = await self._database.fetch(statement(PACKAGE, "list_principals"), org, after, limit + 1, None, name)
+        numbers = [it["id"] for it in records[:limit]]
+        streams = [principal_stream(it) for it in numbers]
+        sql, most = statement(PACKAGE, "past_events"), LARGEST_VERSION
+        count = len(streams)
+        folded = _fold(await self._database.fetch(sql, org, streams, [0] * count, [most] * count, moment.position), {})
+        found = [it for stream in streams if isinstance(it := folded.get(stream), Principal)]
+        is_last = len(records) <= limit or len(found) < len(streams)
+        return Page([_shown_principal(it, moment) for it in found], None if is_last else numbers[-1])
+
     async def _jobs(self, org: str, ids: Sequence[int], moment: Moment) -> dict[int, Job | NotThere | None]:
         """How these jobs stood: None where contents are gone that it takes to tell."""
         bases: dict[int, tuple[Job | None, int, int]] = dict.fromkeys(ids, (None, 0, EVENTS_A_SNAPSHOT))
@@ -207,3 +224,15 @@ def _shown(job: Job, keeping: Keeping) -> dict[str, Any]:
         "imported": job.imported,
     }
     return keeping.shown(row)
+
+
+def _shown_principal(principal: Principal, moment: Moment) -> dict[str, Any]:
+    names = ("name", "roles", "capabilities", "home_domain", "domains", "is_disabled")
+    return {
+        "id": principal.principal_id,
+        **{name: getattr(principal, name) for name in names},
+        "has_password": principal.password is not None,
+        "tokens": sum(it.is_alive(moment.now) for it in principal.tokens.values()),
+        "version": principal.version,
+        "added_at": principal.created_on,
+    }

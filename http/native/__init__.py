@@ -1,5 +1,6 @@
 """The native API: ``/ledger/v1/{org}/…``."""
 
+from jobledger.http.native.audit import audit_routes
 from jobledger.http.native.commands import command_routes
 from jobledger.http.native.copies import copy_routes
 from jobledger.http.native.diagrams import diagram_routes
@@ -16,6 +17,7 @@ from jobledger.http.native.workflow import workflow_routes
 
 __all__ = [
     "NATIVE",
+    "audit_routes",
     "command_routes",
     "copy_routes",
     "diagram_routes",

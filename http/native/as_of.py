@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
@@ -11,9 +11,10 @@ from aiohttp import web
 from jobledger.http.context import CATCH_UP, CURSOR_KEY, PAST
 from jobledger.http.members import instant, integer, reads
 from jobledger.ledger.domain.command import Caller
-from jobledger.ledger.store.codec import wire_time
 from jobledger.projections.job_history import JobHistoryProjection
 from jobledger.projections.past_query import Moment
+
+EPOCH, MICROSECOND = datetime.fromtimestamp(0, UTC), timedelta(microseconds=1)
 
 position = integer(0, 2**63 - 1)
 
@@ -46,11 +47,11 @@ async def moment_of(request: web.Request, caller: Caller, asked: int | datetime)
 
 def past_cursor(request: web.Request, after: int, moment: Moment, list_name: str) -> str:
     """The cursor of a list as it stood: the pages that follow are of the very same moment."""
-    place = orjson.dumps([after, moment.position, wire_time(moment.now)])
+    place = orjson.dumps([after, moment.position, (moment.now - EPOCH) // MICROSECOND])
     return request.app[CURSOR_KEY].place_cursor(place, list_name)
 
 
 def read_past_cursor(request: web.Request, cursor: str, list_name: str) -> tuple[int, Moment]:
     """What ``past_cursor`` made it of. Raises InvalidCommandError."""
     after, at, now = orjson.loads(request.app[CURSOR_KEY].read_place(cursor, list_name))
-    return after, Moment(at, datetime.fromisoformat(now))
+    return after, Moment(at, EPOCH + now * MICROSECOND)

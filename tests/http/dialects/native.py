@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
+from jobledger.http.native.audit import FILTERS as AUDIT_FILTERS
 from jobledger.http.native.copies import FILTERS as COPY_FILTERS
 from jobledger.http.native.copies import NEW_COPY
 from jobledger.http.native.copies import VERBS as COPY_OPERATIONS
@@ -22,6 +23,7 @@ from jobledger.http.native.events import PARAMETERS as EVENT_PARAMETERS
 from jobledger.http.native.holds import FILTERS as HOLD_FILTERS
 from jobledger.http.native.holds import NEW_HOLD, RELEASE
 from jobledger.http.native.job_members import MANAGEMENT, REGISTRATION, TRANSITIONS
+from jobledger.http.native.jobs import AS_OF, JOB_EVENTS
 from jobledger.http.native.jobs import FILTERS as JOB_FILTERS
 from jobledger.http.native.policy import PARAMETERS as POLICY_PARAMETERS
 from jobledger.http.native.policy import POLICY
@@ -115,6 +117,7 @@ DUE: dict[str, Any] = {
 READ = {
     "jobs": "jobs.read",
     "rollups": "jobs.read",
+    "audit": "events.read",
     "copies": "jobs.read",
     "diagrams": "jobs.read",
     "templates": "jobs.read",
@@ -319,7 +322,9 @@ class NativeManners(Manners):
         return {
             "jobs": [*JOB_FILTERS],
             "events": [*EVENT_PARAMETERS, *EVENT_FILTERS],
-            "jobs/{job_id}/events": [*EVENT_PARAMETERS],
+            "jobs/{job_id}": [*AS_OF] if target.method == "GET" else [],
+            "jobs/{job_id}/events": [*JOB_EVENTS],
+            "audit": [*AUDIT_FILTERS],
             "principals": [*PRINCIPAL_FILTERS],
             "tokens": [*TOKEN_FILTERS],
             "holds": [*HOLD_FILTERS],
@@ -335,7 +340,8 @@ class NativeManners(Manners):
         return {
             "jobs": ["state=RUNNING", "state=RUNNING&state=SCHEDULED&q=of", *JOB_QUERIES],
             "events": ["stream=job-1", "type=job.registered"],
-            "principals": ["name=bob"],
+            "principals": ["name=bob", "as_of=1"],
+            "audit": ["job_id=1", "principal_id=2", "type=job.registered&from=2026-01-01T00:00:00Z"],
             "tokens": ["principal_id=2"],
             "holds": ["active=true"],
             "schedules": ["active=true", "deleted=true", "kind=maintenance"],
