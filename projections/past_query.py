@@ -35,6 +35,7 @@ from jobledger.projections.page import Page
 PACKAGE = "jobledger.projections"
 # Where no more jobs than this stood in the states that are asked for, these alone are looked at; else most pages fill up soon.
 MOST_IN_STATES = 20_000
+IDS_AT_ONCE = 1_000
 LARGEST_VERSION = 2**31 - 1
 
 
@@ -52,6 +53,8 @@ class PastQuery:
     def __init__(self, database: Database, recorder: Recorder) -> None:
         self._database = database
         self._recorder = recorder
+        # It remembers what events are made of.
+        self._events = EventReader()
 
     async def moment(self, org: str, as_of: int | datetime) -> Moment:
         """The moment that is asked of. Raises InvalidCommandError for one that is yet to come, NotFoundError."""
@@ -123,17 +126,47 @@ class PastQuery:
         DatabaseIsAwayError.
         """
         keeping = await self.keeping(org, moment)
-        among = None
-        if wanted.states is not None:
-            states = list(wanted.states)
-            found = await self._database.fetch(
-                statement(PACKAGE, "past_jobs_in_states"), org, moment.position, states, MOST_IN_STATES + 1
-            )
-            if len(found) <= MOST_IN_STATES:
-                among = sorted(it["id"] for it in found if it["id"] > after)
+        found: list[int] = []
+        while True:
+            among = await self._next_in_states(org, wanted, moment, after)
+            found += await self._ids(org, wanted, moment, keeping, domains, after, limit + 1 - len(found), among)
+            if among is None or len(among) < IDS_AT_ONCE or len(found) > limit:
+                break
+            after = among[-1]
+        ids = found[:limit]
+        jobs = await self._jobs(org, ids, moment)
+        # One whose contents left the store meanwhile is in no list any more.
+        shown = [_shown(it, keeping) for it in jobs.values() if isinstance(it, Job) and it.gone is None]
+        written = [orjson.dumps(it, option=orjson.OPT_UTC_Z) for it in shown]
+        return JobPage(written, ids[-1] if len(found) > limit else None)
+
+    async def _next_in_states(self, org: str, wanted: JobFilter, moment: Moment, after: int) -> list[int] | None:
+        """The next that stood in the states that are asked for; None where all are to be looked at."""
+        if wanted.states is None:
+            return None
+        records = await self._database.fetch(
+            statement(PACKAGE, "past_jobs_in_states"),
+            *(org, moment.position, list(wanted.states), MOST_IN_STATES + 1, after, IDS_AT_ONCE),
+        )
+        if records[0]["found"] > MOST_IN_STATES:
+            return None
+        return [it["id"] for it in records if it["id"] is not None]
+
+    async def _ids(
+        self,
+        org: str,
+        wanted: JobFilter,
+        moment: Moment,
+        keeping: Keeping,
+        domains: frozenset[str] | None,
+        after: int,
+        limit: int,
+        among: Sequence[int] | None,
+    ) -> list[int]:
+        """The next that the filter lets through, among some or all."""
         records = await self._database.fetch(
             statement(PACKAGE, "list_past_jobs"),
-            *(org, moment.position, after, limit + 1, among, None if domains is None else sorted(domains)),
+            *(org, moment.position, after, limit, among, None if domains is None else sorted(domains)),
             None if wanted.states is None else list(wanted.states),
             *(wanted.type, wanted.domain, wanted.datastream_id, wanted.source, wanted.external_id),
             *(wanted.scheduled_from, wanted.scheduled_to, wanted.started_from, wanted.started_to),
@@ -142,12 +175,7 @@ class PastQuery:
             orjson.dumps([it.filter.data for it in keeping.filter_holds]).decode(),
             orjson.dumps(keeping.policy.data["windows"]).decode(),
         )
-        ids = [it["id"] for it in records[:limit]]
-        jobs = await self._jobs(org, ids, moment)
-        # One whose contents left the store meanwhile is in no list any more.
-        shown = [_shown(it, keeping) for it in jobs.values() if isinstance(it, Job) and it.gone is None]
-        written = [orjson.dumps(it, option=orjson.OPT_UTC_Z) for it in shown]
-        return JobPage(written, ids[-1] if len(records) > limit else None)
+        return [it["id"] for it in records]
 
     async def principals(
         self, org: str, moment: Moment, *, after: int = 0, limit: int, name: str | None = None
@@ -159,7 +187,9 @@ class PastQuery:
         streams = [principal_stream(it) for it in numbers]
         sql, most = statement(PACKAGE, "past_events"), LARGEST_VERSION
         count = len(streams)
-        folded = _fold(await self._database.fetch(sql, org, streams, [0] * count, [most] * count, moment.position), {})
+        folded = self._fold(
+            await self._database.fetch(sql, org, streams, [0] * count, [most] * count, moment.position), {}
+        )
         found = [it for stream in streams if isinstance(it := folded.get(stream), Principal)]
         is_last = len(records) <= limit or len(found) < len(streams)
         return Page([_shown_principal(it, moment) for it in found], None if is_last else numbers[-1])
@@ -182,7 +212,7 @@ class PastQuery:
             moment.position,
         )
         begun = {job_stream(job_id): job for job_id, (job, *_) in bases.items() if job is not None}
-        folded = _fold(records, begun)
+        folded = self._fold(records, begun)
         jobs: dict[int, Job | NotThere | None] = {}
         for job_id in ids:
             found = folded.get(job_stream(job_id), NOT_THERE)
@@ -193,7 +223,17 @@ class PastQuery:
     async def _streams(self, org: str, begin: str, before: str, moment: Moment) -> Mapping[str, Aggregate | None]:
         """The aggregates of all streams of a kind, of which there are few."""
         sql = statement(PACKAGE, "past_streams")
-        return _fold(await self._database.fetch(sql, org, begin, before, moment.position), {})
+        return self._fold(await self._database.fetch(sql, org, begin, before, moment.position), {})
+
+    def _fold(self, records: Sequence[asyncpg.Record], begun: Mapping[str, Aggregate]) -> dict[str, Any]:
+        """What the events come to, by stream; None where contents are gone."""
+        folds = {stream: StreamFold(it) for stream, it in begun.items()}
+        for header, position, event in self._events.read(*zip(*records, strict=True)) if records else ():
+            fold = folds.get(header["stream"])
+            if fold is None:
+                fold = folds[header["stream"]] = StreamFold()
+            fold.take(event, position)
+        return {stream: None if it.lost_at is not None else it.aggregate for stream, it in folds.items()}
 
 
 class NotThere:
@@ -201,14 +241,6 @@ class NotThere:
 
 
 NOT_THERE = NotThere()
-
-
-def _fold(records: Sequence[asyncpg.Record], begun: Mapping[str, Aggregate]) -> dict[str, Any]:
-    """What the events come to, by stream; None where contents are gone."""
-    folds = {stream: StreamFold(it) for stream, it in begun.items()}
-    for header, position, event in EventReader().read(*zip(*records, strict=True)) if records else ():
-        folds.setdefault(header["stream"], StreamFold()).take(event, position)
-    return {stream: None if it.lost_at is not None else it.aggregate for stream, it in folds.items()}
 
 
 def _shown(job: Job, keeping: Keeping) -> dict[str, Any]:

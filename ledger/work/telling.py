@@ -25,16 +25,19 @@ async def tell_events(
         *(org, position, end, sorted(projection.event_types), projection.every, projection.stream_prefix),
     )
     streams = sorted(record["stream"] for record in found)
+    reader = EventReader()
     for begin in range(0, len(streams), STREAMS_A_TURN):
         await asyncio.sleep(0)
         some = streams[begin : begin + STREAMS_A_TURN]
         tales = await projection.go_on(connection, org, generation, some, position)
-        await _fold(connection, org, end, some, [tales[it] for it in some])
+        await _fold(connection, reader, org, end, some, [tales[it] for it in some])
         for name, columns in projection.tells(list(tales.values())):
             await connection.execute(projection.write_statements[name], org, generation, *columns)
 
 
-async def _fold(connection: Connection, org: str, end: int, streams: Sequence[str], tales: Sequence[Tale]) -> None:
+async def _fold(
+    connection: Connection, reader: EventReader, org: str, end: int, streams: Sequence[str], tales: Sequence[Tale]
+) -> None:
     """Give each tale its events before *end*."""
     versions = [it.version for it in tales]
     records = await connection.fetch(statement(PACKAGE, "events_to_tell"), org, streams, versions, end)
@@ -42,7 +45,7 @@ async def _fold(connection: Connection, org: str, end: int, streams: Sequence[st
         return
     by_stream = dict(zip(streams, tales, strict=True))
     folds = {stream: StreamFold(it.aggregate) for stream, it in by_stream.items()}
-    for header, position, event in EventReader().read(*zip(*records, strict=True)):
+    for header, position, event in reader.read(*zip(*records, strict=True)):
         fold = folds[header["stream"]]
         fold.take(event, position)
         by_stream[header["stream"]].take(position, header, None if fold.lost_at is not None else fold.aggregate)

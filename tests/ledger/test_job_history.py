@@ -113,6 +113,7 @@ async def test_what_was_is_a_fold_of_the_events_up_to_there(
     for position in sorted([*random.sample(range(size), 12), size - 1]):
         if random.random() < 0.3:
             monkeypatch.setattr(past_query, "MOST_IN_STATES", random.choice([0, 20_000]))
+            monkeypatch.setattr(past_query, "IDS_AT_ONCE", random.choice([2, 1_000]))
         moment = await past.moment(ORG, position)
         aggregates = await folded(ledger, position)
         org = aggregates.get("org")

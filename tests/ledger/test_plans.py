@@ -199,7 +199,7 @@ READ: dict[str, tuple[str, list[Any]]] = {
     "last_job_of_datastream": ("jobledger.projections", [ORG, "7", None]),
     "list_jobs": ("jobledger.projections", [ORG, 1, 20, *NONE]),
     "list_past_jobs": ("jobledger.projections", [ORG, 200, 1, 20, *(None,) * 18, NOW, "[]", "[]"]),
-    "past_jobs_in_states": ("jobledger.projections", [ORG, 200, ["RUNNING", "SUCCESS"], 100]),
+    "past_jobs_in_states": ("jobledger.projections", [ORG, 200, ["RUNNING", "SUCCESS"], 100, 5, 20]),
     "past_bases": ("jobledger.projections", [ORG, 200, [7, 8]]),
     "past_events": ("jobledger.projections", [ORG, ["job-7", "job-8"], [0, 0], [64, 64], 200]),
     "past_streams": ("jobledger.projections", [ORG, "hold-", "hold.", 200]),
