@@ -71,7 +71,7 @@ from tests.http.dialects.wrong import (
 from tests.http.serving import NDJSON, OWNER_PASSWORD, Reply
 
 BELOW = "/ledger/v1/{org}/"
-JOB_QUERIES = ("datastream_id=3", "started_from=2000-01-01T00:00:00Z")
+JOB_QUERIES = ("as_of=2", "datastream_id=3", "started_from=2000-01-01T00:00:00Z")
 # A token of principal 2.
 TOKEN_ID = "7c9e6679-7425-40de-944b-e07fc1f90ae7"
 ABSENT_TOKEN_ID = TOKEN_ID[:-1] + "0"
@@ -275,7 +275,9 @@ class NativeManners(Manners):
         "kind": ["", "nonsense", "%00"],
         "follow": ["", "yes", "1", "TRUE", "true"],
         "name": ["", "x" * 65, "%00"],
-        **{it: ["", "0", "x", "2147483648", "9" * 30, "%00"] for it in ("principal_id", "storage_policy_id")},
+        **{it: ["", "0", "x", "2147483648", "9" * 30, "%00"] for it in ("principal_id", "storage_policy_id", "job_id")},
+        **dict.fromkeys(("from", "to"), WRONG_INSTANT),
+        "as_of": ["", "maybe", "-1", "1.5", "999999", "9" * 30, "%00", "2026-01-01", "2090-01-01T00:00:00Z"],
         **{name: ["", "yes", "1", "TRUE"] for name in ("closed", "held", "retained", "active", "dry_run", "deleted")},
     }
 
