@@ -28,7 +28,6 @@ from jobledger.ledger.store.recorder import Recorder
 from jobledger.ledger.store.statement import statement
 from jobledger.projections.job_history import EVENTS_A_SNAPSHOT, job_from_snapshot
 from jobledger.projections.job_query import JobFilter, JobPage
-from jobledger.projections.jobs import COURSE, DECISIONS, PRIVATE, REGISTRATION, render, render_decided
 from jobledger.projections.keeping import Keeping
 from jobledger.projections.page import Page
 
@@ -87,8 +86,8 @@ class PastQuery:
         policy = begun.policy if isinstance(begun, Org) else NO_POLICY
         return Keeping(policy, tuple(sorted(active, key=lambda it: it.hold_id)), moment.now)
 
-    async def job(self, org: str, job_id: int, moment: Moment, domains: frozenset[str] | None) -> dict[str, Any]:
-        """One job as it stood. ``job_history`` must have come so far.
+    async def job(self, org: str, job_id: int, moment: Moment, domains: frozenset[str] | None) -> bytes:
+        """One job as it stood, as a JSON object. ``job_history`` must have come so far.
 
         Raises NotFoundError where it was not there yet; GoneError where it was gone already, or its contents have left the store
         since; DatabaseIsAwayError.
@@ -108,7 +107,7 @@ class PastQuery:
                 )
         elif isinstance(job, Job) and (domains is None or job.domain in domains):
             if job.gone is None:
-                return _shown(job, await self.keeping(org, moment))
+                return _written((await self.keeping(org, moment)).shown_of(job))
             raise GoneError(f"Job {job_id} was {job.gone}.", job_id=job_id, gone=job.gone, gone_at=job.modified_on)
         raise NotFoundError(f"There was no job {job_id} then.", job_id=job_id, position=moment.position)
 
@@ -136,8 +135,8 @@ class PastQuery:
         ids = found[:limit]
         jobs = await self._jobs(org, ids, moment)
         # One whose contents left the store meanwhile is in no list any more.
-        shown = [_shown(it, keeping) for it in jobs.values() if isinstance(it, Job) and it.gone is None]
-        written = [orjson.dumps(it, option=orjson.OPT_UTC_Z) for it in shown]
+        shown = [it for it in jobs.values() if isinstance(it, Job) and it.gone is None]
+        written = [_written(keeping.shown_of(it)) for it in shown]
         return JobPage(written, ids[-1] if len(found) > limit else None)
 
     async def _next_in_states(self, org: str, wanted: JobFilter, moment: Moment, after: int) -> list[int] | None:
@@ -243,21 +242,6 @@ class NotThere:
 NOT_THERE = NotThere()
 
 
-def _shown(job: Job, keeping: Keeping) -> dict[str, Any]:
-    row = {
-        "id": job.job_id,
-        "version": job.version,
-        "registration": render(job, REGISTRATION),
-        "course": render(job, COURSE),
-        "decisions": render_decided(job, DECISIONS),
-        "private": render_decided(job, PRIVATE),
-        "body_hash": job.body_hash,
-        "final_at": job.final_at,
-        "imported": job.imported,
-    }
-    return keeping.shown(row)
-
-
 def _shown_principal(principal: Principal, moment: Moment) -> dict[str, Any]:
     names = ("name", "roles", "capabilities", "home_domain", "domains", "is_disabled")
     return {
@@ -268,3 +252,7 @@ def _shown_principal(principal: Principal, moment: Moment) -> dict[str, Any]:
         "version": principal.version,
         "added_at": principal.created_on,
     }
+
+
+def _written(job: dict[str, Any]) -> bytes:
+    return orjson.dumps(job, option=orjson.OPT_UTC_Z)

@@ -204,7 +204,7 @@ async def get_job(request: web.Request) -> web.Response:
     if asked is not None:
         job_id = path_job_id(request)
         moment = await moment_of(request, caller, asked)
-        return answer(request, await request.app[PAST].job(caller.org, job_id, moment, caller.domains))
+        return answer_json(request, await request.app[PAST].job(caller.org, job_id, moment, caller.domains))
     job = await request.app[JOBS].job(caller.org, path_job_id(request), caller.domains)
     return answer_json(request, job)
 

@@ -135,7 +135,7 @@ async def test_what_was_is_a_fold_of_the_events_up_to_there(
             for job, told in zip(expected, shown, strict=True):
                 must_tell(told, job, reasons[job.job_id])
         for job in jobs[:5]:
-            assert orjson.loads(orjson.dumps(await past.job(ORG, job.job_id, moment, None))) == next(
+            assert orjson.loads(await past.job(ORG, job.job_id, moment, None)) == next(
                 it
                 for it in map(orjson.loads, (await past.page(ORG, JobFilter(), moment, None, limit=1000)).jobs)
                 if it["id"] == job.job_id
@@ -188,7 +188,7 @@ async def test_a_long_stream_is_folded_from_a_snapshot(ledger: Ledger, database_
     past = await follow(ledger)
 
     for n in (0, 5, EVENTS_A_SNAPSHOT - 3, EVENTS_A_SNAPSHOT - 2, 2 * EVENTS_A_SNAPSHOT, count - 1):
-        job = await past.job(ORG, job_id, await past.moment(ORG, begin + n), None)
+        job = orjson.loads(await past.job(ORG, job_id, await past.moment(ORG, begin + n), None))
         assert (job["figures"]["n"], job["version"], job["state"]) == (n, n + 3, "RUNNING")
     async with session(database_url) as owner:
         told = [await owner.fetchval(f"SELECT count(*) FROM {it}") for it in ("job_history", "job_snapshot")]
@@ -214,7 +214,7 @@ async def test_what_is_erased_is_in_no_row_and_no_dump(ledger: Ledger, database_
     past = await follow(ledger) if is_told_first else PastQuery(ledger.database, ledger.recorder)
     assert not is_in(await dumped(database_url), "their place")
     if is_told_first:
-        shown = await past.job(ORG, job_id, await past.moment(ORG, before), None)
+        shown = orjson.loads(await past.job(ORG, job_id, await past.moment(ORG, before), None))
         assert (shown["name"], shown["location"]) == (f"somebody's name {EVENTS_A_SNAPSHOT - 1}", None)
     await ledger.execute(CancelJob(caller=ALICE, job_id=job_id))
     await ledger.execute(EraseJob(caller=ALICE, job_id=job_id, scope="all", reason="asked for"))
@@ -234,7 +234,7 @@ async def test_a_deleted_job_is_shown_as_it_was_before(ledger: Ledger) -> None:
     await ledger.execute(DeleteJob(caller=ALICE, job_id=job_id, reason="asked for"))
     past = await follow(ledger)
 
-    assert (await past.job(ORG, job_id, await past.moment(ORG, before), None))["name"] == "once"
+    assert orjson.loads(await past.job(ORG, job_id, await past.moment(ORG, before), None))["name"] == "once"
     with pytest.raises(GoneError, match="was deleted"):
         await past.job(ORG, job_id, await past.moment(ORG, before + 1), None)
     with pytest.raises(NotFoundError, match="no job 1 then"):
