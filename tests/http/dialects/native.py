@@ -50,6 +50,7 @@ from tests.http.dialects.manners import (
     json_body,
     uuid_sample,
 )
+from tests.http.dialects.native_reading import READ
 from tests.http.dialects.wrong import (
     NO_NUMBERS,
     WRONG_BOOLEAN,
@@ -113,21 +114,6 @@ DUE: dict[str, Any] = {
     "release": {"reason": "settled"},
     "delete": {"reason": "asked for"},
     "erase": {"reason": "asked for"},
-}
-READ = {
-    "jobs": "jobs.read",
-    "rollups": "jobs.read",
-    "audit": "events.read",
-    "copies": "jobs.read",
-    "diagrams": "jobs.read",
-    "templates": "jobs.read",
-    "holds": "jobs.read",
-    "policy": "jobs.read",
-    "schedules": "schedules.read",
-    "events": "events.read",
-    "principals": "access.read",
-    "tokens": "access.read",
-    "me": None,
 }
 DONE = {
     "jobs": "jobs.register",
