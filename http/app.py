@@ -17,6 +17,7 @@ from jobledger.http.context import (
     ACCESS,
     ARCHIVES,
     ATTACHMENTS,
+    AUDIT,
     BEGUN,
     CATCH_UP,
     COPY_JOBS,
@@ -37,6 +38,7 @@ from jobledger.http.context import (
     MESSAGES,
     NUMBERED_JOBS,
     OWNER,
+    PAST,
     PRINCIPALS,
     QUEUES_QUERY,
     READING_XML,
@@ -61,6 +63,7 @@ from jobledger.http.metrics import Metrics
 from jobledger.http.native import (
     NATIVE,
     archive_routes,
+    audit_routes,
     command_routes,
     copy_routes,
     diagram_routes,
@@ -95,6 +98,7 @@ from jobledger.ledger.store.survey import Surveyor
 from jobledger.ledger.work.catch_up import CatchUp
 from jobledger.ledger.work.remote_host import RemoteHosts
 from jobledger.projections.archive_query import ArchiveQuery
+from jobledger.projections.audit_query import AuditQuery
 from jobledger.projections.copy_query import CopyQuery
 from jobledger.projections.diagram_query import DiagramQuery
 from jobledger.projections.domain_query import DomainQuery
@@ -102,6 +106,7 @@ from jobledger.projections.job_query import JobQuery
 from jobledger.projections.job_search import JobSearch
 from jobledger.projections.keeping_query import KeepingQuery
 from jobledger.projections.numbered_jobs import NumberedJobs
+from jobledger.projections.past_query import PastQuery
 from jobledger.projections.principal_query import PrincipalQuery
 from jobledger.projections.queue_query import QueueQuery
 from jobledger.projections.rollup_query import RollupQuery
@@ -149,6 +154,8 @@ def make_app(
     app[LEDGER] = ledger
     app[EVIDENCE] = EvidenceStore(ledger.database)
     app[JOBS] = JobQuery(ledger.database)
+    app[AUDIT] = AuditQuery(ledger.database)
+    app[PAST] = PastQuery(ledger.database, ledger.recorder)
     app[COPY_JOBS] = CopyQuery(ledger.database)
     app[KEEPING] = KeepingQuery(ledger.database)
     app[ROLLUPS] = RollupQuery(ledger.database)
@@ -179,6 +186,7 @@ def make_app(
     app[ACCESS] = Access(app[PRINCIPALS], ledger, app[METRICS].login_failed)
     app[HEALTH] = Health(Surveyor(ledger.database.url, ledger.projections, ledger.catch_up_projections), data, trouble)
     native = (
+        audit_routes,
         *(job_routes, command_routes, event_routes, principal_routes, token_routes),
         *(hold_routes, policy_routes, copy_routes, diagram_routes, workflow_routes, schedule_routes, rollup_routes),
         evidence_routes,

@@ -21,6 +21,7 @@ from jobledger.ledger.store.secret_store import SecretStore
 from jobledger.ledger.work.catch_up import CatchUp
 from jobledger.ledger.work.remote_host import RemoteHosts
 from jobledger.projections.archive_query import ArchiveQuery
+from jobledger.projections.audit_query import AuditQuery
 from jobledger.projections.copy_query import CopyQuery
 from jobledger.projections.diagram_query import DiagramQuery
 from jobledger.projections.domain_query import DomainQuery
@@ -28,6 +29,7 @@ from jobledger.projections.job_query import JobQuery
 from jobledger.projections.job_search import JobSearch
 from jobledger.projections.keeping_query import KeepingQuery
 from jobledger.projections.numbered_jobs import NumberedJobs
+from jobledger.projections.past_query import PastQuery
 from jobledger.projections.principal_query import PrincipalQuery
 from jobledger.projections.queue_query import QueueQuery
 from jobledger.projections.rollup_query import RollupQuery
@@ -36,6 +38,8 @@ from jobledger.projections.schedule_query import ScheduleQuery
 LEDGER = web.AppKey("ledger", Ledger)
 EVIDENCE = web.AppKey("evidence", EvidenceStore)
 JOBS = web.AppKey("jobs", JobQuery)
+AUDIT = web.AppKey("audit", AuditQuery)
+PAST = web.AppKey("past", PastQuery)
 PRINCIPALS = web.AppKey("principals", PrincipalQuery)
 COPY_JOBS = web.AppKey("copy_jobs", CopyQuery)
 KEEPING = web.AppKey("keeping", KeepingQuery)

@@ -18,6 +18,7 @@ from jobledger.projections.diagrams import DiagramsProjection, TemplatesProjecti
 from jobledger.projections.domains import DomainsProjection
 from jobledger.projections.holds import HoldsProjection
 from jobledger.projections.job_copies import JobCopiesProjection
+from jobledger.projections.job_history import JobHistoryProjection
 from jobledger.projections.jobs import JobsProjection
 from jobledger.projections.policy import PolicyProjection
 from jobledger.projections.queues import QueuesProjection
@@ -50,7 +51,7 @@ def inline_projections() -> list[InlineProjection]:
 
 def catch_up_projections() -> list[CatchUpProjection]:
     """The projections that follow the ledger."""
-    return [RollupsProjection()]
+    return [RollupsProjection(), JobHistoryProjection()]
 
 
 @asynccontextmanager

@@ -30,6 +30,7 @@ from jobledger.ledger.domain.template import Template
 from tests.auditor_beside import audit_attachments, audit_credentials
 from tests.auditor_rows import audit_rows
 from tests.cluster import session
+from tests.history_auditor import Pasts, audit_history
 from tests.rollup_auditor import FINAL_TYPES, audit_rollups
 
 HEADER_KEYS = ["org", "position", "recorded_at", "stream", "version", "type", "schema", "by", "content"]
@@ -42,7 +43,7 @@ PROJECTED = (
     *("diagram", "diagram_version", "template"),
     *("archive", "archived_job"),
     *("job_domain", "queue"),
-    *("rollup", "rollup_duration", "tracking"),
+    *("rollup", "rollup_duration", "job_past", "job_history", "job_snapshot", "tracking"),
 )
 BESIDE = (
     "idempotency",
@@ -69,6 +70,7 @@ class Audited:
     # By stream and id: the version that added an attachment; and, by stream, the versions whose private contents went with one.
     added: dict[tuple[str, str], int] = field(default_factory=dict)
     unnamed: defaultdict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
+    pasts: Pasts = field(default_factory=Pasts)
     # The last final event of each job: its position.
     finals: dict[str, int] = field(default_factory=dict)
     # Of streams of which contents are gone: the positions, and those whose private contents alone are.
@@ -130,6 +132,7 @@ async def _audit_org(connection: asyncpg.Connection[asyncpg.Record], head: async
             continue
         content = _audit_content(body, header)
         _fold(audited, header, content["data"] | _audit_private(private, header), recorded_at)
+        audited.pasts.take(position, header, audited.aggregates[header["stream"]])
     _audit_gone(audited, records)
     assert not contents, f"{org} has contents of no event: {sorted(contents)}"
     _audit_head(head, records, audited)
@@ -137,6 +140,9 @@ async def _audit_org(connection: asyncpg.Connection[asyncpg.Record], head: async
     live = json.loads(head["projections"])
     if "rollups" in live:
         await audit_rollups(connection, org, live["rollups"]["gen"], audited.aggregates, audited.finals)
+    if "job_history" in live:
+        generation = live["job_history"]["gen"]
+        await audit_history(connection, org, generation, audited.aggregates, audited.pasts)
     await _audit_answers(connection, org, audited)
     await audit_credentials(connection, org, audited.aggregates.values())
     await audit_attachments(connection, org, audited.aggregates.values())

@@ -1,6 +1,7 @@
 """The native API: ``/ledger/v1/{org}/…``."""
 
 from jobledger.http.native.archives import archive_routes
+from jobledger.http.native.audit import audit_routes
 from jobledger.http.native.commands import command_routes
 from jobledger.http.native.copies import copy_routes
 from jobledger.http.native.diagrams import diagram_routes
@@ -19,6 +20,7 @@ from jobledger.http.native.workflow import workflow_routes
 __all__ = [
     "NATIVE",
     "archive_routes",
+    "audit_routes",
     "command_routes",
     "copy_routes",
     "diagram_routes",

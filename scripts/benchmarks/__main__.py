@@ -27,6 +27,7 @@ from jobledger.scripts.benchmarks.rebuilding import measure_rebuild
 from jobledger.scripts.benchmarks.registration import measure_load, measure_registration
 from jobledger.scripts.benchmarks.requests import measure_requests, measure_times, measure_xml
 from jobledger.scripts.benchmarks.table import Row, table
+from jobledger.scripts.benchmarks.time_travel import measure_time_travel
 from jobledger.scripts.memory import OBJECTS_BETWEEN_COLLECTIONS
 
 MEASUREMENTS: Mapping[str, Callable[[Bed], Awaitable[list[Row]]]] = {
@@ -46,6 +47,7 @@ MEASUREMENTS: Mapping[str, Callable[[Bed], Awaitable[list[Row]]]] = {
     "dependents": measure_dependents,
     "firing": measure_firing,
     "rebuild": measure_rebuild,
+    "time-travel": measure_time_travel,
 }
 
 

@@ -155,7 +155,7 @@ async def test_ids_that_nothing_has(trial: Trial, spread: Spread) -> None:
         await trial.expect(target, 404, url=URL(trial.server.url + path, encoded=True))
 
 
-NO_PARAMETERS = ["unknown=1", "%00=1", "limit=1&limit=1", "x", "as_of=3", "%ff=%ff", "cursor=x&cursor=y"]  # fmt: skip
+NO_PARAMETERS = ["unknown=1", "%00=1", "limit=1&limit=1", "x", "as_at=3", "%ff=%ff", "cursor=x&cursor=y"]  # fmt: skip
 
 
 async def test_parameters_that_are_not_taken(trial: Trial, spread: Spread) -> None:

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from jobledger.http.native.archives import FILTERS as ARCHIVED_JOB_FILTERS
 from jobledger.http.native.archives import NEW_ARCHIVE, PARTS, WHY
 from jobledger.http.native.archives import PAGES as ARCHIVE_PAGES
+from jobledger.http.native.audit import FILTERS as AUDIT_FILTERS
 from jobledger.http.native.copies import FILTERS as COPY_FILTERS
 from jobledger.http.native.copies import NEW_COPY
 from jobledger.http.native.copies import VERBS as COPY_OPERATIONS
@@ -27,6 +28,7 @@ from jobledger.http.native.evidence import SIZES
 from jobledger.http.native.holds import FILTERS as HOLD_FILTERS
 from jobledger.http.native.holds import NEW_HOLD, RELEASE
 from jobledger.http.native.job_members import MANAGEMENT, REGISTRATION, TRANSITIONS
+from jobledger.http.native.jobs import AS_OF, JOB_EVENTS
 from jobledger.http.native.jobs import FILTERS as JOB_FILTERS
 from jobledger.http.native.policy import PARAMETERS as POLICY_PARAMETERS
 from jobledger.http.native.policy import POLICY
@@ -53,6 +55,7 @@ from tests.http.dialects.manners import (
     json_body,
     uuid_sample,
 )
+from tests.http.dialects.native_reading import READ
 from tests.http.dialects.wrong import (
     NO_NUMBERS,
     WRONG_BOOLEAN,
@@ -74,7 +77,7 @@ from tests.http.dialects.wrong import (
 from tests.http.serving import NDJSON, OWNER_PASSWORD, Reply
 
 BELOW = "/ledger/v1/{org}/"
-JOB_QUERIES = ("datastream_id=3", "started_from=2000-01-01T00:00:00Z")
+JOB_QUERIES = ("as_of=2", "datastream_id=3", "started_from=2000-01-01T00:00:00Z")
 # A token of principal 2.
 TOKEN_ID = "7c9e6679-7425-40de-944b-e07fc1f90ae7"
 ABSENT_TOKEN_ID = TOKEN_ID[:-1] + "0"
@@ -122,21 +125,6 @@ DUE: dict[str, Any] = {
     "release": {"reason": "settled"},
     "delete": {"reason": "asked for"},
     "erase": {"reason": "asked for"},
-}
-READ = {
-    "jobs": "jobs.read",
-    "archives": "jobs.read",
-    "rollups": "jobs.read",
-    "copies": "jobs.read",
-    "diagrams": "jobs.read",
-    "templates": "jobs.read",
-    "holds": "jobs.read",
-    "policy": "jobs.read",
-    "schedules": "schedules.read",
-    **dict.fromkeys(("events", "checkpoint", "key", "tile", "proof", "consistency"), "events.read"),
-    "principals": "access.read",
-    "tokens": "access.read",
-    "me": None,
 }
 DONE = {
     "jobs": "jobs.register",
@@ -287,12 +275,14 @@ class NativeManners(Manners):
         "cursor": ["", "x", "%00", "A" * 32, "A" * 101, "A" * 3_001, "%ff", "é", "=" * 32],
         "after": ["", "-2", "x", "1.5", "9" * 19, "9" * 30, "9" * 5_000, "%00", "1000"],
         "stream": ["", "x" * 101, "%00"],
-        **{it: ["", "-1", "x", "1.5", "9" * 19, "%00"] for it in ("from", "to")},
+        # Positions of some, instants of others.
+        **{it: [*WRONG_INSTANT, "-1", "x", "1.5", "9" * 19] for it in ("from", "to")},
         "kind": ["", "nonsense", "%00"],
         "part": ["", "manifest", "%00"],
         "follow": ["", "yes", "1", "TRUE", "true"],
         "name": ["", "x" * 65, "%00"],
-        **{it: ["", "0", "x", "2147483648", "9" * 30, "%00"] for it in ("principal_id", "storage_policy_id")},
+        **{it: ["", "0", "x", "2147483648", "9" * 30, "%00"] for it in ("principal_id", "storage_policy_id", "job_id")},
+        "as_of": ["", "maybe", "-1", "1.5", "999999", "9" * 30, "%00", "2026-01-01", "2090-01-01T00:00:00Z"],
         **{
             name: ["", "yes", "1", "TRUE"]
             for name in ("closed", "held", "retained", "active", "dry_run", "deleted", "purged")
@@ -344,7 +334,9 @@ class NativeManners(Manners):
         return {
             "jobs": [*JOB_FILTERS],
             "events": [*EVENT_PARAMETERS, *EVENT_FILTERS],
-            "jobs/{job_id}/events": [*EVENT_PARAMETERS],
+            "jobs/{job_id}": [*AS_OF] if target.method == "GET" else [],
+            "jobs/{job_id}/events": [*JOB_EVENTS],
+            "audit": [*AUDIT_FILTERS],
             "principals": [*PRINCIPAL_FILTERS],
             "tokens": [*TOKEN_FILTERS],
             "holds": [*HOLD_FILTERS],
@@ -365,7 +357,8 @@ class NativeManners(Manners):
         return {
             "jobs": ["state=RUNNING", "state=RUNNING&state=SCHEDULED&q=of", *JOB_QUERIES],
             "events": ["stream=job-1", "type=job.registered"],
-            "principals": ["name=bob"],
+            "principals": ["name=bob", "as_of=1"],
+            "audit": ["job_id=1", "principal_id=2", "type=job.registered&from=2026-01-01T00:00:00Z"],
             "tokens": ["principal_id=2"],
             "holds": ["active=true"],
             "schedules": ["active=true", "deleted=true", "kind=maintenance"],
