@@ -56,7 +56,7 @@ async def run(ledger: Ledger, *, full_build: bool = False) -> int:
 
 async def refreshed(ledger: Ledger, refresh: Refresh, job_id: int, state: State = State.SUCCESS) -> Job:
     async with running(ledger, Maintenance(refresh=refresh)):
-        await is_over(ledger, job_id, state)
+        await is_over(ledger, job_id, state, within_s=60)
     return await ledger.job(ORG, job_id)
 
 
@@ -93,7 +93,7 @@ async def test_a_full_build_rebuilds_everything_and_puts_it_in_place(
     ledger: Ledger, database_url: str, catch_up: CatchUp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """While others append; it tells how far it is, never more than its part of the whole, and is rebuilt itself."""
-    monkeypatch.setattr(streams, "EVENTS_A_RANGE", 20)
+    monkeypatch.setattr(streams, "EVENTS_A_RANGE", 40)
     history = History(ledger, 5)
     await history.go_on(120)
     job_id = await run(ledger, full_build=True)

@@ -223,11 +223,11 @@ async def running(ledger: Ledger, work: Work) -> AsyncIterator[Runner]:
         await runner.stop()
 
 
-async def is_over(ledger: Ledger, job_id: int, state: State) -> None:
+async def is_over(ledger: Ledger, job_id: int, state: State, *, within_s: float = 5.0) -> None:
     async def ended() -> bool:
         return (await ledger.job(ORG, job_id)).state is state
 
-    await until(ended)
+    await until(ended, within_s=within_s)
 
 
 @pytest.mark.usefixtures("quick")
