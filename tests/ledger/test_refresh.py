@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -38,6 +39,8 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Rounds, beats and reports come at once."""
     monkeypatch.setattr(runner_module, "ROUND_S", 0.05)
     monkeypatch.setattr(runner_module, "BEAT_S", 0.05)
+    # What histories claimed by hand is soon left.
+    monkeypatch.setattr(runner_module, "LAPSE", timedelta(seconds=2))
     monkeypatch.setattr(refresh_module, "PROGRESS_S", 0.02)
 
 
