@@ -24,8 +24,9 @@ from jobledger.http.operation import Parameters, operation, permitted, read_para
 from jobledger.http.schema import INTEGER, STRING, Named, array_of, nullable, object_of
 from jobledger.ledger.domain.access_commands import must_see_all
 from jobledger.ledger.domain.job import job_stream
-from jobledger.ledger.errors import GoneError, InvalidCommandError, NotFoundError, NotSignedYetError
+from jobledger.ledger.errors import GoneError, InvalidCommandError, NotFoundError
 from jobledger.ledger.evidence.checkpoint import Checkpoint
+from jobledger.ledger.evidence.store import NotSignedYetError
 from jobledger.ledger.evidence.tree import TILE_WIDTH, TileAt, tile_width
 from jobledger.ledger.store.codec import leaf_of
 

@@ -100,8 +100,9 @@ class Trial:
             self.seen.add((target.pattern, reply.status))
             options["headers"] = {**headers, "Accept": "application/xml;q=0.9, application/x-ndjson;q=0.8"}
             again = await self._expect(target, statuses, **options)
-            if again.headers["Content-Type"] not in (NDJSON, self.manners(target, options).error_types[-1]):
-                self.wrong.append(f"{target}: {again.status} {again.headers['Content-Type']}, not XML")
+            found = again.headers.get("Content-Type")
+            if found not in (NDJSON, self.manners(target, options).error_types[-1]):
+                self.wrong.append(f"{target}: {again.status} {found}, not XML")
         return reply
 
     def credentials(self, target: Target) -> dict[str, str]:
@@ -132,8 +133,8 @@ class Trial:
         found = manners.statuses(reply)
         if found != wanted and not (found <= wanted and found):
             self.wrong.append(f"{said}, not {wanted}")
-        elif reply.headers["Content-Type"] not in (NDJSON, *manners.error_types):
-            self.wrong.append(f"{said} is {reply.headers['Content-Type']}")
+        elif reply.headers.get("Content-Type") not in (NDJSON, *manners.error_types):
+            self.wrong.append(f"{said} is {reply.headers.get('Content-Type')}")
         else:
             self.wrong += [f"{said} {fault}" for fault in manners.faults(target, reply)]
         if reply.status == 401 and reply.headers["WWW-Authenticate"] != manners.challenge:
