@@ -251,6 +251,10 @@ class Manners(ABC):
         """
         return ()
 
+    def due_query(self, target: Target) -> str:
+        """A query without which the request is refused."""
+        return ""
+
     def login(self, target: Target, login: str, password: str) -> Body | None:
         """The body by which a password is exchanged for a token at an open path; None where that is not what it is for."""
         return None
@@ -274,6 +278,14 @@ class Manners(ABC):
     def status(self, target: Target, meant: int) -> int:
         """The status of a refusal that HTTP itself has *meant* for."""
         return meant
+
+    def accepted(self, target: Target) -> frozenset[int]:
+        """The statuses of what is right as it stands."""
+        return frozenset({200, 201, 202})
+
+    def besides(self, target: Target) -> frozenset[str]:
+        """The capabilities that who asks needs beside the target's, for something that is another's."""
+        return frozenset()
 
     def outside_domains(self, target: Target) -> int | None:
         """The status for those who may see other domains only, of something that is in none of these; None for what is of no

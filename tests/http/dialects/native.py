@@ -367,6 +367,9 @@ class NativeManners(Manners):
             "rollups": ["type=copy", "day_from=2026-01-01&state=SUCCESS"],
         }.get(target.pattern.removeprefix(BELOW), [])
 
+    def due_query(self, target: Target) -> str:
+        return "reason=space" if target.method == "DELETE" and target.pattern.endswith("{archive_id}") else ""
+
     def capability(self, target: Target) -> str | None:
         resource = target.pattern.removeprefix(BELOW).partition("/")[0]
         if target.method == "GET":
