@@ -138,7 +138,7 @@ async def test_a_job_outside_the_domain_is_as_absent_as_one_that_there_is_not(wa
     shown = await walk.somebody(*CAPABILITIES_BY_ROLE, name="late", home_domain="Sales", domains=("Sales",))
     sizes = await walk.sizes()
 
-    for target in [*GUARDED, *QUERIES]:
+    for target in [*IN_ORDER, *QUERIES]:
         if target.manners.outside_domains(target) is None:
             continue
         if target.samples:

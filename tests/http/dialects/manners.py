@@ -168,6 +168,11 @@ class Target:
         )
 
     @property
+    def is_of_one_form(self) -> bool:
+        """Whether it answers with lines of text, and no document."""
+        return self.names_org and self.pattern.endswith(("/checkpoint", "/key"))
+
+    @property
     def is_of_hashes(self) -> bool:
         """Whether its answers are hashes, of what is another each time."""
         return self.names_org and self.pattern.endswith(

@@ -177,6 +177,8 @@ class NativeManners(Manners):
     }
     challenge = 'Bearer realm="job ledger", Basic realm="job ledger"'
     error_types = ("application/problem+json", "application/problem+xml")
+    # When an archive was begun, in the names of its files.
+    volatile = (rb"\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d(?=_)",)
     wrong_members: ClassVar = {
         "type": [*WRONG_TEXT, "x" * 201],
         "name": [*WRONG_TEXT, "x" * 501],
@@ -396,7 +398,7 @@ class NativeManners(Manners):
             ("diagrams", "templates", "schedules", "checkpoint", "key", "consistency", "tile/{level}")
         ):
             return None
-        return 404 if "{job_id}" in target.pattern else 403
+        return 404 if "{job_id}" in target.pattern or "{archive_id}" in target.pattern else 403
 
     def is_upload(self, target: Target) -> bool:
         return target.method == "POST" and target.pattern.endswith("/attachments")

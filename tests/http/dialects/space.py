@@ -105,13 +105,15 @@ class SpaceManners(Manners):
         return {409: 412, 410: 404}.get(meant, meant)
 
     def accepted(self, target: Target) -> frozenset[int]:
-        """A consumer tells by its headers alone; there is no message, nor one that waits to be acknowledged."""
-        if "consume-next" in target.pattern or "acknowledge-next" in target.pattern:
+        """A consumer tells by its headers alone, and what is deleted tells nothing; there is no message, and none is to be acknowledged."""
+        if "consume-next" in target.pattern:
             return frozenset({503})
-        if "acknowledgement" in target.pattern:
+        if "acknowledge" in target.pattern:
             return frozenset({412})
         return (
-            super().accepted(target) | {204} if target.pattern.endswith("{consumer_id}") else super().accepted(target)
+            super().accepted(target) | {204}
+            if target.pattern.endswith("{consumer_id}") or target.method == "DELETE"
+            else super().accepted(target)
         )
 
     def besides(self, target: Target) -> frozenset[str]:
