@@ -102,7 +102,7 @@ class Trial:
             # Who wants another form than the one there is is told so first.
             also = {406} if target.is_of_one_form else set()
             again = await self._expect(
-                target, ({statuses} if isinstance(statuses, int) else statuses) | also, **options
+                target, also | ({statuses} if isinstance(statuses, int) else statuses), **options
             )
             found = again.headers.get("Content-Type")
             if found not in (NDJSON, self.manners(target, options).error_types[-1]):

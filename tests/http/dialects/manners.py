@@ -15,6 +15,7 @@ from typing import Any, ClassVar, NamedTuple
 import orjson
 
 from jobledger.http.dialect import Dialect
+from jobledger.http.xml_document import read_xml, write_xml
 from tests.http.dialects.wrong import NO_NUMBERS
 from tests.http.serving import Reply
 
@@ -283,6 +284,14 @@ class Manners(ABC):
     def status(self, target: Target, meant: int) -> int:
         """The status of a refusal that HTTP itself has *meant* for."""
         return meant
+
+    def in_xml(self, document: Any) -> bytes | None:
+        """A body in XML; None where it cannot be said so."""
+        return write_xml(document)
+
+    def from_xml(self, body: bytes) -> Any:
+        """The document of a body in XML."""
+        return read_xml(body)[1]
 
     def accepted(self, target: Target) -> frozenset[int]:
         """The statuses of what is right as it stands."""

@@ -424,7 +424,7 @@ class NativeManners(Manners):
                 faults.append(f"has members {members}")
             elif not document["instance"].endswith(reply.headers["X-Request-Id"]):
                 faults.append("names another request")
-            elif reply.status == 406 and document["offered"][0] != offered:
+            elif reply.status == 406 and offered not in (document["offered"], document["offered"][0]):
                 faults.append("does not say what is offered")
         return faults
 

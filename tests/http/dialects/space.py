@@ -11,6 +11,7 @@ from jobledger.http.space.consumers import LARGEST_FORM_BYTES
 from jobledger.http.space.dialect import SPACE
 from jobledger.http.space.jobs import LIST
 from jobledger.http.space.queues import NEW_QUEUE
+from jobledger.http.xml_document import read_xml, write_xml
 from tests.http.dialects.manners import Body, Manners, Sample, Target, json_body
 from tests.http.dialects.wrong import NO_NUMBERS
 from tests.http.equipment import CONSUMER
@@ -105,7 +106,7 @@ class SpaceManners(Manners):
         return {409: 412, 410: 404}.get(meant, meant)
 
     def accepted(self, target: Target) -> frozenset[int]:
-        """A consumer tells by its headers alone, and what is deleted tells nothing; there is no message, and none is to be acknowledged."""
+        """A consumer tells by its headers alone, what is deleted nothing; there is no message, nor one that was taken."""
         if "consume-next" in target.pattern:
             return frozenset({503})
         if "acknowledge" in target.pattern:
@@ -128,6 +129,19 @@ class SpaceManners(Manners):
         text = reply.body.decode()
         return [] if text.strip() else [f"says {text!r}"]
 
+    def in_xml(self, document: Any) -> bytes | None:
+        """The root is the one outer key."""
+        if len(document) != 1:
+            return None
+        [(root, value)] = document.items()
+        return write_xml(value, root)
+
+    def from_xml(self, body: bytes) -> Any:
+        root, document = read_xml(body)
+        return {root: document}
+
     def named(self, document: Any) -> list[str]:
         """As the sentence begins with it."""
-        return [f"{it[0].lower()}{it[1:]}".partition(" ")[0] for it in str(document).split("; ")]
+        return [
+            f"{it[0].lower()}{it[1:]}".partition(" ")[0] for it in str(document).partition(" is wrong: ")[0].split("; ")
+        ]
