@@ -157,7 +157,10 @@ async def get_job_proof(request: web.Request) -> web.Response:
     evidence = request.app[EVIDENCE]
     newest = await evidence.must_be_signed(caller.org)
     size = parameters.get("limit", DEFAULT_LIMIT)
-    headers = await evidence.headers_of(caller.org, job_stream(job_id), parameters.get("after", -1), size)
+    after = parameters.get("after", -1)
+    headers = await evidence.headers_of(caller.org, job_stream(job_id), after, size)
+    if not headers and after >= (await request.app[LEDGER].recorder.head(caller.org)).size:
+        raise InvalidCommandError("After lies beyond the ledger's end.", parameter="after")
     covered = [it for it in headers if it < newest.size]
     proofs = await evidence.inclusion(caller.org, newest.fork, covered, newest.size)
     by_position = dict(zip(covered, map(_encoded, proofs), strict=True))

@@ -337,7 +337,9 @@ async def test_every_answer_says_the_same_in_either_form(trial: Trial) -> None:
             told = reply.headers["Content-Type"].partition(";")[0]
             assert told == f"application/{form}" or (told.startswith("application/vnd.") and told.endswith(f"+{form}"))
         if "events" not in target.pattern:  # which hold JSON as it was hashed: in XML as text
-            assert said(in_xml, target) == kept(said(in_json, target)), str(target)
+            written = target.manners.from_xml(in_xml.body)
+            shown = {name: it for name, it in written.items() if name not in target.manners.moments}
+            assert shown == kept(said(in_json, target)), str(target)
 
 
 async def test_a_job_may_come_in_a_namespace(api: Api) -> None:
