@@ -3,8 +3,7 @@
 LedgerError                    the caller can act on it
 ├── InvalidCommandError        malformed, out of range
 │   ├── ContentTooLargeError
-│   ├── IdempotencyKeyReusedError
-│   └── InvalidExpressionError
+│   └── IdempotencyKeyReusedError
 ├── NotFoundError
 │   ├── JobsNotFoundError
 │   └── GoneError              it was deleted or erased
@@ -29,15 +28,12 @@ LedgerError                    the caller can act on it
 │   ├── DiagramVersionIsActiveError
 │   ├── JobIsNotFinalError
 │   ├── JobIsTheLedgersError
-│   ├── ClaimIsLostError
 │   ├── JobIsRetainedError
 │   │   └── JobIsHeldError
 │   ├── JobsRefusedError
 │   ├── TooManyRetentionsError
 │   ├── TooManyHoldsError
 │   ├── PolicyIsLockedError
-│   ├── ArchiveIsNotVerifiedError
-│   ├── ArchiveIsKeptError
 │   ├── NameIsTakenError
 │   ├── LastAdministratorError
 │   └── TooManyTokensError
@@ -53,6 +49,8 @@ LedgerError                    the caller can act on it
     └── ReleaseDiffersError
 OutcomeUnknownError            a LedgerError too: repeat with the same Idempotency-Key
 CorruptLedgerError             not a LedgerError: an operator must act; the org's writing stops
+
+Errors of one part alone stand beside it.
 """
 
 from __future__ import annotations
@@ -102,12 +100,6 @@ class IdempotencyKeyReusedError(InvalidCommandError):
     """The Idempotency-Key was used for another request."""
 
     code = "idempotency_key_reused"
-
-
-class InvalidExpressionError(InvalidCommandError):
-    """The expression names no time, or none that ever comes."""
-
-    code = "invalid_expression"
 
 
 class NotFoundError(LedgerError):
@@ -245,12 +237,6 @@ class JobIsTheLedgersError(ConflictError):
     code = "job_is_the_ledgers"
 
 
-class ClaimIsLostError(ConflictError):
-    """Another server has taken the work over."""
-
-    code = "claim_is_lost"
-
-
 class JobIsNotFinalError(ConflictError):
     """The job has not ended."""
 
@@ -306,18 +292,6 @@ class PolicyIsLockedError(ConflictError):
     """The policy is locked: it only grows."""
 
     code = "policy_is_locked"
-
-
-class ArchiveIsNotVerifiedError(ConflictError):
-    """The archive has not been read back and found right."""
-
-    code = "archive_is_not_verified"
-
-
-class ArchiveIsKeptError(ConflictError):
-    """The archive holds jobs that are on hold or retained."""
-
-    code = "archive_is_kept"
 
 
 class NameIsTakenError(ConflictError):
@@ -376,12 +350,6 @@ class HistoryDiffersError(UnavailableError):
     """The org's ledger is not the one that was shown; nothing is appended until an operator acts."""
 
     code = "history_differs"
-
-
-class NotSignedYetError(UnavailableError):
-    """No checkpoint covers this yet."""
-
-    code = "not_signed_yet"
 
 
 class QueueIsFullError(UnavailableError):

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from jobledger.ledger.domain.evidence import ChangeSigningKey
-from jobledger.ledger.errors import NotSignedYetError
 from jobledger.ledger.evidence.checkpoint import origin_of
 from jobledger.ledger.evidence.note import SigningKey, sign_note
-from jobledger.ledger.evidence.store import EvidenceStore
+from jobledger.ledger.evidence.store import EvidenceStore, NotSignedYetError
 from jobledger.ledger.store.ledger import Ledger
 from jobledger.ledger.work.checkpointing import key_of
 from jobledger.projections.principal_query import PrincipalQuery

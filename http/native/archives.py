@@ -30,9 +30,10 @@ from jobledger.http.operation import (
     read_variable,
     several,
 )
+from jobledger.ledger.domain.archive import ArchiveIsKeptError, ArchiveIsNotVerifiedError
 from jobledger.ledger.domain.archive_commands import PURGE_JOBS, DeleteArchive, PurgeArchive, RequestArchive
 from jobledger.ledger.domain.job import FINAL_STATES
-from jobledger.ledger.errors import ArchiveIsKeptError, ArchiveIsNotVerifiedError, GoneError, NotFoundError
+from jobledger.ledger.errors import GoneError, NotFoundError
 from jobledger.ledger.work.archiving.files import EVENTS, MANIFEST, PRIVATE, ArchiveFiles
 from jobledger.projections.archive_query import ArchivedJobFilter
 

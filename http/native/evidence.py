@@ -24,8 +24,9 @@ from jobledger.http.operation import Parameters, operation, permitted, read_para
 from jobledger.http.schema import INTEGER, STRING, Named, array_of, nullable, object_of
 from jobledger.ledger.domain.access_commands import must_see_all
 from jobledger.ledger.domain.job import job_stream
-from jobledger.ledger.errors import GoneError, InvalidCommandError, NotFoundError, NotSignedYetError
+from jobledger.ledger.errors import GoneError, InvalidCommandError, NotFoundError
 from jobledger.ledger.evidence.checkpoint import Checkpoint
+from jobledger.ledger.evidence.store import NotSignedYetError
 from jobledger.ledger.evidence.tree import TILE_WIDTH, TileAt, tile_width
 from jobledger.ledger.store.codec import leaf_of
 
@@ -156,7 +157,10 @@ async def get_job_proof(request: web.Request) -> web.Response:
     evidence = request.app[EVIDENCE]
     newest = await evidence.must_be_signed(caller.org)
     size = parameters.get("limit", DEFAULT_LIMIT)
-    headers = await evidence.headers_of(caller.org, job_stream(job_id), parameters.get("after", -1), size)
+    after = parameters.get("after", -1)
+    headers = await evidence.headers_of(caller.org, job_stream(job_id), after, size)
+    if not headers and after >= (await request.app[LEDGER].recorder.head(caller.org)).size:
+        raise InvalidCommandError("After lies beyond the ledger's end.", parameter="after")
     covered = [it for it in headers if it < newest.size]
     proofs = await evidence.inclusion(caller.org, newest.fork, covered, newest.size)
     by_position = dict(zip(covered, map(_encoded, proofs), strict=True))

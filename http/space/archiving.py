@@ -28,10 +28,10 @@ from jobledger.http.space.job_documents import href_of
 from jobledger.http.space.jobs import DOMAIN_CONTEXT, expression
 from jobledger.ledger.domain.archive_commands import PURGE_JOBS, RequestArchive
 from jobledger.ledger.domain.command import Caller, Idempotency
-from jobledger.ledger.domain.cron import CronExpression
+from jobledger.ledger.domain.cron import CronExpression, InvalidExpressionError
 from jobledger.ledger.domain.queue import queue_stream
 from jobledger.ledger.domain.timing import must_fire
-from jobledger.ledger.errors import InvalidCommandError, InvalidExpressionError, NotFoundError
+from jobledger.ledger.errors import InvalidCommandError, NotFoundError
 
 LOCAL, REMOTE = "archive-purge-jobs-local-request", "archive-purge-jobs-remote-request"
 VERSION = "3"

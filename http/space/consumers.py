@@ -75,7 +75,8 @@ async def read_form_flag(request: web.Request, name: str) -> bool | None:
     body = await read_body(request, LARGEST_FORM_BYTES)
     if not body.strip():
         return None
-    if request.content_type not in (FORM_TYPE, "application/octet-stream") and "Content-Type" in request.headers:
+    # As everywhere: a body that says of itself nothing is what is taken here.
+    if request.headers.get("Content-Type", "").strip() and request.content_type != FORM_TYPE:
         raise UnsupportedMediaTypeError(f"A body here is {FORM_TYPE}.", content_type=request.content_type)
     try:
         given = parse_qsl(body.decode(), keep_blank_values=True, strict_parsing=True, max_num_fields=10)

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from jobledger.ledger.domain.aggregate import Aggregate
-from jobledger.ledger.errors import ArchiveIsNotVerifiedError, GoneError
+from jobledger.ledger.errors import ConflictError, GoneError
 
 PREFIX = "archive-"
 # So many jobs an event: with their versions they stay far below what an event may hold.
@@ -19,6 +19,18 @@ MOST_SELECTED_AT_ONCE = 10_000
 
 # Why a job that was asked for is not archived, or one that is archived is not purged.
 HELD, RETAINED, CHANGED, GONE = "held", "retained", "changed", "gone"
+
+
+class ArchiveIsNotVerifiedError(ConflictError):
+    """The archive has not been read back and found right."""
+
+    code = "archive_is_not_verified"
+
+
+class ArchiveIsKeptError(ConflictError):
+    """The archive holds jobs that are on hold or retained."""
+
+    code = "archive_is_kept"
 
 
 def archive_stream(archive_id: int) -> str:

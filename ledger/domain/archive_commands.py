@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar
 
-from jobledger.ledger.domain.archive import Archive, archive_stream, instant_text
+from jobledger.ledger.domain.archive import Archive, ArchiveIsKeptError, archive_stream, instant_text
 from jobledger.ledger.domain.command import Caller, Command, Find, UnitOfWork
 from jobledger.ledger.domain.job import LARGEST_JOB_ID, Job, job_stream
 from jobledger.ledger.domain.job_notification import OWNER, notify
 from jobledger.ledger.domain.policy_commands import must_give_reason
-from jobledger.ledger.errors import ArchiveIsKeptError, InvalidCommandError, NotAllowedError, NotFoundError
+from jobledger.ledger.errors import InvalidCommandError, NotAllowedError, NotFoundError
 
 ARCHIVE = "archive"
 ARCHIVE_TYPE = "Archive/Purge Jobs"

@@ -22,11 +22,17 @@ from jobledger.ledger.domain.job import Job, State
 from jobledger.ledger.domain.job_commands import LAST_HEARTBEAT, BreakJob, JobTransition
 from jobledger.ledger.domain.job_notification import notify
 from jobledger.ledger.domain.job_recurrence import register_next
-from jobledger.ledger.errors import ClaimIsLostError
+from jobledger.ledger.errors import ConflictError
 
 WORK = "ledger.work"
 # Work that was taken over so often ends whoever does it.
 MOST_CLAIMS = 100
+
+
+class ClaimIsLostError(ConflictError):
+    """Another server has taken the work over."""
+
+    code = "claim_is_lost"
 
 
 class Claimed(Job.Decision):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import orjson
 
-from jobledger.ledger.errors import CorruptLedgerError, NotSignedYetError
+from jobledger.ledger.errors import CorruptLedgerError, UnavailableError
 from jobledger.ledger.evidence import tree
 from jobledger.ledger.evidence.checkpoint import Checkpoint, read_checkpoint
 from jobledger.ledger.evidence.note import VerifierKey
@@ -18,6 +18,12 @@ from jobledger.ledger.store.statement import statement
 PACKAGE = "jobledger.ledger.evidence"
 # One statement hashes so many headers: far less than a second.
 LEAVES_A_READ = 64 * TILE_WIDTH
+
+
+class NotSignedYetError(UnavailableError):
+    """No checkpoint covers this yet."""
+
+    code = "not_signed_yet"
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ from jobledger.ledger.domain.queue_commands import CreateQueue
 from jobledger.ledger.domain.schedule_commands import CreateSchedule
 from jobledger.ledger.store.attachments import AttachmentStore, Upload
 from jobledger.ledger.store.ledger import Ledger
+from jobledger.ledger.store.messages import MessageStore
 from jobledger.ledger.work.archiving.files import EVENTS, MANIFEST, PRIVATE, ArchiveFiles, archive_name
 from tests.world import ALICE
 
@@ -92,6 +93,8 @@ async def add_schedule(ledger: Ledger, org: str, schedule_id: str) -> None:
     )
 
 
+# What a consumer of the queue is called.
+CONSUMER = "0123456789abcdef0123456789abcdef"
 # The walks compare answers as text.
 FILES = {EVENTS: b"events", PRIVATE: b"private", MANIFEST: b"{}"}
 
@@ -134,6 +137,8 @@ async def add_archive(ledger: Ledger, org: str, archive_id: str, data: Path | No
 
 
 async def add_queue(ledger: Ledger, org: str, name: str) -> None:
-    """A queue of the org's first principal."""
+    """A queue of the org's first principal, and a consumer of it."""
     caller = replace(ALICE, org=org)
-    await ledger.execute(CreateQueue(caller=caller, name=name))
+    made = await ledger.execute(CreateQueue(caller=caller, name=name))
+    messages = MessageStore(ledger.database)
+    await messages.create_consumer(org, made.result["id"], UUID(CONSUMER), auto_acknowledge=True)

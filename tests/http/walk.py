@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from itertools import count
 from typing import NamedTuple
 from uuid import UUID
 
@@ -27,6 +28,8 @@ from tests.world import ORG
 # As long a name: no answer is longer for it.
 TWIN = "twin"
 NOWHERE = "none"
+# Of who is let in by a password too.
+PASSWORD = "of somebody"
 
 DATE = re.compile(rb"(?<=\r\nDate: )[^\r]+")
 REQUEST_ID = re.compile(rb"(?<=\r\nX-Request-Id: )[0-9a-f-]{36}")
@@ -52,11 +55,11 @@ def rank(target: Target) -> int:
     return 1 + LAST.index(target.last) if target.last in LAST else -1
 
 
-IN_ORDER = sorted(GUARDED, key=rank)
+IN_ORDER = sorted((replace(it, query=it.manners.due_query(it)) for it in GUARDED), key=rank)
 
 
 class Shown(NamedTuple):
-    """What a request shows: a token, or a login and its password; or nothing."""
+    """What a request shows: a token, or a login and its password; or nothing. The login goes with the token of one who has both."""
 
     token: str | None = None
     login: str | None = None
@@ -64,9 +67,11 @@ class Shown(NamedTuple):
 
     def headers(self, target: Target) -> dict[str, str] | None:
         """As the target's dialect has it; None where that does not take such a thing."""
-        if self.token is not None:
-            return target.manners.with_token(self.token)
-        return {} if self.login is None else target.manners.with_password(basic(self.login, self.password))
+        if self.token is not None and (headers := target.manners.with_token(self.token)) is not None:
+            return headers
+        if self.login is not None:
+            return target.manners.with_password(basic(self.login, self.password))
+        return None if self.token is not None else {}
 
 
 NOTHING = Shown()
@@ -89,6 +94,7 @@ class Walk:
     server: Server
     database_url: str
     owners: dict[str, Shown]
+    numbers: Iterator[int] = field(default_factory=count)
 
     async def say(
         self, method: str, path: str, headers: dict[str, str] | None = None, body: Body | None = None
@@ -133,7 +139,9 @@ class Walk:
 
     async def somebody(self, *roles: str, org: str = ORG, **members: object) -> Shown:
         """Who is known only there, with a token."""
-        return Shown(await add_principal(self.server.ledger, roles, org=org, **members))  # type: ignore[arg-type]
+        name, password = str(members.pop("name", f"somebody-{next(self.numbers)}")), members.pop("password", PASSWORD)
+        add = add_principal(self.server.ledger, roles, org=org, name=name, password=str(password), **members)  # type: ignore[arg-type]
+        return Shown(await add, f"{name}@{org}", str(password))
 
     async def add_what_only_one_has(self) -> None:
         """What the samples call so: a copy, a job with its datastream, a hold, and a principal with a token."""
@@ -210,7 +218,7 @@ async def settled(server: Server, org: str) -> Shown:
     await add_archive(server.ledger, org, "51", server.app[DATA])
     await add_queue(server.ledger, org, "q")
     await sign(server.ledger, org)
-    return Shown(token)
+    return Shown(token, f"owner@{org}", OWNER_PASSWORD)
 
 
 async def register_copies(api: Api) -> None:

@@ -12,7 +12,7 @@ import asyncpg
 import orjson
 import pytest
 
-from jobledger.ledger.domain.archive import Archive
+from jobledger.ledger.domain.archive import Archive, ArchiveIsNotVerifiedError
 from jobledger.ledger.domain.archive_commands import PurgeArchive
 from jobledger.ledger.domain.archive_work import HeldJob, PurgeJobs
 from jobledger.ledger.domain.hold_commands import PlaceHold
@@ -21,7 +21,6 @@ from jobledger.ledger.domain.job_decisions import CloseJob
 from jobledger.ledger.domain.job_keeping import RetainJob
 from jobledger.ledger.domain.job_removal import DeleteJob
 from jobledger.ledger.domain.job_work import ClaimWork
-from jobledger.ledger.errors import ArchiveIsNotVerifiedError
 from jobledger.ledger.store.database import Database
 from jobledger.ledger.store.ledger import Ledger
 from jobledger.ledger.work.archiving import writing

@@ -14,14 +14,16 @@ import pytest
 from jobledger.ledger.domain.job import State
 from jobledger.ledger.domain.job_commands import CancelJob, ReportProgress, SendHeartbeat
 from jobledger.ledger.domain.job_decisions import CloseJob
-from jobledger.ledger.domain.job_work import MOST_CLAIMS, AdvanceWork, BeatWork, ClaimWork, CompleteWork, FailWork
-from jobledger.ledger.errors import (
+from jobledger.ledger.domain.job_work import (
+    MOST_CLAIMS,
+    AdvanceWork,
+    BeatWork,
     ClaimIsLostError,
-    CorruptLedgerError,
-    JobIsFinalError,
-    JobIsTheLedgersError,
-    NotAllowedError,
+    ClaimWork,
+    CompleteWork,
+    FailWork,
 )
+from jobledger.ledger.errors import CorruptLedgerError, JobIsFinalError, JobIsTheLedgersError, NotAllowedError
 from jobledger.ledger.store.ledger import Ledger
 from jobledger.ledger.work import runner as runner_module
 from jobledger.ledger.work.runner import Runner, Step, Task, Work, WorkFailedError

@@ -23,7 +23,8 @@ from jobledger.ledger.domain.archive_work import (
     NoteWritten,
     PurgeJobs,
 )
-from jobledger.ledger.errors import ClaimIsLostError, CorruptLedgerError, JobIsFinalError
+from jobledger.ledger.domain.job_work import ClaimIsLostError
+from jobledger.ledger.errors import CorruptLedgerError, JobIsFinalError
 from jobledger.ledger.store.columns import plain_array
 from jobledger.ledger.store.ledger import ledger_itself
 from jobledger.ledger.store.statement import statement

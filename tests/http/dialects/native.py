@@ -177,6 +177,8 @@ class NativeManners(Manners):
     }
     challenge = 'Bearer realm="job ledger", Basic realm="job ledger"'
     error_types = ("application/problem+json", "application/problem+xml")
+    # When an archive was begun, in the names of its files.
+    volatile = (rb"\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d(?=_)",)
     wrong_members: ClassVar = {
         "type": [*WRONG_TEXT, "x" * 201],
         "name": [*WRONG_TEXT, "x" * 501],
@@ -367,6 +369,9 @@ class NativeManners(Manners):
             "rollups": ["type=copy", "day_from=2026-01-01&state=SUCCESS"],
         }.get(target.pattern.removeprefix(BELOW), [])
 
+    def due_query(self, target: Target) -> str:
+        return "reason=space" if target.method == "DELETE" and target.pattern.endswith("{archive_id}") else ""
+
     def capability(self, target: Target) -> str | None:
         resource = target.pattern.removeprefix(BELOW).partition("/")[0]
         if target.method == "GET":
@@ -393,7 +398,7 @@ class NativeManners(Manners):
             ("diagrams", "templates", "schedules", "checkpoint", "key", "consistency", "tile/{level}")
         ):
             return None
-        return 404 if "{job_id}" in target.pattern else 403
+        return 404 if "{job_id}" in target.pattern or "{archive_id}" in target.pattern else 403
 
     def is_upload(self, target: Target) -> bool:
         return target.method == "POST" and target.pattern.endswith("/attachments")
@@ -419,7 +424,7 @@ class NativeManners(Manners):
                 faults.append(f"has members {members}")
             elif not document["instance"].endswith(reply.headers["X-Request-Id"]):
                 faults.append("names another request")
-            elif reply.status == 406 and document["offered"][0] != offered:
+            elif reply.status == 406 and offered not in (document["offered"], document["offered"][0]):
                 faults.append("does not say what is offered")
         return faults
 

@@ -7,11 +7,14 @@ from typing import Any, ClassVar
 
 from jobledger.http.space.archiving import LOCAL, PARAMETERS, REQUEST
 from jobledger.http.space.cancelling import MANY
+from jobledger.http.space.consumers import LARGEST_FORM_BYTES
 from jobledger.http.space.dialect import SPACE
 from jobledger.http.space.jobs import LIST
 from jobledger.http.space.queues import NEW_QUEUE
+from jobledger.http.xml_document import read_xml, write_xml
 from tests.http.dialects.manners import Body, Manners, Sample, Target, json_body
 from tests.http.dialects.wrong import NO_NUMBERS
+from tests.http.equipment import CONSUMER
 from tests.http.serving import Reply
 
 TEXT = "text/plain; charset=utf-8"
@@ -19,7 +22,6 @@ FORM_TYPE = "application/x-www-form-urlencoded"
 WRONG_OBJECT: list[Any] = [1, "x", [], {}, True, {"other": 1}]
 WRONG_QUEUE = ["http://h/api/hornet-q/queues/jms.queue.none", "a b"]
 WRONG_SCHEDULE = ["x", "(at(x))", "(after(1))", "(at(0 0 0 30 2 ? 2027))"]
-CONSUMER = "0123456789abcdef0123456789abcdef"
 
 
 class SpaceManners(Manners):
@@ -66,7 +68,8 @@ class SpaceManners(Manners):
                 return json_body({LOCAL: {"archive-jobs-before": "1000"}}, is_due=True)
             case "queues":
                 return json_body({"queue": {"@name": "another"}}, is_due=True)
-        return Body(b"acknowledge=true" if "acknowledgement" in target.last else b"autoAck=true", FORM_TYPE)
+        form = b"acknowledge=true" if "acknowledgement" in target.last else b"autoAck=true"
+        return Body(form, FORM_TYPE, also=frozenset({FORM_TYPE}), limit_bytes=LARGEST_FORM_BYTES)
 
     def members(self, target: Target) -> Mapping[str, Any]:
         members: dict[str, Mapping[str, Any]] = {
@@ -102,6 +105,22 @@ class SpaceManners(Manners):
     def status(self, target: Target, meant: int) -> int:
         return {409: 412, 410: 404}.get(meant, meant)
 
+    def accepted(self, target: Target) -> frozenset[int]:
+        """A consumer tells by its headers alone, what is deleted nothing; there is no message, nor one that was taken."""
+        if "consume-next" in target.pattern:
+            return frozenset({503})
+        if "acknowledge" in target.pattern:
+            return frozenset({412})
+        return (
+            super().accepted(target) | {204}
+            if target.pattern.endswith("{consumer_id}") or target.method == "DELETE"
+            else super().accepted(target)
+        )
+
+    def besides(self, target: Target) -> frozenset[str]:
+        """A queue is its maker's, and those who manage them."""
+        return frozenset({"queues.manage"} if "{queue}" in target.pattern else ())
+
     def outside_domains(self, target: Target) -> int | None:
         """Queues are of no domain."""
         return super().outside_domains(target) if "{job_id}" in target.pattern else None
@@ -110,6 +129,19 @@ class SpaceManners(Manners):
         text = reply.body.decode()
         return [] if text.strip() else [f"says {text!r}"]
 
+    def in_xml(self, document: Any) -> bytes | None:
+        """The root is the one outer key."""
+        if len(document) != 1:
+            return None
+        [(root, value)] = document.items()
+        return write_xml(value, root)
+
+    def from_xml(self, body: bytes) -> Any:
+        root, document = read_xml(body)
+        return {root: document}
+
     def named(self, document: Any) -> list[str]:
         """As the sentence begins with it."""
-        return [f"{it[0].lower()}{it[1:]}".partition(" ")[0] for it in str(document).split("; ")]
+        return [
+            f"{it[0].lower()}{it[1:]}".partition(" ")[0] for it in str(document).partition(" is wrong: ")[0].split("; ")
+        ]
