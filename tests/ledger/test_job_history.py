@@ -97,7 +97,7 @@ FILTERS: list[Callable[[datetime], JobFilter]] = [
 ]
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(it, marks=pytest.mark.slow) for it in (1, 2))])
 async def test_what_was_is_a_fold_of_the_events_up_to_there(
     ledger: Ledger, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
