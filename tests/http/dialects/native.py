@@ -55,7 +55,7 @@ from tests.http.dialects.manners import (
     json_body,
     uuid_sample,
 )
-from tests.http.dialects.native_reading import READ
+from tests.http.dialects.native_needs import DONE, DONE_TO_JOBS, DUE, NO_TILES, READ
 from tests.http.dialects.wrong import (
     NO_NUMBERS,
     WRONG_BOOLEAN,
@@ -113,41 +113,6 @@ BODIES: dict[str, tuple[Any, Mapping[str, Any]]] = {
     "templates": ({"name": "t", "diagram_id": 1}, NEW_TEMPLATE),
     "templates/{template_id}": ({}, SAVED_TEMPLATE),
     "templates/{template_id}/jobs": ({}, CREATION),
-}
-NO_TILES = [
-    *("0", "00", "0000", "-01", "1e3", "x000/001", "x001", "001/002", "000.p/0", "000.p/256", "000.p/", "000.p/05"),
-    *("%00", "%D9%A3"),
-]
-# Of verbs on a job that take one not empty.
-DUE: dict[str, Any] = {
-    "copied": {"copy_id": 8},
-    "stage": {"stage": "b"},
-    "release": {"reason": "settled"},
-    "delete": {"reason": "asked for"},
-    "erase": {"reason": "asked for"},
-}
-DONE = {
-    "jobs": "jobs.register",
-    "archives": "jobs.purge",
-    "copies": "jobs.copy",
-    "holds": "holds.manage",
-    "policy": "policy.manage",
-    "schedules": "schedules.manage",
-    "principals": "principals.manage",
-    "tokens": "tokens.manage",
-    "me": None,
-    "diagrams": "diagrams.manage",
-    "templates": "diagrams.manage",
-}
-# Of what is done to a job, but for its verbs.
-DONE_TO_JOBS = {
-    "jobs/manage": "jobs.retain",
-    "jobs/{job_id}/update": "jobs.update",
-    "jobs/{job_id}/upgrade": "jobs.upgrade",
-    "jobs/{job_id}/steps": "jobs.update",
-    "jobs/{job_id}/attachments": "jobs.update",
-    "jobs/{job_id}/attachments/{attachment_id}": "jobs.update",
-    "templates/{template_id}/jobs": "jobs.register",
 }
 
 

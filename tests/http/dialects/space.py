@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -137,7 +138,10 @@ class SpaceManners(Manners):
         return write_xml(value, root)
 
     def from_xml(self, body: bytes) -> Any:
+        """What a schema's instance says of its own type is no attribute to other readers."""
         root, document = read_xml(body)
+        if (said := re.search(rb'<progress-update [^>]*xsi:type="([a-z-]+)"', body)) is not None:
+            document = {"@type": said[1].decode(), **document}
         return {root: document}
 
     def named(self, document: Any) -> list[str]:
