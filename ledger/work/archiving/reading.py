@@ -13,8 +13,9 @@ import orjson
 from isal import igzip, isal_zlib
 
 from jobledger.ledger.domain.job import job_id_of
-from jobledger.ledger.work.archiving.files import ATTACHMENTS, EVENTS, MANIFEST, PRIVATE, ArchiveFiles
+from jobledger.ledger.work.archiving.files import ATTACHMENTS, EVENTS, MANIFEST, PRIVATE, PROOF, ArchiveFiles
 from jobledger.ledger.work.archiving.manifest import Manifest
+from jobledger.ledger.work.archiving.proof import Proving
 from jobledger.ledger.work.archiving.selection import Selection
 from jobledger.ledger.work.runner import WorkFailedError
 
@@ -47,6 +48,7 @@ class Verification:
         self._seen = array("i", bytes(4 * len(selection)))
         self._last_position = -1
         self._privates = 0
+        self._proving: Proving | None = None
 
     def open_manifest(self) -> Manifest:
         """The manifest, when it is what was written, and so are the files that it names, byte for byte."""
@@ -54,12 +56,14 @@ class Verification:
         if digest_of_file(path)[1] != self._manifest_sha256:
             _differs(f"{path.name} is not the manifest that was written")
         manifest = Manifest(path)
-        for suffix in (EVENTS, PRIVATE):
+        for suffix in (EVENTS, PRIVATE, PROOF):
             name = self._files.path(suffix).name
             if name in manifest.head["files"]:
                 self._compare(self._files.path(suffix), manifest.head["files"][name])
         for attachment in manifest.attachments:
             self._compare(self._files.path(ATTACHMENTS) / attachment["file"], attachment)
+        note = manifest.head.get("checkpoint")
+        self._proving = None if note is None else Proving(self._files.path(PROOF), note)
         return manifest
 
     def read_members(self, manifest: Manifest) -> Iterator[MemberRead]:
@@ -87,6 +91,8 @@ class Verification:
             _differs("it holds another number of events than its manifest says")
         if len(manifest.members) and end != self._files.path(EVENTS).stat().st_size:
             _differs("something stands behind its last member")
+        if self._proving is not None:
+            self._proving.end()
 
     def _read_member(self, number: int, member: Sequence[int], lines: bytes, privates: bytes) -> MemberRead:
         positions: list[int] = []
@@ -110,6 +116,8 @@ class Verification:
                 named[position] = private_hash
             headers.update(header)
             positions.append(position)
+            if self._proving is not None:
+                self._proving.add(position, header)
         if end != len(lines) or [*positions[:1], *positions[-1:], len(positions)] != [*member[2:5]]:
             _differs(f"member {number} does not hold what its manifest says")
         end = 0

@@ -24,13 +24,14 @@ from jobledger.ledger.domain.archive_work import (
     PurgeJobs,
 )
 from jobledger.ledger.errors import ClaimIsLostError, CorruptLedgerError, JobIsFinalError
+from jobledger.ledger.evidence.store import EvidenceStore
 from jobledger.ledger.store.columns import plain_array
 from jobledger.ledger.store.ledger import ledger_itself
 from jobledger.ledger.store.statement import statement
 from jobledger.ledger.work.archiving.files import MANIFEST, ArchiveFiles
 from jobledger.ledger.work.archiving.manifest import Manifest
 from jobledger.ledger.work.archiving.reading import MemberRead, Verification, digest_of_file
-from jobledger.ledger.work.archiving.selection import FindJobs, read_selection, select
+from jobledger.ledger.work.archiving.selection import FindJobs, Selection, read_selection, select
 from jobledger.ledger.work.archiving.writing import ArchiveWriter
 from jobledger.ledger.work.lease import PACKAGE
 from jobledger.ledger.work.runner import Step, Task, Work, WorkFailedError
@@ -56,15 +57,23 @@ class RemoteCopy(Protocol):
 class Archiving(Work):
     """The work of jobs of type Archive/Purge Jobs. ``order`` is that of ``RequestArchive``, or ``{"purge_of", "reason"}``.
 
-    *data* is the installation's folder; *find_jobs* finds what is to be archived; *remote* copies, where it is wired in.
+    *data* is the installation's folder; *find_jobs* finds what is to be archived; *remote* copies, where it is wired in; with
+    *evidence* an archive waits for the checkpoint that covers it, and gets its proof.
     """
 
     kind: ClassVar[str] = ARCHIVE
 
-    def __init__(self, data: Path, find_jobs: FindJobs, remote: RemoteCopy | None = None) -> None:
+    def __init__(
+        self,
+        data: Path,
+        find_jobs: FindJobs,
+        remote: RemoteCopy | None = None,
+        evidence: EvidenceStore | None = None,
+    ) -> None:
         self._data = data
         self._find_jobs = find_jobs
         self._remote = remote
+        self._evidence = evidence
 
     def steps(self, order: Mapping[str, Any]) -> Mapping[str, Step]:
         """See ``Work``."""
@@ -100,7 +109,7 @@ class Archiving(Work):
                 await asyncio.to_thread(files.make_folder)
                 # Whoever still writes one of these has lost its claim.
                 await asyncio.to_thread(files.drop_parts)
-                written, counts = await ArchiveWriter(task, archive, selection, files).write()
+                written, counts = await self._writer(task, archive, selection, files).write()
             except OSError as error:
                 with suppress(OSError):
                     files.drop_parts_of(task.claim)
@@ -125,6 +134,9 @@ class Archiving(Work):
             await asyncio.to_thread(files.drop_parts)
         except OSError as error:
             raise WorkFailedError(f"The archive cannot be given its name: {error.strerror}.") from error
+
+    def _writer(self, task: Task, archive: Archive, selection: Selection, files: ArchiveFiles) -> ArchiveWriter:
+        return ArchiveWriter(task, archive, selection, files, self._evidence)
 
     async def _verify(self, task: Task) -> None:
         archive, files = await self._archive(task)
