@@ -46,7 +46,7 @@ class ArchiveFiles:
         """Where the file of this kind is."""
         return self.folder / f"{self.name}{suffix}"
 
-    def part(self, suffix: str, claim: int) -> Path:
+    def part(self, suffix: str, claim: int | str) -> Path:
         """Where a claim writes it."""
         return self.folder / f".{self.name}{suffix}.{claim}.part"
 
@@ -61,18 +61,25 @@ class ArchiveFiles:
             if but_of is None or not part.name.endswith(f".{but_of}.part"):
                 _remove(part)
 
-    def drop_parts_of(self, claim: int) -> None:
+    def drop_parts_of(self, claim: int | str) -> None:
         """Remove what this claim has written. Raises OSError."""
         for part in self._parts():
             if part.name.endswith(f".{claim}.part"):
                 _remove(part)
 
-    def publish(self, claim: int) -> None:
+    def drop_rewritten_by(self, job_id: int) -> None:
+        """Remove what this job has rewritten and nobody accepted. Raises OSError."""
+        for part in self._parts():
+            if f".{job_id}-" in part.name.removeprefix(f".{self.name}"):
+                _remove(part)
+
+    def publish(self, claim: int | str) -> None:
         """Give what the claim has written its names, where it does not bear them yet; durable when this returns. Raises OSError."""
         # If we die in between, whoever takes over does the rest: a part that is there has not been renamed.
         for suffix in (EVENTS, PRIVATE, ATTACHMENTS, PROOF, MANIFEST):
             part = self.part(suffix, claim)
-            if part.exists():
+            # Another may do the same at the same time.
+            with suppress(FileNotFoundError):
                 os.rename(part, self.path(suffix))
         sync_folder(self.folder)
 

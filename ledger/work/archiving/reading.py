@@ -25,7 +25,7 @@ LINE = re.compile(
     rb'\{"header":(\{"org":"[^"]*","position":(\d+),[^{}]*"stream":"([^"]*)","version":(\d+),[^{}]*'
     rb'"content":"([0-9a-f]{64})"(?:,"private":"([0-9a-f]{64})")?\}),"content":(\{.*\}|null)\}\n'
 )
-PRIVATE_LINE = re.compile(rb'\{"position":(\d+),"private":(\{.*\})\}\n')
+PRIVATE_LINE = re.compile(rb'\{"position":(\d+),"private":(\{.*\}|null)\}\n')
 # ``digest_of(positions)``: how many of these events the store has, and the SHA-256 of their headers joined.
 DigestOf = Callable[[Sequence[int]], Awaitable[tuple[int, bytes]]]
 
@@ -61,6 +61,8 @@ class Verification:
             if name in manifest.head["files"]:
                 self._compare(self._files.path(suffix), manifest.head["files"][name])
         for attachment in manifest.attachments:
+            if attachment.get("erased"):
+                continue
             self._compare(self._files.path(ATTACHMENTS) / attachment["file"], attachment)
         note = manifest.head.get("checkpoint")
         self._proving = None if note is None else Proving(self._files.path(PROOF), note)
@@ -81,8 +83,8 @@ class Verification:
                     privates = b""
                     if private_length and private is not None:
                         private.seek(private_offset)
-                        privates = _decompressed(private.read(private_length), number)
-                    yield self._read_member(number, member, _decompressed(file.read(length), number), privates)
+                        privates = decompressed(private.read(private_length), number)
+                    yield self._read_member(number, member, decompressed(file.read(length), number), privates)
             finally:
                 if private is not None:
                     private.close()
@@ -122,7 +124,10 @@ class Verification:
             _differs(f"member {number} does not hold what its manifest says")
         end = 0
         for match in PRIVATE_LINE.finditer(privates):
-            if match.start() != end or sha256(match[2]).hexdigest().encode() != named.get(int(match[1])):
+            is_erased = match[2] == b"null" and int(match[1]) in named
+            if match.start() != end or not (
+                is_erased or sha256(match[2]).hexdigest().encode() == named.get(int(match[1]))
+            ):
                 _differs(f"the private content of position {int(match[1])} is not the one that its header names")
             end = match.end()
             self._privates += 1
@@ -179,7 +184,7 @@ def read_job(path: Path, job_id: int, places: Sequence[Sequence[int]]) -> list[b
     with path.open("rb") as file:
         for offset, length in places:
             file.seek(offset)
-            lines = _decompressed(file.read(length), offset)
+            lines = decompressed(file.read(length), offset)
             end = 0
             while (at := lines.find(stream, end)) >= 0:
                 begin, end = lines.rfind(b"\n", 0, at) + 1, lines.find(b"\n", at) + 1
@@ -197,12 +202,13 @@ def shown_line(line: bytes) -> dict[str, Any]:
     return shown
 
 
-def _decompressed(data: bytes, number: int) -> bytes:
+def decompressed(data: bytes, number: int) -> bytes:
+    """What a member holds. Raises WorkFailedError."""
     try:
-        decompressed: bytes = igzip.decompress(data)  # type: ignore[no-untyped-call]  # it has no stubs of its own
+        lines: bytes = igzip.decompress(data)  # type: ignore[no-untyped-call]  # it has no stubs of its own
     except (EOFError, OSError, isal_zlib.error) as error:  # type: ignore[misc]  # a class, whatever its stub says
         raise WorkFailedError(f"Member {number} of the archive does not decompress.") from error
-    return decompressed
+    return lines
 
 
 def _differs(what: str) -> None:
