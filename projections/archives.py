@@ -25,6 +25,7 @@ TOLD = (
     *("order", "selected", "selected_events", "skipped", "last_selected_id", "is_selected", "written"),
     *(
         "manifest_sha256",
+        "rewritten",
         "copied_at",
         "purge_job_id",
         "purge_reason",

@@ -70,9 +70,11 @@ def _load_swf(options: argparse.Namespace, settings: Settings) -> int:
 
 
 def _replay(options: argparse.Namespace, settings: Settings) -> int:
-    from jobledger.scripts.replay import read_limit, replay
+    from jobledger.scripts.replay import read_limit, replay, replay_archive
 
     limit = None if options.to is None else read_limit(options.to)
+    if options.archive is not None:
+        return run(replay_archive(options.archive, job_id=options.job, to=limit, as_json=options.json))
     return run(replay(settings, options.org, job_id=options.job, to=limit, as_json=options.json))
 
 
@@ -133,7 +135,15 @@ def _parser() -> argparse.ArgumentParser:
     load.add_argument("--org", required=True)
 
     replay = nouns.add_parser("replay", help="print each event and the state after it", description=_REPLAY)
-    replay.add_argument("--org", required=True)
+    source = replay.add_mutually_exclusive_group(required=True)
+    source.add_argument("--org", help="the events of this org")
+    source.add_argument(
+        "--from",
+        type=Path,
+        dest="archive",
+        metavar="FILE",
+        help="those of the archive of this file; no database is asked",
+    )
     replay.add_argument("--job", type=_natural, metavar="N", help="the events of this job only")
     replay.add_argument("--to", metavar="POSITION|TIME", help="the last position, or an RFC 3339 time")
     replay.add_argument("--json", action="store_true", help="one JSON object a line")
@@ -145,6 +155,7 @@ def _parser() -> argparse.ArgumentParser:
     finish(rebuild, _rebuild)
 
     _add_evidence(nouns)
+    _add_archives(nouns)
     verb(noun(nouns, "db", "the database"), "migrate", _migrate, "bring the database to this release's schema")
     return parser
 
@@ -182,6 +193,36 @@ _RECOVER = (
     "Where the ledger is not the one that was shown, its writing has stopped. This records it, and goes on with what is there "
     "under another origin: see docs/evidence.md before."
 )
+
+
+def _list_archives(options: argparse.Namespace, settings: Settings) -> int:
+    from jobledger.scripts.archive import list_archives
+
+    return run(list_archives(settings, options.org))
+
+
+def _show_archive(options: argparse.Namespace, settings: Settings) -> int:
+    from jobledger.scripts.archive import show_archive
+
+    return run(show_archive(settings, options.org, options.id))
+
+
+def _verify_archive(options: argparse.Namespace, settings: Settings) -> int:
+    from jobledger.scripts.archive import verify_archive
+
+    return verify_archive(settings, options.file, options.key)
+
+
+def _add_archives(nouns: Any) -> None:
+    archives = noun(nouns, "archive", "archives")
+    verb(archives, "list", _list_archives, "print each archive of an org").add_argument("--org", required=True)
+    show = verb(archives, "show", _show_archive, "print what is known of an archive")
+    show.add_argument("id", metavar="ID", type=_natural)
+    show.add_argument("--org", required=True)
+    verify = verb(archives, "verify", _verify_archive, "check an archive's files, without a database")
+    verify.description = "Read an archive's files back: contents, headers, and by its proof the signed checkpoint."
+    verify.add_argument("file", metavar="FILE", type=Path, help="one of the files; the others lie beside it")
+    verify.add_argument("--key", help="the verifier key (jobledger key show); absent: the data folder's own keys")
 
 
 def _add_serve(nouns: Any) -> None:

@@ -19,6 +19,7 @@ from jobledger.http.deadlines import DEADLINES
 from jobledger.http.in_flight import IN_FLIGHT
 from jobledger.http.metrics import Metrics
 from jobledger.http.urls import Edge
+from jobledger.ledger.evidence.store import EvidenceStore
 from jobledger.ledger.store.secret_store import SecretStore
 from jobledger.ledger.work.archiving.work import Archiving
 from jobledger.ledger.work.catch_up import CatchUp
@@ -129,8 +130,9 @@ async def serve_app(listener: socket.socket, plan: Plan, stop: Stop, tell_ready:
         works: list[Work] = [Maintenance(forget, refresh, QueueQuery(ledger.database).unused)]
         if plan.data is not None:
             keys = HostKeys(plan.scp_known_hosts or plan.data / "known_hosts", trusts_first=plan.scp_trusts_first)
+            signed = None if evidence is None else EvidenceStore(ledger.database)
             copying = SshCopy(ledger, secrets, plan.remote_hosts, keys)
-            works.append(Archiving(plan.data, ArchiveQuery(ledger.database).to_archive, copying))
+            works.append(Archiving(plan.data, ArchiveQuery(ledger.database).to_archive, copying, signed))
         worker = Runner(ledger, WorkQuery(ledger.database).open, works)
         sweep = SecretSweep(ledger, sweep_secrets)
         runner = make_runner(

@@ -34,7 +34,7 @@ from jobledger.ledger.domain.archive import ArchiveIsKeptError, ArchiveIsNotVeri
 from jobledger.ledger.domain.archive_commands import PURGE_JOBS, DeleteArchive, PurgeArchive, RequestArchive
 from jobledger.ledger.domain.job import FINAL_STATES
 from jobledger.ledger.errors import GoneError, NotFoundError
-from jobledger.ledger.work.archiving.files import EVENTS, MANIFEST, PRIVATE, ArchiveFiles
+from jobledger.ledger.work.archiving.files import EVENTS, MANIFEST, PRIVATE, PROOF, ArchiveFiles
 from jobledger.projections.archive_query import ArchivedJobFilter
 
 ARCHIVES_PATH = "/ledger/v1/{org}/archives"
@@ -70,7 +70,8 @@ FILTERS = Parameters(
     },
     lists=frozenset({"state"}),
 )
-PARTS = Parameters({"part": one_of("events", "private").about("Which of its files; events where it is not said.")})
+FILES = {"events": EVENTS, "private": PRIVATE, "proof": PROOF}
+PARTS = Parameters({"part": one_of(*FILES).about("Which of its files; events where it is not said.")})
 SAVED = {"Content-Disposition": "The name to save it under.", "ETag": "Of the file.", "Accept-Ranges": "bytes"}
 
 
@@ -150,9 +151,9 @@ async def get_manifest(request: web.Request) -> web.StreamResponse:
 @gives(OCTETS)
 @operation(FILE, parameters=PARTS, capability=READ_EVENTS, may=(GoneError,), gives_headers=SAVED)
 async def get_archive_file(request: web.Request) -> web.StreamResponse:
-    """An archive's events, or their private contents, as gzip; a range of it where one is asked for."""
+    """An archive's events, or their private contents, as gzip, or its proof; a range of it where one is asked for."""
     part = read_parameters(request).get("part", "events")
-    return await _send(request, EVENTS if part == "events" else PRIVATE)
+    return await _send(request, FILES[part])
 
 
 @archive_routes.post(ONE + "/purge")

@@ -63,6 +63,8 @@ class Archive(Aggregate):
     written: Mapping[str, Any] | None
     verified_at: datetime | None
     manifest_sha256: str | None
+    # Of the newest rewriting for an erasure: what the names of its parts carry.
+    rewritten: str | None
     copied_at: datetime | None
     # The newest job that purges, or has purged, what the archive holds, or has noted that it holds it.
     purge_job_id: int | None
@@ -117,6 +119,7 @@ class Archive(Aggregate):
             aggregate.skipped = aggregate.not_purged = {}
             aggregate.is_selected = False
             aggregate.written = aggregate.verified_at = aggregate.manifest_sha256 = aggregate.copied_at = None
+            aggregate.rewritten = None
             aggregate.purge_job_id = aggregate.archive_id
             aggregate.purge_reason = self.reason
             aggregate.completed_at = aggregate.deleted_at = aggregate.delete_reason = None
@@ -202,6 +205,28 @@ class Archive(Aggregate):
             aggregate.purged = self.purged
             aggregate.archived = self.archived
             aggregate.not_purged = self.not_purged
+
+    class Erased(Event):
+        """What was erased of a job is erased in the files, too, which lie beside their names under ``tag``.
+
+        ``files``: by name ``{"size_bytes", "sha256", "before": the SHA-256 until then}``.
+        """
+
+        type_name: ClassVar[str] = "archive.erased"
+        job_id: int
+        scope: str
+        tag: str
+        files: dict[str, dict[str, Any]]
+
+        def apply(self, aggregate: Archive) -> None:
+            """Know the files as they are now."""
+            now = {name: {"size_bytes": it["size_bytes"], "sha256": it["sha256"]} for name, it in self.files.items()}
+            written = aggregate.written or {}
+            aggregate.written = {**written, "files": {**written.get("files", {}), **now}}
+            manifests = [it["sha256"] for name, it in now.items() if name.endswith(".manifest.json")]
+            if aggregate.manifest_sha256 is not None and manifests:
+                [aggregate.manifest_sha256] = manifests
+            aggregate.rewritten = self.tag
 
     class Deleted(Event):
         """Its files were removed, all but the manifest."""

@@ -141,20 +141,66 @@ class NoteArchived(ArchiveStep):
     def tell(self, unit: UnitOfWork, archive: Archive) -> dict[str, Any]:
         """Raises ArchiveIsNotVerifiedError."""
         archive.must_be_verified()
-        return {"archived": sum(self._note(unit, it) for it in self.jobs)}
+        return {"archived": sum(self._note(unit, archive, it) for it in self.jobs)}
 
-    def _note(self, unit: UnitOfWork, held: HeldJob) -> bool:
+    def _note(self, unit: UnitOfWork, archive: Archive, held: HeldJob) -> bool:
         job = unit.get(Job, job_stream(held.job_id))
         if job is None or (job.gone is not None and str(self.archive_id) not in (job.archives or {})):
             return False
-        note_archived(unit, job, self.archive_id, held)
+        note_archived(unit, job, archive, held)
         return True
 
 
-def note_archived(unit: UnitOfWork, job: Job, archive_id: int, held: HeldJob) -> None:
+def note_archived(unit: UnitOfWork, job: Job, archive: Archive, held: HeldJob) -> None:
     """Let the job say that the archive holds it, once."""
-    if str(archive_id) not in (job.archives or {}):
-        job.trigger_event(Archived, timestamp=unit.now, archive_id=archive_id, version=held.version, places=held.places)
+    if str(archive.archive_id) not in (job.archives or {}):
+        job.trigger_event(
+            Archived,
+            timestamp=unit.now,
+            archive_id=archive.archive_id,
+            version=held.version,
+            places=held.places,
+            copied_to=copy_of(archive),
+        )
+
+
+def copy_of(archive: Archive) -> dict[str, Any] | None:
+    """Where a copy of the archive's files is, ``{"host", "port", "path"}``; None where there is none elsewhere."""
+    if archive.copied_at is None:
+        return None
+    return {it: value for it, value in archive.order["destination"].items() if it in ("host", "port", "path")}
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class NoteErased(ArchiveStep):
+    """What was erased of a job is erased in the files, which lie beside their names under ``tag``, and are durable.
+
+    The result is ``{"accepted"}``: false where they were made of others than those that the archive has by now.
+    """
+
+    erased_job_id: int
+    scope: str
+    tag: str
+    files: Mapping[str, Mapping[str, Any]]
+
+    def decide(self, unit: UnitOfWork) -> dict[str, Any]:
+        """Raises NotFoundError, ClaimIsLostError, JobIsFinalError."""
+        must_hold(visible_job(unit, self.caller, self.job_id), self.claim)
+        archive = unit.get(Archive, archive_stream(self.archive_id))
+        if archive is None or archive.written is None or archive.deleted_at is not None:
+            return {"accepted": False}
+        there = archive.written["files"]
+        if any(there[name]["sha256"] != it["before"] for name, it in self.files.items()):
+            return {"accepted": False}
+        archive.trigger_event(
+            Archive.Erased,
+            timestamp=unit.now,
+            job_id=self.erased_job_id,
+            scope=self.scope,
+            tag=self.tag,
+            files={name: dict(it) for name, it in self.files.items()},
+        )
+        return {"accepted": True}
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -200,12 +246,12 @@ class PurgeJobs(ArchiveStep):
                 continue
             why = self._why_not(unit, job, held, org, holds)
             if why is None:
-                self._purge(unit, job, held)
+                self._purge(unit, job, archive, held)
                 purged += 1
             else:
                 not_purged[why] += 1
                 if job.gone is None:
-                    note_archived(unit, job, self.archive_id, held)
+                    note_archived(unit, job, archive, held)
                     archived += 1
         return {"purged": purged, "archived": archived, "not_purged": dict(not_purged)}
 
@@ -219,10 +265,17 @@ class PurgeJobs(ArchiveStep):
             return CHANGED
         return None
 
-    def _purge(self, unit: UnitOfWork, job: Job, held: HeldJob) -> None:
+    def _purge(self, unit: UnitOfWork, job: Job, archive: Archive, held: HeldJob) -> None:
         if job.external_id is not None:
             unit.outdate(JOBS_BY_EXTERNAL_ID, (job.source or "", job.external_id))
-        entry = {"version": held.version, "places": held.places, "as_of": job.version + 1, "purged": True}
+        entry: dict[str, Any] = {
+            "version": held.version,
+            "places": held.places,
+            "as_of": job.version + 1,
+            "purged": True,
+        }
+        if (copied_to := copy_of(archive)) is not None:
+            entry["copied_to"] = copied_to
         residue = residue_of(job)
         residue["archives"] = {**(job.archives or {}), str(self.archive_id): entry}
         job.trigger_event(Purged, timestamp=unit.now, archive_id=self.archive_id, residue=residue, reason=self.reason)

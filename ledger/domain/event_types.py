@@ -102,6 +102,7 @@ EVENT_CLASSES: tuple[type[Aggregate.Event], ...] = (
     Archive.Copied,
     Archive.PurgeRequested,
     Archive.Completed,
+    Archive.Erased,
     Archive.Deleted,
     Org.Created,
     PolicyChanged,

@@ -2,7 +2,8 @@
 
 ``Job.archives`` and, of a job that is gone, its residue's ``archives``: by the archive's id
 ``{"version": 5, "places": [[0, 51200]], "as_of": 6}``. ``version`` is the last that the archive holds, ``places`` where in its file
-what holds them begins and how long it is, each a whole gzip member; ``as_of`` the version of the event that says so.
+what holds them begins and how long it is, each a whole gzip member; ``as_of`` the version of the event that says so. Where a copy
+is elsewhere, ``copied_to`` says where; once it was asked to erase the job there, ``erased`` which scope.
 """
 
 from __future__ import annotations
@@ -21,11 +22,14 @@ class Archived(Job.Decision):
     archive_id: int
     version: int
     places: list[list[int]]
+    copied_to: dict[str, Any] | None = None
 
     def apply(self, aggregate: Job) -> None:
         """Know it."""
         super().apply(aggregate)
-        entry = {"version": self.version, "places": self.places, "as_of": self.originator_version}
+        entry: dict[str, Any] = {"version": self.version, "places": self.places, "as_of": self.originator_version}
+        if self.copied_to is not None:
+            entry["copied_to"] = self.copied_to
         aggregate.archives = {**(aggregate.archives or {}), str(self.archive_id): entry}
 
 

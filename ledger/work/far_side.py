@@ -19,6 +19,8 @@ import asyncssh
 PIECE_BYTES = 128 * 1024
 # Without a byte for so long, the other side is taken for gone.
 IDLE_S = 60.0
+# What is tidied up there, when copying has failed or ends, may take so long each time.
+CLEANING_S = 2.0
 # A command that reads a whole file there: what it may take besides, and how fast it is at least.
 COMMAND_S, COMMAND_BYTES_A_SECOND = 60.0, 2_000_000
 LONGEST_OUTPUT_BYTES = 4096
@@ -101,9 +103,11 @@ class SftpFolder(FarSide):
                 async with asyncio.timeout(COMMAND_S + size_bytes / COMMAND_BYTES_A_SECOND):
                     with suppress(asyncssh.SFTPOpUnsupported):
                         await file.fsync()
-            finally:
-                async with asyncio.timeout(IDLE_S):
-                    await file.close()
+            except BaseException:
+                await _give_up(file)
+                raise
+            async with asyncio.timeout(IDLE_S):
+                await file.close()
         except asyncssh.SFTPError as error:
             raise refused(error) from error
 
@@ -122,8 +126,7 @@ class SftpFolder(FarSide):
                     offset += len(piece)
                     yield piece
             finally:
-                async with asyncio.timeout(IDLE_S):
-                    await file.close()
+                await _give_up(file)
         except asyncssh.SFTPError as error:
             raise refused(error) from error
 
@@ -235,6 +238,13 @@ async def folder_of(connection: asyncssh.SSHClientConnection) -> FarSide:
         if connection.is_closed():
             raise
         return ScpFolder(connection)
+
+
+async def _give_up(file: asyncssh.SFTPClientFile) -> None:
+    """Close a file of which nothing more is wanted; whoever stops does not wait for the other side."""
+    with suppress(Exception):
+        async with asyncio.timeout(CLEANING_S):
+            await file.close()
 
 
 def refused(error: asyncssh.SFTPError) -> Exception:

@@ -24,7 +24,7 @@ from jobledger.ledger.domain.host_key_commands import TrustHostKey
 from jobledger.ledger.errors import LedgerError
 from jobledger.ledger.store.ledger import Ledger, ledger_itself
 from jobledger.ledger.store.secret_store import SecretIsLostError, SecretStore
-from jobledger.ledger.work.far_side import PIECE_BYTES, FarSide, FarSideError, folder_of
+from jobledger.ledger.work.far_side import CLEANING_S, PIECE_BYTES, FarSide, FarSideError, folder_of
 from jobledger.ledger.work.host_keys import HostKeys, Known, UnusableHostKeysError
 from jobledger.ledger.work.remote_host import HostNotAllowedError, RemoteHosts
 from jobledger.ledger.work.runner import WorkFailedError
@@ -43,7 +43,6 @@ SIGN_OF_LIFE_S, SIGNS_OF_LIFE = 15, 3
 PAUSES_S = (1.0, 2.0, 5.0, 10.0, 20.0)
 # Between two calls that tell how far it is: those who follow a job hear of it each 5 seconds.
 TELL_EVERY_S = 3.0
-CLEANING_S = 5.0
 
 # ``progress(done)``: how much of all bytes is there, from 0 to 1. What it raises ends the copying.
 Progress: TypeAlias = Callable[[float], Awaitable[None]]

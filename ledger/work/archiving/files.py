@@ -3,6 +3,7 @@
     JobArchive_<org>_<yyyy-mm-dd>_<hh-mm-ss>_<archive id>.ndjson.gz            the events, as they are stored
     ….private.ndjson.gz                                                        their private contents
     ….attachments/<job id>-<attachment id>                                     what was attached, where there was anything
+    ….proof                                                                    what proves the headers in the manifest's checkpoint
     ….manifest.json                                                            what there is, and where
 
 They are written as ``.<name>.<claim>.part``, and renamed when the step of that claim was accepted: those of another claim are
@@ -21,6 +22,7 @@ from pathlib import Path
 
 FOLDER = "archive"
 EVENTS, PRIVATE, ATTACHMENTS, MANIFEST = ".ndjson.gz", ".private.ndjson.gz", ".attachments", ".manifest.json"
+PROOF = ".proof"
 
 
 def archive_name(org: str, requested_at: datetime, archive_id: int) -> str:
@@ -44,7 +46,7 @@ class ArchiveFiles:
         """Where the file of this kind is."""
         return self.folder / f"{self.name}{suffix}"
 
-    def part(self, suffix: str, claim: int) -> Path:
+    def part(self, suffix: str, claim: int | str) -> Path:
         """Where a claim writes it."""
         return self.folder / f".{self.name}{suffix}.{claim}.part"
 
@@ -59,24 +61,31 @@ class ArchiveFiles:
             if but_of is None or not part.name.endswith(f".{but_of}.part"):
                 _remove(part)
 
-    def drop_parts_of(self, claim: int) -> None:
+    def drop_parts_of(self, claim: int | str) -> None:
         """Remove what this claim has written. Raises OSError."""
         for part in self._parts():
             if part.name.endswith(f".{claim}.part"):
                 _remove(part)
 
-    def publish(self, claim: int) -> None:
+    def drop_rewritten_by(self, job_id: int) -> None:
+        """Remove what this job has rewritten and nobody accepted. Raises OSError."""
+        for part in self._parts():
+            if f".{job_id}-" in part.name.removeprefix(f".{self.name}"):
+                _remove(part)
+
+    def publish(self, claim: int | str) -> None:
         """Give what the claim has written its names, where it does not bear them yet; durable when this returns. Raises OSError."""
         # If we die in between, whoever takes over does the rest: a part that is there has not been renamed.
-        for suffix in (EVENTS, PRIVATE, ATTACHMENTS, MANIFEST):
+        for suffix in (EVENTS, PRIVATE, ATTACHMENTS, PROOF, MANIFEST):
             part = self.part(suffix, claim)
-            if part.exists():
+            # Another may do the same at the same time.
+            with suppress(FileNotFoundError):
                 os.rename(part, self.path(suffix))
         sync_folder(self.folder)
 
     def remove(self) -> None:
         """Remove all but the manifest; what is not there is removed already. Raises OSError."""
-        for suffix in (EVENTS, PRIVATE, ATTACHMENTS):
+        for suffix in (EVENTS, PRIVATE, ATTACHMENTS, PROOF):
             _remove(self.path(suffix))
         self.drop_parts()
         if self.folder.exists():
@@ -89,8 +98,9 @@ class ArchiveFiles:
                 yield self.path(suffix)
         if self.path(ATTACHMENTS).is_dir():
             yield from sorted(self.path(ATTACHMENTS).iterdir())
-        if self.path(MANIFEST).exists():
-            yield self.path(MANIFEST)
+        for suffix in (PROOF, MANIFEST):
+            if self.path(suffix).exists():
+                yield self.path(suffix)
 
     def _parts(self) -> list[Path]:
         return [it for it in self.folder.glob(f".{self.name}.*") if it.name.endswith(".part")]

@@ -1,6 +1,6 @@
 """The manifest of an archive: one JSON object, written so that what there is much of can be read line by line.
 
-    {"format":"jobledger-archive/1","org":"acme","archive_id":77,…,"checkpoint":null,
+    {"format":"jobledger-archive/1","org":"acme","archive_id":77,…,"checkpoint":"…",
     "attachments":[
     {"job_id":5,"id":"<uuid>","file":"5-<uuid>","size_bytes":9,"sha256":"<hex>"}
     ],
@@ -13,7 +13,9 @@
 
 A member is a whole gzip member of the file: its offset and length, its first and last position, how many events it has, offset
 and length of the member with their private contents, length 0 where they have none. A job is its id, the version up to which the
-archive holds it, and the numbers of the members where its events are.
+archive holds it, and the numbers of the members where its events are. ``checkpoint`` is a signed note, which covers every position;
+null where the installation signs nothing, or the archive is empty. Once something was erased of jobs, ``erased`` says of which, and
+in what scope; so do their attachments.
 """
 
 from __future__ import annotations

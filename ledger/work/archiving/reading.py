@@ -13,8 +13,9 @@ import orjson
 from isal import igzip, isal_zlib
 
 from jobledger.ledger.domain.job import job_id_of
-from jobledger.ledger.work.archiving.files import ATTACHMENTS, EVENTS, MANIFEST, PRIVATE, ArchiveFiles
+from jobledger.ledger.work.archiving.files import ATTACHMENTS, EVENTS, MANIFEST, PRIVATE, PROOF, ArchiveFiles
 from jobledger.ledger.work.archiving.manifest import Manifest
+from jobledger.ledger.work.archiving.proof import Proving
 from jobledger.ledger.work.archiving.selection import Selection
 from jobledger.ledger.work.runner import WorkFailedError
 
@@ -24,7 +25,7 @@ LINE = re.compile(
     rb'\{"header":(\{"org":"[^"]*","position":(\d+),[^{}]*"stream":"([^"]*)","version":(\d+),[^{}]*'
     rb'"content":"([0-9a-f]{64})"(?:,"private":"([0-9a-f]{64})")?\}),"content":(\{.*\}|null)\}\n'
 )
-PRIVATE_LINE = re.compile(rb'\{"position":(\d+),"private":(\{.*\})\}\n')
+PRIVATE_LINE = re.compile(rb'\{"position":(\d+),"private":(\{.*\}|null)\}\n')
 # ``digest_of(positions)``: how many of these events the store has, and the SHA-256 of their headers joined.
 DigestOf = Callable[[Sequence[int]], Awaitable[tuple[int, bytes]]]
 
@@ -47,6 +48,7 @@ class Verification:
         self._seen = array("i", bytes(4 * len(selection)))
         self._last_position = -1
         self._privates = 0
+        self._proving: Proving | None = None
 
     def open_manifest(self) -> Manifest:
         """The manifest, when it is what was written, and so are the files that it names, byte for byte."""
@@ -54,12 +56,16 @@ class Verification:
         if digest_of_file(path)[1] != self._manifest_sha256:
             _differs(f"{path.name} is not the manifest that was written")
         manifest = Manifest(path)
-        for suffix in (EVENTS, PRIVATE):
+        for suffix in (EVENTS, PRIVATE, PROOF):
             name = self._files.path(suffix).name
             if name in manifest.head["files"]:
                 self._compare(self._files.path(suffix), manifest.head["files"][name])
         for attachment in manifest.attachments:
+            if attachment.get("erased"):
+                continue
             self._compare(self._files.path(ATTACHMENTS) / attachment["file"], attachment)
+        note = manifest.head.get("checkpoint")
+        self._proving = None if note is None else Proving(self._files.path(PROOF), note)
         return manifest
 
     def read_members(self, manifest: Manifest) -> Iterator[MemberRead]:
@@ -77,8 +83,8 @@ class Verification:
                     privates = b""
                     if private_length and private is not None:
                         private.seek(private_offset)
-                        privates = _decompressed(private.read(private_length), number)
-                    yield self._read_member(number, member, _decompressed(file.read(length), number), privates)
+                        privates = decompressed(private.read(private_length), number)
+                    yield self._read_member(number, member, decompressed(file.read(length), number), privates)
             finally:
                 if private is not None:
                     private.close()
@@ -87,6 +93,8 @@ class Verification:
             _differs("it holds another number of events than its manifest says")
         if len(manifest.members) and end != self._files.path(EVENTS).stat().st_size:
             _differs("something stands behind its last member")
+        if self._proving is not None:
+            self._proving.end()
 
     def _read_member(self, number: int, member: Sequence[int], lines: bytes, privates: bytes) -> MemberRead:
         positions: list[int] = []
@@ -110,11 +118,16 @@ class Verification:
                 named[position] = private_hash
             headers.update(header)
             positions.append(position)
+            if self._proving is not None:
+                self._proving.add(position, header)
         if end != len(lines) or [*positions[:1], *positions[-1:], len(positions)] != [*member[2:5]]:
             _differs(f"member {number} does not hold what its manifest says")
         end = 0
         for match in PRIVATE_LINE.finditer(privates):
-            if match.start() != end or sha256(match[2]).hexdigest().encode() != named.get(int(match[1])):
+            is_erased = match[2] == b"null" and int(match[1]) in named
+            if match.start() != end or not (
+                is_erased or sha256(match[2]).hexdigest().encode() == named.get(int(match[1]))
+            ):
                 _differs(f"the private content of position {int(match[1])} is not the one that its header names")
             end = match.end()
             self._privates += 1
@@ -171,7 +184,7 @@ def read_job(path: Path, job_id: int, places: Sequence[Sequence[int]]) -> list[b
     with path.open("rb") as file:
         for offset, length in places:
             file.seek(offset)
-            lines = _decompressed(file.read(length), offset)
+            lines = decompressed(file.read(length), offset)
             end = 0
             while (at := lines.find(stream, end)) >= 0:
                 begin, end = lines.rfind(b"\n", 0, at) + 1, lines.find(b"\n", at) + 1
@@ -189,12 +202,13 @@ def shown_line(line: bytes) -> dict[str, Any]:
     return shown
 
 
-def _decompressed(data: bytes, number: int) -> bytes:
+def decompressed(data: bytes, number: int) -> bytes:
+    """What a member holds. Raises WorkFailedError."""
     try:
-        decompressed: bytes = igzip.decompress(data)  # type: ignore[no-untyped-call]  # it has no stubs of its own
+        lines: bytes = igzip.decompress(data)  # type: ignore[no-untyped-call]  # it has no stubs of its own
     except (EOFError, OSError, isal_zlib.error) as error:  # type: ignore[misc]  # a class, whatever its stub says
         raise WorkFailedError(f"Member {number} of the archive does not decompress.") from error
-    return decompressed
+    return lines
 
 
 def _differs(what: str) -> None:

@@ -19,19 +19,23 @@ from jobledger.ledger.domain.archive_work import (
     HeldJob,
     NoteArchived,
     NoteCopied,
+    NoteErased,
     NoteVerified,
     NoteWritten,
     PurgeJobs,
 )
+from jobledger.ledger.domain.job import job_id_of
 from jobledger.ledger.domain.job_work import ClaimIsLostError
 from jobledger.ledger.errors import CorruptLedgerError, JobIsFinalError
+from jobledger.ledger.evidence.store import EvidenceStore
 from jobledger.ledger.store.columns import plain_array
 from jobledger.ledger.store.ledger import ledger_itself
 from jobledger.ledger.store.statement import statement
+from jobledger.ledger.work.archiving.erasing import Erasing, settle
 from jobledger.ledger.work.archiving.files import MANIFEST, ArchiveFiles
 from jobledger.ledger.work.archiving.manifest import Manifest
 from jobledger.ledger.work.archiving.reading import MemberRead, Verification, digest_of_file
-from jobledger.ledger.work.archiving.selection import FindJobs, read_selection, select
+from jobledger.ledger.work.archiving.selection import FindJobs, Selection, read_selection, select
 from jobledger.ledger.work.archiving.writing import ArchiveWriter
 from jobledger.ledger.work.lease import PACKAGE
 from jobledger.ledger.work.runner import Step, Task, Work, WorkFailedError
@@ -41,6 +45,7 @@ BATCHES_QUEUED = 2
 JOBS_A_BATCH = MOST_PURGED_AT_ONCE
 BATCHES_A_REPORT = 20
 MEMBERS_A_REPORT = 100
+POSITIONS_A_LOOK = 50_000
 
 T = TypeVar("T")
 
@@ -55,22 +60,33 @@ class RemoteCopy(Protocol):
 
 
 class Archiving(Work):
-    """The work of jobs of type Archive/Purge Jobs. ``order`` is that of ``RequestArchive``, or ``{"purge_of", "reason"}``.
+    """The work of jobs of type Archive/Purge Jobs. ``order`` is that of ``RequestArchive``, or ``{"purge_of", "reason"}``, or
+    ``{"erase_of", "scope", "archives"}``.
 
-    *data* is the installation's folder; *find_jobs* finds what is to be archived; *remote* copies, where it is wired in.
+    *data* is the installation's folder; *find_jobs* finds what is to be archived; *remote* copies, where it is wired in; with
+    *evidence* an archive waits for the checkpoint that covers it, and gets its proof.
     """
 
     kind: ClassVar[str] = ARCHIVE
 
-    def __init__(self, data: Path, find_jobs: FindJobs, remote: RemoteCopy | None = None) -> None:
+    def __init__(
+        self,
+        data: Path,
+        find_jobs: FindJobs,
+        remote: RemoteCopy | None = None,
+        evidence: EvidenceStore | None = None,
+    ) -> None:
         self._data = data
         self._find_jobs = find_jobs
         self._remote = remote
+        self._evidence = evidence
 
     def steps(self, order: Mapping[str, Any]) -> Mapping[str, Step]:
         """See ``Work``."""
         if "purge_of" in order:
             return {"check": self._check, "purge": self._purge}
+        if "erase_of" in order:
+            return {"erase": self._erase}
         copy = {"copy": self._copy} if "destination" in order else {}
         last = {"purge": self._purge} if order["purge"] else {"record": self._record}
         return {"select": self._select, "archive": self._write, "verify": self._verify, **copy, **last}
@@ -101,7 +117,7 @@ class Archiving(Work):
                 await asyncio.to_thread(files.make_folder)
                 # Whoever still writes one of these has lost its claim.
                 await asyncio.to_thread(files.drop_parts)
-                written, counts = await ArchiveWriter(task, archive, selection, files).write()
+                written, counts = await self._writer(task, archive, selection, files).write()
             except OSError as error:
                 with suppress(OSError):
                     files.drop_parts_of(task.claim)
@@ -126,6 +142,9 @@ class Archiving(Work):
             await asyncio.to_thread(files.drop_parts)
         except OSError as error:
             raise WorkFailedError(f"The archive cannot be given its name: {error.strerror}.") from error
+
+    def _writer(self, task: Task, archive: Archive, selection: Selection, files: ArchiveFiles) -> ArchiveWriter:
+        return ArchiveWriter(task, archive, selection, files, self._evidence)
 
     async def _verify(self, task: Task) -> None:
         archive, files = await self._archive(task)
@@ -179,6 +198,7 @@ class Archiving(Work):
         """What an earlier archive verified still is what it was."""
         archive, files = await self._archive(task)
         archive.must_be_verified()
+        await asyncio.to_thread(settle, files, archive.rewritten)
         selection = await read_selection(task.ledger.recorder, task.org, archive.archive_id)
         await asyncio.to_thread(Verification(files, selection, archive.manifest_sha256 or "").open_manifest)
 
@@ -193,6 +213,7 @@ class Archiving(Work):
     async def _go_through(self, task: Task, kind: type[ArchiveStep], members: Mapping[str, Any]) -> None:
         archive, files = await self._archive(task)
         if archive.completed_at is None or archive.purge_job_id != task.job_id:
+            await asyncio.to_thread(settle, files, archive.rewritten)
             path = files.path(MANIFEST)
             if (await asyncio.to_thread(digest_of_file, path))[1] != archive.manifest_sha256:
                 raise WorkFailedError(f"{path.name} is not the manifest that was verified.")
@@ -218,8 +239,52 @@ class Archiving(Work):
                         # Whatever it is, another error is being raised.
                         outcome.exception()
             await self._report(task, done, total)
+            await self._erase_since(task, archive)
             counts = {name: done[name] for name in ("purged", "archived", "not_purged")}
             await self._execute(task, ConcludeArchive, archive, **counts)
+
+    async def _erase(self, task: Task) -> None:
+        """What was erased of a job is erased in the archives that hold it."""
+        for archive_id in task.order["archives"]:
+            await self._erase_in(task, archive_id, task.order["erase_of"], task.order["scope"])
+
+    async def _erase_since(self, task: Task, archive: Archive) -> None:
+        """What was erased of the archive's jobs before they could know that it holds them."""
+        selection = await read_selection(task.ledger.recorder, task.org, archive.archive_id)
+        begin = (await task.ledger.recorder.page(task.org, -1, 1, stream=archive.id)).events[0].position
+        size = (await task.ledger.recorder.head(task.org)).size
+        for start in range(begin, size, POSITIONS_A_LOOK):
+            for row in await task.ledger.database.fetch(
+                statement(PACKAGE, "erasures"), task.org, start, min(start + POSITIONS_A_LOOK, size)
+            ):
+                job_id = job_id_of(row["stream"]) or 0
+                place = selection.index(job_id)
+                if place is not None and row["version"] > selection.versions[place]:
+                    await self._erase_in(task, archive.archive_id, job_id, row["scope"])
+
+    async def _erase_in(self, task: Task, archive_id: int, job_id: int, scope: str) -> None:
+        tag = f"{task.job_id}-{task.claim}-{job_id}-{scope}"
+        while True:
+            archive = await task.ledger.aggregate(task.org, archive_stream(archive_id))
+            if not isinstance(archive, Archive) or archive.verified_at is None or archive.deleted_at is not None:
+                return
+            files = ArchiveFiles.of(self._data, task.org, archive.requested_at, archive_id)
+            try:
+                await asyncio.to_thread(settle, files, archive.rewritten)
+                await asyncio.to_thread(files.drop_rewritten_by, task.job_id)
+                rewritten = await asyncio.to_thread(Erasing(files, job_id, scope, tag).write)
+                if not rewritten:
+                    return
+                # If we die from here on, whoever reads the files next gives them their names.
+                members = {"erased_job_id": job_id, "scope": scope, "tag": tag, "files": rewritten}
+                if (await self._execute(task, NoteErased, archive, **members))["accepted"]:
+                    await asyncio.to_thread(settle, files, tag)
+                    return
+                await asyncio.to_thread(files.drop_rewritten_by, task.job_id)
+            except OSError as error:
+                if isinstance(error, ConnectionError | TimeoutError):
+                    raise
+                raise WorkFailedError(f"The archive {archive_id} cannot be rewritten: {error.strerror}.") from error
 
     async def _report(self, task: Task, done: Mapping[str, Any], total: int) -> None:
         """Say how far it is, and remember it: what was decided since is decided again, and comes to the same."""

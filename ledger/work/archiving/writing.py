@@ -21,11 +21,22 @@ from isal import igzip
 
 from jobledger.ledger.domain.archive import Archive
 from jobledger.ledger.errors import CorruptLedgerError, NotFoundError
+from jobledger.ledger.evidence.checkpoint import Checkpoint
+from jobledger.ledger.evidence.store import EvidenceStore
 from jobledger.ledger.store.attachments import AttachmentStore
 from jobledger.ledger.store.columns import plain_array
 from jobledger.ledger.store.statement import statement
-from jobledger.ledger.work.archiving.files import ATTACHMENTS, EVENTS, MANIFEST, PRIVATE, ArchiveFiles, sync_folder
+from jobledger.ledger.work.archiving.files import (
+    ATTACHMENTS,
+    EVENTS,
+    MANIFEST,
+    PRIVATE,
+    PROOF,
+    ArchiveFiles,
+    sync_folder,
+)
 from jobledger.ledger.work.archiving.manifest import FORMAT, Members, write_manifest
+from jobledger.ledger.work.archiving.proof import ProofWriter, covering
 from jobledger.ledger.work.archiving.selection import Selection
 from jobledger.ledger.work.lease import PACKAGE
 from jobledger.ledger.work.runner import Task
@@ -66,11 +77,21 @@ class Output:
 class ArchiveWriter:
     """Writes an archive's files under the names of a claim. Each event has a number, job by job in the order of the selection."""
 
-    def __init__(self, task: Task, archive: Archive, selection: Selection, files: ArchiveFiles) -> None:
+    def __init__(
+        self,
+        task: Task,
+        archive: Archive,
+        selection: Selection,
+        files: ArchiveFiles,
+        evidence: EvidenceStore | None = None,
+    ) -> None:
         self._task = task
         self._archive = archive
         self._selection = selection
         self._files = files
+        # Of an installation that signs nothing there is none.
+        self._evidence = evidence
+        self._checkpoint: Checkpoint | None = None
         self._windows: dict[int, array[int]] = {}
         self._members = Members()
         # The member of each event, and how many events there are.
@@ -85,15 +106,20 @@ class ArchiveWriter:
         """
         await self._find_positions()
         events = Output(self._part(EVENTS).open("xb"))
+        proof: Output | None = None
         try:
-            await self._write_events(events)
+            proof, proving = await self._begin_proof()
+            await self._write_events(events, proving)
             written = {EVENTS: await asyncio.to_thread(events.finish)}
             if self._private is not None:
                 written[PRIVATE] = await asyncio.to_thread(self._private.finish)
+            if proof is not None and proving is not None:
+                await proving.end()
+                written[PROOF] = await asyncio.to_thread(proof.finish)
         finally:
-            events.file.close()
-            if self._private is not None:
-                self._private.file.close()
+            for it in (events, self._private, proof):
+                if it is not None:
+                    it.file.close()
         await self._write_attachments()
         counts = {
             "jobs": len(self._selection),
@@ -134,7 +160,17 @@ class ArchiveWriter:
             total += len(positions)
         self._member_of = array("i", bytes(4 * total))
 
-    async def _write_events(self, events: Output) -> None:
+    async def _begin_proof(self) -> tuple[Output, ProofWriter] | tuple[None, None]:
+        """What proves the headers, once all of them are signed. Raises WorkFailedError."""
+        if self._evidence is None or not self._windows:
+            return None, None
+        window = max(self._windows)
+        last = (window << WINDOW_BITS) + (max(self._windows[window]) >> NUMBER_BITS)
+        self._checkpoint = await covering(self._evidence, self._task.org, last + 1)
+        output = Output(self._part(PROOF).open("xb"))
+        return output, ProofWriter(self._evidence, self._task.org, self._checkpoint, output)
+
+    async def _write_events(self, events: Output, proving: ProofWriter | None) -> None:
         following: asyncio.Task[None] | None = None
         try:
             for window in sorted(self._windows):
@@ -157,6 +193,8 @@ class ArchiveWriter:
                     following = asyncio.create_task(
                         asyncio.to_thread(self._write_member, events, row, positions[0], positions[taken - 1], numbers)
                     )
+                    if proving is not None:
+                        await proving.add(positions[:taken])
                     begin += taken
         finally:
             if following is not None:
@@ -231,7 +269,7 @@ class ArchiveWriter:
             "first_position": members[0][2] if len(members) else None,
             "last_position": members[len(members) - 1][3] if len(members) else None,
             "files": files,
-            "checkpoint": None,
+            "checkpoint": None if self._checkpoint is None else self._checkpoint.note.decode(),
         }
         path = self._part(MANIFEST)
         return write_manifest(path, head, self._attachments, members, self._job_lines())
