@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from jobledger.scripts.access_command_line import add_access_commands
+from jobledger.scripts.backup_command_line import add_backup_commands
 from jobledger.scripts.command_parts import finish, noun, run, verb
 from jobledger.scripts.failure import UsageError, sentence_of
 from jobledger.scripts.settings import Settings
@@ -145,6 +146,7 @@ def _parser() -> argparse.ArgumentParser:
     finish(rebuild, _rebuild)
 
     _add_evidence(nouns)
+    add_backup_commands(nouns)
     verb(noun(nouns, "db", "the database"), "migrate", _migrate, "bring the database to this release's schema")
     return parser
 
