@@ -88,14 +88,14 @@ async def _newest(source: LogSource, log_keys: list[VerifierKey]) -> Checkpoint:
         given = read_checkpoint(await source.read("checkpoint"))
     except NoteError as error:
         raise FailedError(f"The log's checkpoint: {error}") from None
+    signed = given.signed
+    # What others say below it is no part of what is kept.
+    lines = given.note.removeprefix(signed.text + b"\n").splitlines(keepends=True)
     for key in log_keys:
-        for it in given.signed.signatures:
+        for it, line in zip(signed.signatures, lines, strict=True):
             is_its = (it.name, it.key_id) == (key.name, key.id) and key.name == given.origin
-            if is_its and key.has_signed(given.signed.text, it.signature):
-                lines = given.note.removeprefix(given.signed.text + b"\n").split(b"\n")
-                # What others say below it is no part of what is kept.
-                [own] = [line for line, one in zip(lines, given.signed.signatures, strict=False) if one is it]
-                return read_checkpoint(given.signed.text + b"\n" + own + b"\n")
+            if is_its and key.has_signed(signed.text, it.signature):
+                return read_checkpoint(signed.text + b"\n" + line)
     raise FailedError(f"The checkpoint of {given.origin} is not signed by the log's key.")
 
 
