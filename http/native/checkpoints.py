@@ -22,15 +22,24 @@ from jobledger.ledger.evidence.timestamp import LARGEST_TOKEN_BYTES
 READ_EVENTS = "events.read"
 ATTEST = "checkpoints.attest"
 LONGEST_KEY = 1_000
+LARGEST_ENCODED = (LARGEST_TOKEN_BYTES + 2) // 3 * 4
 ENCODED = {**STRING, "contentEncoding": "base64"}
 
 checkpoint_routes = web.RouteTableDef()
 
 
-@reads({**ENCODED, "maxLength": LARGEST_TOKEN_BYTES * 4 // 3 + 4, "description": "DER in base64."})
+@reads(
+    {
+        **ENCODED,
+        "minLength": 4,
+        "maxLength": LARGEST_ENCODED,
+        "pattern": "^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$",
+        "description": "DER in base64.",
+    }
+)
 def token(value: Any) -> bytes:
     """A time stamp's bytes."""
-    if not isinstance(value, str) or not value:
+    if not isinstance(value, str) or not value or len(value) > LARGEST_ENCODED:
         raise ValueError("is not base64")
     try:
         decoded = base64.b64decode(value, validate=True)
