@@ -17,6 +17,7 @@ from jobledger.http.context import (
     ACCESS,
     ARCHIVES,
     ATTACHMENTS,
+    ATTESTATIONS,
     AUDIT,
     BEGUN,
     CATCH_UP,
@@ -64,6 +65,7 @@ from jobledger.http.native import (
     NATIVE,
     archive_routes,
     audit_routes,
+    checkpoint_routes,
     command_routes,
     copy_routes,
     diagram_routes,
@@ -88,6 +90,7 @@ from jobledger.http.urls import DIRECT, EDGE, Edge
 from jobledger.http.workflow import WORKFLOW, WORKFLOW_ROUTES
 from jobledger.ledger.domain.job_registration import FETCH_START_TIMEOUT_S as DEFAULT_FETCH_START_TIMEOUT_S
 from jobledger.ledger.errors import CorruptLedgerError, LedgerError, UnavailableError
+from jobledger.ledger.evidence.attaching import Attestations
 from jobledger.ledger.evidence.store import EvidenceStore
 from jobledger.ledger.store.attachments import AttachmentStore
 from jobledger.ledger.store.ledger import Ledger
@@ -153,6 +156,7 @@ def make_app(
     app[DIALECTS] = Dialects(SPOKEN)
     app[LEDGER] = ledger
     app[EVIDENCE] = EvidenceStore(ledger.database)
+    app[ATTESTATIONS] = Attestations(ledger.database)
     app[JOBS] = JobQuery(ledger.database)
     app[AUDIT] = AuditQuery(ledger.database)
     app[PAST] = PastQuery(ledger.database, ledger.recorder)
@@ -190,6 +194,7 @@ def make_app(
         *(job_routes, command_routes, event_routes, principal_routes, token_routes),
         *(hold_routes, policy_routes, copy_routes, diagram_routes, workflow_routes, schedule_routes, rollup_routes),
         evidence_routes,
+        checkpoint_routes,
         archive_routes,
     )
     spoken = (*FETCH_ROUTES, *COPIES_ROUTES, *WORKFLOW_ROUTES, *MAINTENANCE_ROUTES, *SPACE_ROUTES)

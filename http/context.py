@@ -12,6 +12,7 @@ from jobledger.http.cursor import CursorKey
 from jobledger.http.dialect import Dialect, Dialects
 from jobledger.http.negotiation import Form
 from jobledger.ledger.domain.command import Caller
+from jobledger.ledger.evidence.attaching import Attestations
 from jobledger.ledger.evidence.store import EvidenceStore
 from jobledger.ledger.store.attachments import AttachmentStore
 from jobledger.ledger.store.ledger import Ledger
@@ -36,6 +37,7 @@ from jobledger.projections.rollup_query import RollupQuery
 from jobledger.projections.schedule_query import ScheduleQuery
 
 LEDGER = web.AppKey("ledger", Ledger)
+ATTESTATIONS = web.AppKey("attestations", Attestations)
 EVIDENCE = web.AppKey("evidence", EvidenceStore)
 JOBS = web.AppKey("jobs", JobQuery)
 AUDIT = web.AppKey("audit", AuditQuery)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from jobledger.scripts.access_command_line import add_access_commands
+from jobledger.scripts.backup_command_line import add_backup_commands
 from jobledger.scripts.command_parts import finish, noun, run, verb
 from jobledger.scripts.failure import UsageError, sentence_of
 from jobledger.scripts.settings import Settings
@@ -96,6 +97,21 @@ def _recover(options: argparse.Namespace, settings: Settings) -> int:
     return run(recover(settings, options.org, options.reason))
 
 
+def _witness(options: argparse.Namespace, _settings: Settings) -> int:
+    from jobledger.scripts.witness_log import WitnessOrder, witness_log
+
+    order = WitnessOrder(
+        options.source,
+        options.name,
+        options.key,
+        tuple(options.log_key),
+        options.seen,
+        token_file=options.token_file,
+        attaches=options.attach,
+    )
+    return run(witness_log(order))
+
+
 def _rotate_key(options: argparse.Namespace, settings: Settings) -> int:
     from jobledger.scripts.signing_key import rotate_key
 
@@ -156,6 +172,7 @@ def _parser() -> argparse.ArgumentParser:
 
     _add_evidence(nouns)
     _add_archives(nouns)
+    add_backup_commands(nouns)
     verb(noun(nouns, "db", "the database"), "migrate", _migrate, "bring the database to this release's schema")
     return parser
 
@@ -180,6 +197,22 @@ def _add_evidence(nouns: Any) -> None:
     recover.add_argument("--reason", required=True, help="what happened; it is recorded")
     finish(recover, _recover)
 
+    witness = nouns.add_parser("witness", help="countersign another ledger's checkpoints", description=_WITNESS)
+    witness.add_argument("source", metavar="URL|FOLDER", help="what lies before /checkpoint and /tile")
+    witness.add_argument("--name", required=True, help="the witness's, like witness.example/audit")
+    witness.add_argument("--key", type=Path, required=True, metavar="FILE", help="its key; made where it is not there")
+    witness.add_argument(
+        "--log-key",
+        action="append",
+        required=True,
+        metavar="KEY",
+        help="the verifier key of the ledger; any of several",
+    )
+    witness.add_argument("--seen", type=Path, required=True, metavar="FILE", help="what it countersigned last")
+    witness.add_argument("--token-file", type=Path, metavar="FILE", help="a token for the URL")
+    witness.add_argument("--attach", action="store_true", help="give the ledger the cosignature, too")
+    finish(witness, _witness)
+
     keys = noun(nouns, "key", "the keys that sign")
     verb(keys, "show", _show_key, "print by which key each org's newest checkpoint is signed").add_argument("--org")
     verb(keys, "rotate", _rotate_key, "sign by a new key from now on").add_argument("--org")
@@ -188,6 +221,10 @@ def _add_evidence(nouns: Any) -> None:
 _VERIFY = (
     "Read every event, tile, checkpoint and attachment of an org, or of all, in the database and the witness, and say what differs "
     "first. Servers go on meanwhile."
+)
+_WITNESS = (
+    "Read another ledger's newest checkpoint, check that it continues the one that was countersigned last, keep it, and print it "
+    "with the cosignature."
 )
 _RECOVER = (
     "Where the ledger is not the one that was shown, its writing has stopped. This records it, and goes on with what is there "

@@ -18,6 +18,20 @@ SECRET_KEY_BYTES = 32
 MOST_ATTACHMENT_BYTES = 64 * 1024 * 1024
 LONGEST_PASSWORD_BYTES = 1024
 PREFIX = "JOBLEDGER_"
+# What may stand in a backup: neither keys and passwords nor a URL that may hold one.
+SHOWN = (
+    *(
+        "WITNESS_DIR",
+        "START_TIMEOUT",
+        "TLS_CERT",
+        "TLS_KEY",
+        "PUBLIC_URL",
+        "TRUSTED_PROXIES",
+        "LOG",
+        "LARGEST_ATTACHMENT",
+    ),
+    *("SCP_ALLOW", "SCP_KNOWN_HOSTS", "SCP_TRUST"),
+)
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -78,6 +92,12 @@ class Settings:
             scp_known_hosts=_read_path(values.get("SCP_KNOWN_HOSTS")),
             scp_trusts_first=_read_trust(values.get("SCP_TRUST")),
         )
+
+
+def shown_settings(environment: Mapping[str, str]) -> dict[str, str]:
+    """The settings that are set, but for secrets, as the environment has them."""
+    names = [f"{PREFIX}{it}" for it in SHOWN]
+    return {name: environment[name] for name in names if environment.get(name)}
 
 
 def read_duration(text: str, name: str) -> timedelta:

@@ -2,6 +2,7 @@
 
 from jobledger.http.native.archives import archive_routes
 from jobledger.http.native.audit import audit_routes
+from jobledger.http.native.checkpoints import checkpoint_routes
 from jobledger.http.native.commands import command_routes
 from jobledger.http.native.copies import copy_routes
 from jobledger.http.native.diagrams import diagram_routes
@@ -21,6 +22,7 @@ __all__ = [
     "NATIVE",
     "archive_routes",
     "audit_routes",
+    "checkpoint_routes",
     "command_routes",
     "copy_routes",
     "diagram_routes",

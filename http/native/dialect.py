@@ -79,6 +79,15 @@ def position(value: Any) -> int:
     return int(value)
 
 
+@reads({"type": "integer", "minimum": 1, "maximum": LARGEST_POSITION})
+def checkpoint_size(value: Any) -> int:
+    """So many events as a checkpoint covers."""
+    number = position.read(value)
+    if number == 0:
+        raise ValueError("is no size")
+    return number
+
+
 @reads({"type": "integer", "minimum": 0, "maximum": 63})
 def tile_level(value: Any) -> int:
     """A level of tiles."""
@@ -129,6 +138,7 @@ NATIVE = Dialect(
             "attachment_id": uuid,
             "schedule_id": uuid,
             "position": position,
+            "size": checkpoint_size,
             "level": tile_level,
             "tile": tile_number,
             "archive_id": archive_id,

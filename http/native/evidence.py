@@ -13,7 +13,7 @@ from typing import Any
 from aiohttp import web
 
 from jobledger.http.attachments import FILE
-from jobledger.http.context import EVIDENCE, FORM, JOBS, LEDGER
+from jobledger.http.context import ATTESTATIONS, EVIDENCE, FORM, JOBS, LEDGER
 from jobledger.http.exchange import answer
 from jobledger.http.members import integer
 from jobledger.http.native.dialect import LARGEST_POSITION, TileNumber
@@ -74,10 +74,11 @@ PAGE = Parameters({"after": integer(-1, LARGEST_POSITION).about("Begin beyond th
 @gives(PLAIN)
 @operation(STRING, capability=READ_EVENTS, may=(NotSignedYetError,))
 async def get_checkpoint(request: web.Request) -> web.Response:
-    """The newest checkpoint: the size and the root of the org's tree, as a signed note."""
+    """The newest checkpoint: the size and the root of the org's tree, as a signed note, with its cosignatures."""
     caller = permitted(request)
     read_parameters(request)
-    return _text((await request.app[EVIDENCE].must_be_signed(caller.org)).note)
+    newest = await request.app[EVIDENCE].must_be_signed(caller.org)
+    return _text((await request.app[ATTESTATIONS].attested(caller.org, newest)).note)
 
 
 @evidence_routes.get("/ledger/v1/{org}/key")

@@ -24,16 +24,17 @@ ORG_STREAM = "org"
 CAPABILITIES_BY_ROLE: dict[str, frozenset[str]] = {
     role: frozenset(capabilities.split())
     for role, capabilities in {
-        "auditor": "jobs.read events.read access.read schedules.read exports.create metrics.read",
+        "auditor": "jobs.read events.read access.read schedules.read exports.create checkpoints.attest metrics.read",
         "client": "jobs.read events.read jobs.register jobs.update jobs.cancel jobs.stop queues.use",
         "operator": "jobs.read events.read jobs.register jobs.update jobs.cancel jobs.stop queues.use jobs.close jobs.reopen"
         " jobs.upgrade jobs.delete jobs.retain jobs.copy jobs.purge jobs.import schedules.read schedules.manage"
         " diagrams.manage",
         "compliance": "jobs.read events.read access.read schedules.read holds.manage policy.manage jobs.purge jobs.erase"
-        " jobs.retain exports.create",
+        " jobs.retain exports.create checkpoints.attest",
         "admin": "jobs.read events.read access.read jobs.register jobs.update jobs.cancel jobs.stop queues.use queues.manage"
         " jobs.close jobs.reopen jobs.upgrade jobs.delete jobs.retain jobs.copy jobs.import schedules.read schedules.manage"
-        " diagrams.manage principals.manage tokens.manage settings.manage exports.create metrics.read",
+        " diagrams.manage principals.manage tokens.manage settings.manage exports.create metrics.read"
+        " checkpoints.attest",
     }.items()
 }
 

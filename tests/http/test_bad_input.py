@@ -24,6 +24,8 @@ MEBIBYTE = 1024 * 1024
 ENDINGS = {
     *("fail", "cancel", "stop", "succeed", "close", "reopen", "delete", "erase"),
     *("revoke", "revoke_tokens", "Logout"),
+    # What is right for these is of the very checkpoint.
+    *("cosignatures", "timestamp"),
 }
 
 

@@ -55,7 +55,11 @@ def rank(target: Target) -> int:
     return 1 + LAST.index(target.last) if target.last in LAST else -1
 
 
-IN_ORDER = sorted((replace(it, query=it.manners.due_query(it)) for it in GUARDED), key=rank)
+# What is right for the others is of the very checkpoint.
+OF_A_CHECKPOINT = ("cosignatures", "timestamp")
+IN_ORDER = sorted(
+    (replace(it, query=it.manners.due_query(it)) for it in GUARDED if it.last not in OF_A_CHECKPOINT), key=rank
+)
 
 
 class Shown(NamedTuple):

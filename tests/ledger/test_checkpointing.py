@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from jobledger.ledger.domain.evidence import RecordFork
-from jobledger.ledger.errors import HistoryDiffersError
+from jobledger.ledger.domain.evidence import ChangeSigningKey, RecordFork
+from jobledger.ledger.errors import ConflictError, HistoryDiffersError
 from jobledger.ledger.evidence import tree
 from jobledger.ledger.evidence.checkpoint import origin_of, sign_checkpoint
 from jobledger.ledger.evidence.keys import KeyRing
@@ -263,3 +263,20 @@ async def test_a_witness_file_that_was_cut_off_is_read_up_to_there(tmp_path: Pat
 
     assert Witness(tmp_path).newest(ORG) == second
     assert path.stat().st_mode & 0o777 == 0o600
+
+
+async def test_what_an_org_said_of_its_history_and_key_is_known_to_who_loads_it_anew(
+    ledger: Ledger, database_url: str
+) -> None:
+    """Not only to the process that said it."""
+    caller = ledger_itself(ORG)
+    before = None
+    for number in (2, 3):
+        async with serving(database_url) as other:
+            public = f"{number:064x}"
+            await other.execute(ChangeSigningKey(caller=caller, before=before, public_key=public, note="signed"))
+            await other.execute(RecordFork(caller=caller, fork=number, note="lost", reason="a test"))
+            before = public
+    async with serving(database_url) as other:
+        with pytest.raises(ConflictError):
+            await other.execute(RecordFork(caller=caller, fork=3, note="lost", reason="a test"))

@@ -177,7 +177,7 @@ class Target:
     def is_of_hashes(self) -> bool:
         """Whether its answers are hashes, of what is another each time."""
         return self.names_org and self.pattern.endswith(
-            ("/{tile}", "/proof", "/{position}", "/consistency", "/checkpoint", "/key")
+            ("/{tile}", "/proof", "/{position}", "/consistency", "/checkpoint", "/key", "/{size}")
         )
 
     @property

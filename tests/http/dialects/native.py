@@ -9,6 +9,7 @@ from jobledger.http.native.archives import FILTERS as ARCHIVED_JOB_FILTERS
 from jobledger.http.native.archives import NEW_ARCHIVE, PARTS, WHY
 from jobledger.http.native.archives import PAGES as ARCHIVE_PAGES
 from jobledger.http.native.audit import FILTERS as AUDIT_FILTERS
+from jobledger.http.native.checkpoints import COSIGNATURE, TIMESTAMP
 from jobledger.http.native.copies import FILTERS as COPY_FILTERS
 from jobledger.http.native.copies import NEW_COPY
 from jobledger.http.native.copies import VERBS as COPY_OPERATIONS
@@ -113,6 +114,8 @@ BODIES: dict[str, tuple[Any, Mapping[str, Any]]] = {
     "templates": ({"name": "t", "diagram_id": 1}, NEW_TEMPLATE),
     "templates/{template_id}": ({}, SAVED_TEMPLATE),
     "templates/{template_id}/jobs": ({}, CREATION),
+    "checkpoint/{size}/cosignatures": ({"cosignature": "— w AAAA", "key": "w+0+A"}, COSIGNATURE),
+    "checkpoint/{size}/timestamp": ({"token": "MAA="}, TIMESTAMP),
 }
 
 
@@ -125,6 +128,7 @@ class NativeManners(Manners):
         "job_id": Sample("1", "4", "9", ["2", "3", *NO_NUMBERS]),
         "principal_id": Sample("2", "3", "9", NO_NUMBERS),
         "position": Sample("0", "300", "900", ["-1", *NO_NUMBERS[3:], "00", "9223372036854775808"]),
+        "size": Sample("1", "300", "900", ["0", "-1", *NO_NUMBERS[3:], "00", "9223372036854775808"]),
         "tile": Sample("000.p/5", "001", "009", [*NO_TILES]),
         "hold_id": Sample("1", "2", "9", NO_NUMBERS),
         "archive_id": Sample("51", "52", "59", NO_NUMBERS),
@@ -216,6 +220,8 @@ class NativeManners(Manners):
             *([{"id": 1, "copied_at": "now"}], [{"id": 1, "other": 1}], [{"id": 1}] * 101),
         ],
         "ended_before": WRONG_TIME,
+        **{it: [*WRONG_TEXT, "x" * 1_001] for it in ("cosignature", "key")},
+        "token": [*WRONG_TEXT, "é", "MAA", "M A A =", "A" * 90_000],
         "purge": WRONG_BOOLEAN,
         "copied_at": WRONG_TIME,
         "storage_policy_id": WRONG_ID,

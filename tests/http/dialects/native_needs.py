@@ -36,6 +36,7 @@ DUE: dict[str, Any] = {
 DONE = {
     "jobs": "jobs.register",
     "archives": "jobs.purge",
+    "checkpoint": "checkpoints.attest",
     "copies": "jobs.copy",
     "holds": "holds.manage",
     "policy": "policy.manage",
