@@ -77,8 +77,8 @@ class Verification:
                     privates = b""
                     if private_length and private is not None:
                         private.seek(private_offset)
-                        privates = _decompressed(private.read(private_length), number)
-                    yield self._read_member(number, member, _decompressed(file.read(length), number), privates)
+                        privates = unpacked(private.read(private_length), number)
+                    yield self._read_member(number, member, unpacked(file.read(length), number), privates)
             finally:
                 if private is not None:
                     private.close()
@@ -171,7 +171,7 @@ def read_job(path: Path, job_id: int, places: Sequence[Sequence[int]]) -> list[b
     with path.open("rb") as file:
         for offset, length in places:
             file.seek(offset)
-            lines = _decompressed(file.read(length), offset)
+            lines = unpacked(file.read(length), offset)
             end = 0
             while (at := lines.find(stream, end)) >= 0:
                 begin, end = lines.rfind(b"\n", 0, at) + 1, lines.find(b"\n", at) + 1
@@ -189,7 +189,8 @@ def shown_line(line: bytes) -> dict[str, Any]:
     return shown
 
 
-def _decompressed(data: bytes, number: int) -> bytes:
+def unpacked(data: bytes, number: int) -> bytes:
+    """What a member holds. Raises WorkFailedError."""
     try:
         decompressed: bytes = igzip.decompress(data)  # type: ignore[no-untyped-call]  # it has no stubs of its own
     except (EOFError, OSError, isal_zlib.error) as error:  # type: ignore[misc]  # a class, whatever its stub says
