@@ -69,6 +69,7 @@ from jobledger.http.native import (
     diagram_routes,
     event_routes,
     evidence_routes,
+    export_routes,
     hold_routes,
     job_routes,
     policy_routes,
@@ -191,6 +192,7 @@ def make_app(
         *(hold_routes, policy_routes, copy_routes, diagram_routes, workflow_routes, schedule_routes, rollup_routes),
         evidence_routes,
         archive_routes,
+        export_routes,
     )
     spoken = (*FETCH_ROUTES, *COPIES_ROUTES, *WORKFLOW_ROUTES, *MAINTENANCE_ROUTES, *SPACE_ROUTES)
     for routes in (health_routes, documentation_routes, *native, *spoken):

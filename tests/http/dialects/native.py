@@ -25,6 +25,8 @@ from jobledger.http.native.events import FILTERS as EVENT_FILTERS
 from jobledger.http.native.events import PARAMETERS as EVENT_PARAMETERS
 from jobledger.http.native.evidence import PAGE as PROOF_PAGE
 from jobledger.http.native.evidence import SIZES
+from jobledger.http.native.exports import NEW_EXPORT
+from jobledger.http.native.exports import PAGES as EXPORT_PAGES
 from jobledger.http.native.holds import FILTERS as HOLD_FILTERS
 from jobledger.http.native.holds import NEW_HOLD, RELEASE
 from jobledger.http.native.job_members import MANAGEMENT, REGISTRATION, TRANSITIONS
@@ -61,6 +63,7 @@ from tests.http.dialects.wrong import (
     WRONG_BOOLEAN,
     WRONG_DAY,
     WRONG_DETAILS,
+    WRONG_EXPORT,
     WRONG_ID,
     WRONG_INSTANT,
     WRONG_JOB_IDS,
@@ -106,6 +109,7 @@ BODIES: dict[str, tuple[Any, Mapping[str, Any]]] = {
     "jobs/{job_id}/steps": ({"action": "run"}, STEPS),
     "archives": ({"ended_before": "2000-01-01T00:00:00Z"}, NEW_ARCHIVE),
     "archives/{archive_id}/purge": ({"reason": "space"}, WHY),
+    "exports": ({}, NEW_EXPORT),
     "schedules": ({"expression": "0 0 4 ? * *", "action": {"kind": "maintenance"}}, NEW_SCHEDULE),
     "diagrams": ({"name": "d", "steps": [{"id": "a"}]}, NEW_DIAGRAM),
     "diagrams/{diagram_id}": ({}, SAVED_DIAGRAM),
@@ -129,6 +133,7 @@ DUE: dict[str, Any] = {
 DONE = {
     "jobs": "jobs.register",
     "archives": "jobs.purge",
+    "exports": "exports.create",
     "copies": "jobs.copy",
     "holds": "holds.manage",
     "policy": "policy.manage",
@@ -163,6 +168,7 @@ class NativeManners(Manners):
         "tile": Sample("000.p/5", "001", "009", [*NO_TILES]),
         "hold_id": Sample("1", "2", "9", NO_NUMBERS),
         "archive_id": Sample("51", "52", "59", NO_NUMBERS),
+        "export_id": Sample("61", "62", "69", NO_NUMBERS),
         "copy_id": Sample("7", "6", "9", NO_NUMBERS),
         "diagram_id": Sample("1", "3", "9", ["2", *NO_NUMBERS]),
         "template_id": Sample("2", "4", "9", ["5", *NO_NUMBERS]),
@@ -250,6 +256,7 @@ class NativeManners(Manners):
         ],
         "ended_before": WRONG_TIME,
         "purge": WRONG_BOOLEAN,
+        **WRONG_EXPORT,
         "copied_at": WRONG_TIME,
         "storage_policy_id": WRONG_ID,
         "storage_policy_name": [*WRONG_TEXT, "x" * 201],
@@ -348,6 +355,7 @@ class NativeManners(Manners):
             "diagrams": [*PAGES],
             "templates": [*PAGES],
             "archives": [*ARCHIVE_PAGES],
+            "exports": [*EXPORT_PAGES],
             "archives/{archive_id}/jobs": [*ARCHIVED_JOB_FILTERS],
             "archives/{archive_id}/file": [*PARTS],
             "policy": [] if target.method == "GET" else [*POLICY_PARAMETERS],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 READ = {
+    "exports": "exports.create",
     "jobs": "jobs.read",
     "archives": "jobs.read",
     "rollups": "jobs.read",
