@@ -204,44 +204,17 @@ def cover(start: int, end: int) -> Iterator[int]:
         start += 1 << height
 
 
-def root_by_inclusion(leaf: bytes, position: int, size: int, proof: Sequence[bytes]) -> bytes | None:
-    """The root of the tree of *size* leaves that has this one there, by its proof."""
-    at, last = position, size - 1
-    for given in proof:
-        if last == 0:
-            return None
-        if at & 1 or at == last:
-            leaf = node(given, leaf)
-            while not at & 1 and at:
-                at, last = at >> 1, last >> 1
-        else:
-            leaf = node(leaf, given)
-        at, last = at >> 1, last >> 1
-    return leaf if last == 0 else None
-
-
-def is_consistent(old: int, old_root: bytes, new: int, new_root: bytes, proof: list[bytes]) -> bool:
-    """Whether the proof shows that the tree of *old* leaves is the beginning of the one of *new* (RFC 9162, 2.1.4.2)."""
-    if old == new or old == 0:
-        return not proof and (old == 0 or old_root == new_root)
-    given = [old_root, *proof] if old & (old - 1) == 0 else list(proof)
-    if not given:
-        return False
-    at, last = old - 1, new - 1
-    while at & 1:
-        at, last = at >> 1, last >> 1
-    first = second = given[0]
-    for it in given[1:]:
-        if last == 0:
-            return False
-        if at & 1 or at == last:
-            first, second = node(it, first), node(it, second)
-            while not at & 1 and at:
-                at, last = at >> 1, last >> 1
-        else:
-            second = node(second, it)
-        at, last = at >> 1, last >> 1
-    return last == 0 and first == old_root and second == new_root
+def roots_of(old: int, old_root: bytes, new: int, proof: list[bytes], is_whole: bool = True) -> tuple[bytes, bytes]:
+    """The roots of both trees by a proof of consistency (RFC 9162, 2.1.4), which is used up from its end. Raises IndexError."""
+    if old == new:
+        root = old_root if is_whole else proof.pop()
+        return root, root
+    half, beside = 1 << (new - 1).bit_length() - 1, proof.pop()
+    if old <= half:
+        first, second = roots_of(old, old_root, half, proof, is_whole)
+        return first, node(second, beside)
+    first, second = roots_of(old - half, old_root, new - half, proof, False)
+    return node(beside, first), node(beside, second)
 
 
 # Where the files are: a folder, or a zip in the one form that exports have.
@@ -442,14 +415,10 @@ class Export:
             after = [decoded(it, "proof.json") for it in proof["after"]]
         except (ValueError, KeyError, TypeError):
             raise DiffersError("proof.json: it does not read") from None
-        left, right = list(cover(0, self.start)), list(cover(self.end, self.size))
-        must((len(before), len(after)) == (len(left), len(right)), "proof.json", "it proves another range")
         tree = Tree()
-        for height, it in zip(left, before):  # noqa: B905
-            tree.add([it], height)
+        must(tree.add_cover(0, self.start, before), "proof.json", "it proves another range")
         self._check_headers(tree, sorted(it for it in seen_sizes if self.start == 0 and it <= self.end), wanted or {})
-        for height, it in zip(right, after):  # noqa: B905
-            tree.add([it], height)
+        must(tree.add_cover(self.end, self.size, after), "proof.json", "it proves another range")
         must(
             tree.root() == self.root,
             "headers.ndjson",
@@ -611,7 +580,11 @@ def check_seen(export: Export, name: str, note: bytes, consistency: str | None, 
                 proof = [decoded(it, name) for it in json.load(file)["proof"]]
         except (ValueError, KeyError, TypeError):
             raise DiffersError(f"{consistency}: it is no proof of consistency") from None
-        must(is_consistent(*older, *newer, proof), name, f"one of the first {older[0]} events was altered since")
+        try:
+            is_continued = roots_of(*older, newer[0], proof) == (older[1], newer[1]) and not proof
+        except IndexError:
+            is_continued = False
+        must(is_continued, name, f"one of the first {older[0]} events was altered since")
     return (
         f"It continues the checkpoint of {size} events that was kept."
         if size <= export.size

@@ -150,7 +150,12 @@ async def get_export(request: web.Request) -> web.Response:
 
 @export_routes.get(ONE + "/file")
 @gives(OCTETS)
-@operation(FILE, capability=CREATE_EXPORTS, gives_headers=SAVED)
+@operation(
+    FILE,
+    statuses={200: "The file.", 206: "The range that was asked for."},
+    capability=CREATE_EXPORTS,
+    gives_headers=SAVED,
+)
 async def get_export_file(request: web.Request) -> web.StreamResponse:
     """An export's file, a zip; a range of it where one is asked for. That it was given is recorded first."""
     caller = permitted(request)

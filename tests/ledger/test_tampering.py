@@ -22,6 +22,7 @@ from jobledger.ledger.work.exporting.zipped import DEFLATED, STORED, Entry, writ
 from jobledger.scripts import verify
 from tests.ledger.archived import archived, ended, file_of
 from tests.ledger.exported import exported, read
+from tests.signing import KEY
 
 QUICK, ALL = 300, 10_000
 LINES = ("headers.ndjson", "contents.ndjson", "private.ndjson")
@@ -109,6 +110,8 @@ class Tamperer:
             "something behind": lambda it: self.raw + it.randbytes(it.randrange(1, 9)),
             "a line": lambda it: self.packed(self.with_line(it)),
             "a line, and the manifest": lambda it: self.packed(self.with_line(it), is_told=True),
+            "a line, signed by the ledger itself": lambda it: self.packed(self.with_line(it), is_told=True, key=KEY),
+            "a line, signed by the ledger itself": lambda it: self.packed(self.with_line(it), is_told=True, key=KEY),
             "signed by another": self.signed_by_another,
             "a line, signed by another": self.signed_by_another,
             "a file": self.with_file,
