@@ -43,6 +43,7 @@ def exporting(ledger: Ledger, data: Path, evidence: EvidencePlace) -> Exporting:
 async def export(settings: Settings, org: str, order: Mapping[str, Any], output: Path) -> None:
     """Export into *output*, which must not be there yet: a .zip, or a folder. Raises UsageError, FailedError, LedgerError."""
     await asyncio.to_thread(_must_be_free, output)
+    order = {name: it for name, it in order.items() if it is not None}
     async with open_ledger(settings) as ledger:
         place = evidence_place(settings)
         caller = command_line_caller(org)

@@ -4,9 +4,9 @@
     python3 verify.py EXPORT [--key KEY] [--seen CHECKPOINT [--consistency FILE]]
     python3 verify.py ARCHIVE.ndjson.gz [--manifest-sha256 HEX] [--export EXPORT]
 
-EXPORT is the .zip, or the folder that it was unpacked to. KEY is the verifier key, or a file with one or more of them, from elsewhere
-than the export: what `jobledger key show` printed. CHECKPOINT is one that was kept earlier; where the export alone does not show that
-it continues that one, FILE is the answer of GET consistency?from=…&to=….
+EXPORT is the .zip, or the folder that it was unpacked to. KEY is the verifier key, or a file with some, from elsewhere than the
+export: what `jobledger key show` printed. CHECKPOINT is one that was kept; where the export alone does not show that it continues
+that one, FILE is the answer of GET consistency?from=…&to=….
 
 Exit codes: 0 all was checked and nothing differs, 1 something differs or could not be checked, 2 usage.
 """
@@ -53,6 +53,11 @@ def must(truth: Any, where: str, what: str) -> None:
     """Raise DiffersError where something is not so."""
     if not truth:
         raise DiffersError(f"{where}: {what}")
+
+
+def differs(position: int, what: str) -> None:
+    """Raise DiffersError at a position."""
+    raise DiffersError(f"position {position}: {what}")
 
 
 # Ed25519 (RFC 8032), points as (X, Y, Z, T) with x = X/Z, y = Y/Z, xy = T/Z.
@@ -113,6 +118,11 @@ def has_signed(public: bytes, text: bytes, signature: bytes) -> bool:
 # Signed notes and verifier keys (C2SP signed-note), checkpoints (C2SP tlog-checkpoint).
 
 
+def hashes_of(texts: Sequence[str]) -> list[bytes]:
+    """The hashes of a proof."""
+    return [decoded(it, "a proof") for it in texts]
+
+
 def decoded(text: str, where: str) -> bytes:
     """What base64 says, in its only form."""
     try:
@@ -142,9 +152,8 @@ class Key:
         text += b"\n"
         is_signed = False
         for line in lines.decode("utf-8", "replace")[:-1].split("\n"):
-            match = SIGNATURE_LINE.fullmatch(line)
-            must(match is not None, where, "a line among its signatures is none")
-            assert match is not None
+            match: Any = SIGNATURE_LINE.fullmatch(line)
+            must(match, where, "a line among its signatures is none")
             raw = decoded(match[2], where)
             if match[1] == self.name and raw[:4] == self.id:
                 must(has_signed(self.public, text, raw[4:]), where, f"the signature of {self.name} is false")
@@ -155,9 +164,8 @@ class Key:
 
 def checkpoint_of(text: bytes, where: str) -> tuple[str, int, bytes]:
     """Origin, size and root of a checkpoint."""
-    match = CHECKPOINT.fullmatch(text)
-    must(match is not None, where, "it is no checkpoint")
-    assert match is not None
+    match: Any = CHECKPOINT.fullmatch(text)
+    must(match, where, "it is no checkpoint")
     return match[1].decode("utf-8", "replace"), int(match[2]), decoded(match[3].decode(), where)
 
 
@@ -186,22 +194,22 @@ class Tree:
             hashes = [sha256(b"\1" + a + b).digest() for a, b in zip(hashes[::2], hashes[1::2])]  # noqa: B905  # 3.9
             height += 1
 
+    def add_cover(self, start: int, end: int, hashes: Sequence[bytes]) -> bool:
+        """Add leaves from *start* to before *end* by the roots of whole subtrees; whether these are so many."""
+        left = list(hashes)
+        while start < end and left:
+            whole = (end - start).bit_length() - 1
+            height = min(whole, (start & -start).bit_length() - 1) if start else whole
+            self.add([left.pop(0)], height)
+            start += 1 << height
+        return start == end and not left
+
     def root(self) -> bytes:
         """The root of what was added."""
         root: bytes | None = None
         for height in sorted(self.waiting):
             root = self.waiting[height] if root is None else node(self.waiting[height], root)
         return sha256(b"").digest() if root is None else root
-
-
-def cover(start: int, end: int) -> Iterator[int]:
-    """The heights of the whole subtrees that leaves from *start* to before *end* are made of, from the left."""
-    while start < end:
-        height = (end - start).bit_length() - 1
-        if start:
-            height = min(height, (start & -start).bit_length() - 1)
-        yield height
-        start += 1 << height
 
 
 def roots_of(old: int, old_root: bytes, new: int, proof: list[bytes], is_whole: bool = True) -> tuple[bytes, bytes]:
@@ -227,6 +235,14 @@ def pieces_of(path: str) -> Iterator[bytes]:
             yield piece
 
 
+def digest_of(pieces: Iterator[bytes]) -> str:
+    """The SHA-256 of all of them, in hex."""
+    digest = sha256()
+    for piece in pieces:
+        digest.update(piece)
+    return digest.hexdigest()
+
+
 class Folder:
     """An export as a folder."""
 
@@ -242,7 +258,7 @@ LARGE = 0xFFFFFFFF
 
 
 class Zip:
-    """An export as a zip: entries one after another without gaps, of fixed dates, and the directory that this makes; nothing else."""
+    """An export as a zip: entries of fixed dates without gaps, and the directory that this makes; nothing else."""
 
     def __init__(self, file: BinaryIO) -> None:
         self.file = file
@@ -264,15 +280,10 @@ class Zip:
             members = struct.pack("<HHHHHIIIH", version, 0, method, 0, 33, crc, *told, len(name))
             local = b"PK\3\4" + members + struct.pack("<H", extra_length)
             local += name + (struct.pack("<HH", 1, 16) + sizes if extra else b"")
-            must(
-                head + name + extra == local and method in (0, 8), where, "an entry's header is not as exports have it"
-            )
+            must(head + name + extra == local and method in (0, 8), where, "it is no entry's header as exports have it")
             known = name.decode("ascii", "replace")
-            must(
-                re.fullmatch(r"[a-z][a-z0-9._-]*", known) and known not in self.entries,
-                where,
-                "its name is not allowed",
-            )
+            is_new = re.fullmatch(r"[a-z][a-z0-9._-]*", known) and known not in self.entries
+            must(is_new, where, "its name is not allowed")
             further = sizes + (struct.pack("<Q", end) if end >= LARGE else b"")
             further = struct.pack("<HH", 1, len(further)) + further if further else b""
             directory += b"PK\1\2" + struct.pack("<BB", 45 if further else 20, 3)
@@ -287,11 +298,7 @@ class Zip:
             tail += b"PK\6\7" + struct.pack("<IQI", 0, end + len(directory), 1)
         tail += b"PK\5\6" + struct.pack("<HHHHIIH", 0, 0, number, number, len(directory), min(end, LARGE), 0)
         rest = self._read(end, len(directory) + len(tail) + 1)
-        must(
-            number and rest == directory + tail,
-            f"byte {end}",
-            "what follows is neither an entry nor the zip's directory",
-        )
+        must(number and rest == directory + tail, f"byte {end}", "it is neither an entry nor the zip's directory")
         self.names = sorted(self.entries)
 
     def _read(self, offset: int, length: int) -> bytes:
@@ -320,9 +327,8 @@ class Zip:
         must(whole and (seen, checksum) == (size, crc), name, "it does not unpack to what the zip says")
         if told is not None and method:
             packed = (end - offset, digest.hexdigest())
-            must(
-                packed == (told.get("deflated_bytes"), told.get("deflated_sha256")), name, "it is not packed as it was"
-            )
+            known = (told["deflated_bytes"], told["deflated_sha256"])
+            must(packed == known, name, "it is not packed as it was")
 
 
 def lines_of(blocks: Iterator[bytes], digest: Any, where: str) -> Iterator[bytes]:
@@ -346,9 +352,8 @@ def contents_of(chunks: Iterator[bytes], where: str) -> Iterator[tuple[int, byte
         end = 0
         for match in CONTENT.finditer(chunk):
             position = int(match[1])
-            must(
-                match.start() == end and position > last, where, f"a line after position {last} is not where it belongs"
-            )
+            is_next = match.start() == end and position > last
+            must(is_next, where, f"a line after position {last} is not where it belongs")
             end, last = match.end(), position
             yield position, None if match[2] == b"null" else match[2]
         must(end == len(chunk), where, f"a line after position {last} is none")
@@ -359,17 +364,15 @@ class Export:
     """An export, checked from its beginning to its end; each step raises DiffersError at the first that differs."""
 
     def __init__(self, source: Any, keys: Sequence[Key]) -> None:
-        self.source, self.digests = source, {}  # type: Any, Dict[str, Any]
+        self.source, self.removed = source, 0
+        self.digests: dict[str, Any] = {}
         must({MANIFEST, SIGNATURE, *NEEDED} <= set(source.names), "the export", "a file of it is missing")
         manifest = self.whole(MANIFEST)
-        try:
-            self.manifest = json.loads(manifest)
-            self.files, self.selection = self.manifest["files"], self.manifest["selection"]
-            self.org, self.start, self.end = (self.manifest[it] for it in ("org", "from", "to"))
-            self.counts, self.with_private = self.manifest["counts"], self.manifest["private"]
-            must(self.manifest["format"] == FORMAT, MANIFEST, "it is of another format")
-        except (ValueError, KeyError, TypeError):
-            raise DiffersError(f"{MANIFEST}: it does not read") from None
+        self.manifest = json.loads(manifest)
+        self.files, self.selection = self.manifest["files"], self.manifest["selection"]
+        self.org, self.start, self.end = (self.manifest[it] for it in ("org", "from", "to"))
+        self.counts, self.with_private = self.manifest["counts"], self.manifest["private"]
+        must(self.manifest["format"] == FORMAT, MANIFEST, "it is of another format")
         must(
             sorted([*self.files, MANIFEST, SIGNATURE]) == source.names, MANIFEST, "it names other files than there are"
         )
@@ -390,7 +393,6 @@ class Export:
         must(self.manifest["checkpoint"] == self.size, MANIFEST, "it names another checkpoint")
         must(0 <= self.start <= self.end <= self.size, MANIFEST, "its range is not within the checkpoint")
         self.kept: dict[int, bytes] = {}
-        self.removed = 0
 
     def whole(self, name: str) -> bytes:
         """A small file."""
@@ -398,9 +400,8 @@ class Export:
 
     def told(self, name: str) -> dict[str, Any]:
         """What the manifest says of a file."""
-        told = self.files.get(name) if hasattr(self, "files") else None
-        must(isinstance(told, dict), MANIFEST, f"it does not say what {name} is")
-        return dict(told)
+        told: dict[str, Any] = self.files[name]
+        return told
 
     def chunks(self, name: str) -> Iterator[bytes]:
         """The lines of a file; its digest is kept."""
@@ -409,31 +410,17 @@ class Export:
 
     def check(self, seen_sizes: Sequence[int] = (), wanted: dict[int, bytes] | None = None) -> None:
         """Check everything. Of *seen_sizes* the roots are kept; *wanted*: leaves that must stand at these positions."""
-        try:
-            proof = json.loads(self.whole("proof.json"))
-            before = [decoded(it, "proof.json") for it in proof["before"]]
-            after = [decoded(it, "proof.json") for it in proof["after"]]
-        except (ValueError, KeyError, TypeError):
-            raise DiffersError("proof.json: it does not read") from None
-        tree = Tree()
-        must(tree.add_cover(0, self.start, before), "proof.json", "it proves another range")
+        proof, tree = json.loads(self.whole("proof.json")), Tree()
+        must(tree.add_cover(0, self.start, hashes_of(proof["before"])), "proof.json", "it proves another range")
         self._check_headers(tree, sorted(it for it in seen_sizes if self.start == 0 and it <= self.end), wanted or {})
-        must(tree.add_cover(self.end, self.size, after), "proof.json", "it proves another range")
-        must(
-            tree.root() == self.root,
-            "headers.ndjson",
-            f"positions {self.start} to {self.end - 1} are not those that the checkpoint was signed of: one was altered",
-        )
+        must(tree.add_cover(self.end, self.size, hashes_of(proof["after"])), "proof.json", "it proves another range")
+        what = f"one of the positions {self.start} to {self.end - 1} is not what the checkpoint was signed of"
+        must(tree.root() == self.root, "headers.ndjson", what)
         self._check_removals()
         for name in sorted(self.files):
-            digest = self.digests.get(name)
-            if digest is None:
-                digest = sha256()
-                for piece in self.source.blocks(name, self.told(name)):
-                    digest.update(piece)
-            must(
-                digest.hexdigest() == self.told(name).get("sha256"), name, "it is not the file that the manifest names"
-            )
+            known = self.digests.get(name)
+            digest = known.hexdigest() if known else digest_of(self.source.blocks(name, self.told(name)))
+            must(digest == self.told(name)["sha256"], name, "it is not the file that the manifest names")
         must(self.is_manifest_signed, SIGNATURE, "it is not of this manifest: the manifest was edited, or is another's")
 
     def _check_headers(self, tree: Tree, seen_sizes: list[int], wanted: dict[int, bytes]) -> None:
@@ -455,19 +442,17 @@ class Export:
             rows = HEADERS.findall(chunk)
             if len(rows) != len(lines):
                 bad = next((at for at, line in enumerate(lines) if not HEADER.fullmatch(line)), 0)
-                raise DiffersError(f"position {position + bad}: its header is none")
+                differs(position + bad, "its header is none")
             leaves = [sha256(b"\0" + line).digest() for line in lines]
             for row in rows:
                 if row[0] != org or int(row[1]) != position:
-                    raise DiffersError(f"position {position}: position {int(row[1])} of {row[0].decode()} stands there")
+                    differs(position, f"position {int(row[1])} of {row[0].decode()} stands there")
                 if row[2] < recorded_at:
-                    raise DiffersError(f"position {position}: it was recorded before the one before it")
+                    differs(position, "it was recorded before the one before it")
                 recorded_at, stream, version = row[2], row[3], int(row[4])
                 last = versions.get(stream)
                 if version != (last + 1 if last is not None else 1) and (last is not None or not start):
-                    raise DiffersError(
-                        f"position {position}: version {version} of {stream.decode()} follows {last or 0}"
-                    )
+                    differs(position, f"version {version} of {stream.decode()} follows {last or 0}")
                 versions[stream] = version
                 if row[5] in REMOVING:
                     self.removed_at[stream] = position
@@ -484,7 +469,7 @@ class Export:
                         removed += 1
                     else:
                         if sha256(content).hexdigest().encode() != row[6]:
-                            raise DiffersError(f"position {position}: its content is not the one that its header names")
+                            differs(position, "its content is not the one that its header names")
                         if row[5] == b"job.registered" and is_by_kind:
                             self._must_be_of_kind(content, position)
                         if row[5] == b"archive.verified" and wanted:
@@ -494,25 +479,21 @@ class Export:
                         if private is None:
                             self.missing[stream] = position
                         elif sha256(private).hexdigest().encode() != row[7]:
-                            raise DiffersError(
-                                f"position {position}: its private content is not the one its header names"
-                            )
+                            differs(position, "its private content is not the one that its header names")
                         number_private += 1
                         private_at, private = next(privates)
                     content_at, content = next(contents)
                 elif is_all or chosen[stream]:
-                    raise DiffersError(f"position {position}: it was selected, and its content is left out")
+                    differs(position, "it was selected, and its content is left out")
                 position += 1
                 if content_at < position or private_at < position:
-                    raise DiffersError(
-                        f"position {min(content_at, private_at)}: a content is given that belongs nowhere"
-                    )
+                    differs(min(content_at, private_at), "a content is given that belongs nowhere")
             if position > self.end:
-                raise DiffersError(f"position {self.end}: it is beyond the range that the manifest names")
+                differs(self.end, "it is beyond the range that the manifest names")
             if wanted:
                 for at, leaf in enumerate(leaves, position - len(leaves)):
                     if wanted.pop(at, leaf) != leaf:
-                        raise DiffersError(f"position {at}: the archive has another header than the export")
+                        differs(at, "the archive has another header than the export")
             done = position - len(leaves)
             for size in [it for it in seen_sizes if done < it <= position]:
                 partial = Tree()
@@ -540,23 +521,21 @@ class Export:
         """What is gone is gone by an event; those beyond the range are given with their proofs."""
         for chunk in self.chunks("removals.ndjson"):
             for line in chunk[:-1].split(b"\n"):
-                try:
-                    told = json.loads(line)
-                    header, proof = told["header"].encode(), [decoded(it, "removals.ndjson") for it in told["proof"]]
-                except (ValueError, KeyError, TypeError, AttributeError):
-                    raise DiffersError("removals.ndjson: a line of it does not read") from None
-                match = HEADER.fullmatch(header)
-                must(match is not None, "removals.ndjson", "a header in it is none")
-                assert match is not None
-                position, leaf = int(match[2]), sha256(b"\0" + header).digest()
+                told = json.loads(line)
+                header, before, after = told["header"].encode(), hashes_of(told["before"]), hashes_of(told["after"])
+                tree, match = Tree(), HEADER.fullmatch(header)  # type: Tree, Any
+                must(match, "removals.ndjson", "a header in it is none")
+                position = int(match[2])
                 is_in = self.end <= position < self.size and match[1].decode() == self.org
-                is_proved = is_in and root_by_inclusion(leaf, position, self.size, proof) == self.root
-                must(is_proved, "removals.ndjson", f"position {position} is not proved to be under the checkpoint")
+                is_in = is_in and tree.add_cover(0, position, before)
+                tree.add([sha256(b"\0" + header).digest()])
+                is_in = is_in and tree.add_cover(position + 1, self.size, after) and tree.root() == self.root
+                must(is_in, "removals.ndjson", f"position {position} is not proved to be under the checkpoint")
                 if match[6] in REMOVING:
                     self.removed_at[match[4]] = position
         for stream, position in sorted(self.missing.items(), key=lambda it: it[1]):
             if self.removed_at.get(stream, -1) <= position:
-                raise DiffersError(f"position {position}: content of {stream.decode()} is gone, and no event says why")
+                differs(position, f"content of {stream.decode()} is gone, and no event says why")
 
 
 def check_seen(export: Export, name: str, note: bytes, consistency: str | None, keys: Sequence[Key]) -> str:
@@ -575,21 +554,15 @@ def check_seen(export: Export, name: str, note: bytes, consistency: str | None, 
         older, newer = sorted([(size, root), (export.size, export.root)])
         ask = f"give the answer of GET consistency?from={older[0]}&to={newer[0]} by --consistency"
         must(consistency is not None, name, f"the export alone does not show it: {ask}")
-        try:
-            with open(consistency or "", encoding="utf-8") as file:
-                proof = [decoded(it, name) for it in json.load(file)["proof"]]
-        except (ValueError, KeyError, TypeError):
-            raise DiffersError(f"{consistency}: it is no proof of consistency") from None
+        with open(consistency or "", encoding="utf-8") as file:
+            proof = hashes_of(json.load(file)["proof"])
         try:
             is_continued = roots_of(*older, newer[0], proof) == (older[1], newer[1]) and not proof
         except IndexError:
             is_continued = False
         must(is_continued, name, f"one of the first {older[0]} events was altered since")
-    return (
-        f"It continues the checkpoint of {size} events that was kept."
-        if size <= export.size
-        else (f"It is the beginning of what the kept checkpoint of {size} events was signed of.")
-    )
+    relation = "It continues" if size <= export.size else "It is the beginning of"
+    return f"{relation} the history of the checkpoint of {size} events that was kept."
 
 
 def check_export(options: argparse.Namespace, wanted: dict[int, bytes] | None = None) -> tuple[Export, bool]:
@@ -630,7 +603,7 @@ def check_export(options: argparse.Namespace, wanted: dict[int, bytes] | None = 
         print(f"Proved: {sentence}")
     if "type" in export.selection or "domain" in export.selection:
         print(
-            "Not proved: that no other job is of that type or domain; headers do not tell. Their streams are all in headers."
+            "Not proved: that no other job is of that type or domain; headers do not tell."
         )
     if {"events.csv", "events.xml"} & set(export.files):
         print("Not proved: that events.csv or events.xml says the same; it is the file that was signed with the rest.")
@@ -651,25 +624,13 @@ def check_archive(options: argparse.Namespace) -> bool:
     named = options.manifest_sha256
     if named is not None:
         must(digest == named.lower(), base + ".manifest.json", "it is not the manifest of that SHA-256")
-    try:
-        manifest = json.loads(raw)
-        must(manifest["format"] == ARCHIVE_FORMAT, base + ".manifest.json", "it is of another format")
-        leaves = _check_members(path, base, manifest)
-        files = [(os.path.join(os.path.dirname(path), name), it) for name, it in manifest["files"].items()]
-        files += [(os.path.join(base + ".attachments", it["file"]), it) for it in manifest["attachments"]]
-    except (ValueError, KeyError, TypeError, IndexError):
-        raise DiffersError(f"{base}.manifest.json: it does not read") from None
+    manifest = json.loads(raw)
+    must(manifest["format"] == ARCHIVE_FORMAT, base + ".manifest.json", "it is of another format")
+    leaves = _check_members(path, base, manifest)
+    files = [(os.path.join(os.path.dirname(path), name), it) for name, it in manifest["files"].items()]
+    files += [(os.path.join(base + ".attachments", it["file"]), it) for it in manifest["attachments"]]
     for name, told in files:
-        whole, size = sha256(), 0
-        with open(name, "rb") as file:
-            while piece := file.read(PIECE_BYTES):
-                whole.update(piece)
-                size += len(piece)
-        must(
-            (size, whole.hexdigest()) == (told["size_bytes"], told["sha256"]),
-            name,
-            "it is not the file that was written",
-        )
+        must(digest_of(pieces_of(name)) == told["sha256"], name, "it is not the file that was written")
     count = len(leaves)
     is_proved = False
     if options.export:
@@ -772,6 +733,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         is_checked = check_archive(options) if is_archive else check_export(options)[1]
     except DiffersError as error:
         print(f"{options.path}: DIFFERS. {error}.")
+        return 1
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        print(f"{options.path}: DIFFERS. {MANIFEST}, or a proof: it does not read, {type(error).__name__}.")
         return 1
     except OSError as error:
         print(f"{error.filename or options.path}: {error.strerror}.")

@@ -4,7 +4,7 @@
     headers.ndjson      a header a line, as stored        contents.ndjson   {"position":…,"content":…}, null where it is gone
     private.ndjson      {"position":…,"private":…}, where that was asked for
     proof.json          {"before":[…],"after":[…]}: the roots of the whole subtrees before and behind the range, from the left
-    removals.ndjson     {"header":"…","proof":[…]}: events behind the range that say why contents in it are gone
+    removals.ndjson     {"header":"…","before":[…],"after":[…]}: events behind the range that say why contents in it are gone
     verify.py           what checks all of it             manifest.json     what there is, with the hash of each
     manifest.sig        a signed note: the format, the origin and the SHA-256 of the manifest, a line each
 
@@ -100,7 +100,7 @@ class ExportWriter:
             if self._rendering is not None:
                 self._entries[self._rendering.name].write(self._rendering.end)
             await self._write_removals()
-            self._add("proof.json", orjson.dumps(await self._proof()) + b"\n")
+            self._add("proof.json", orjson.dumps(await self._roots(self._extent.begin, self._extent.end)) + b"\n")
             checkpoint = self._extent.checkpoint
             self._add("checkpoint", checkpoint.note)
             self._add("key", f"{self._extent.key.named(checkpoint.origin)}\n".encode())
@@ -232,7 +232,7 @@ class ExportWriter:
 
     async def _write_removals(self) -> None:
         """Events behind the range by which contents in it are gone, with their proofs; those within are among the headers."""
-        size, fork = self._extent.checkpoint.size, self._extent.checkpoint.fork
+        size = self._extent.checkpoint.size
         last: dict[int, bytes] = {}
         streams = sorted(self._missing)
         for at in range(0, len(streams), STREAMS_A_READ):
@@ -240,17 +240,14 @@ class ExportWriter:
             newest = {it["stream"]: it for it in await self._fetch("removals", some, size)}
             last |= {it["position"]: it["header"] for it in newest.values() if it["position"] >= self._extent.end}
         entry = self._open(REMOVALS)
-        positions = sorted(last)
-        for at in range(0, len(positions), STREAMS_A_READ):
-            these = positions[at : at + STREAMS_A_READ]
-            proofs = await self._store.inclusion(self._task.org, fork, these, size)
-            for position, proof in zip(these, proofs, strict=True):
-                told = {"header": last[position].decode(), "proof": _encoded(proof)}
-                entry.write(orjson.dumps(told) + b"\n")
+        for position in sorted(last):
+            told = {"header": last[position].decode(), **await self._roots(position, position + 1)}
+            entry.write(orjson.dumps(told) + b"\n")
 
-    async def _proof(self) -> dict[str, list[str]]:
+    async def _roots(self, begin: int, end: int) -> dict[str, list[str]]:
+        """Of the whole subtrees before and behind a range."""
         size, fork = self._extent.checkpoint.size, self._extent.checkpoint.fork
-        ranges = [*cover(0, self._extent.begin)], [*cover(self._extent.end, size)]
+        ranges = [*cover(0, begin)], [*cover(end, size)]
         tiles = await self._store.tiles(self._task.org, fork, tiles_for([*ranges[0], *ranges[1]], size))
         before, after = ([root_of(it, tiles) for it in some] for some in ranges)
         return {"before": _encoded(before), "after": _encoded(after)}
