@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import json
+import sys
 import zipfile
 from pathlib import Path
 
@@ -10,11 +12,12 @@ import pytest
 
 from jobledger.ledger.domain.job_removal import EraseJob
 from jobledger.ledger.store.ledger import Ledger
+from jobledger.ledger.work.exporting import zipped
 from jobledger.ledger.work.exporting.zipped import unpack
 from jobledger.scripts import verify
 from tests.ledger.archived import archived, ended
 from tests.ledger.archived import file_of as archive_file_of
-from tests.ledger.exported import export_of, exported, exporter, read, request, signed_until_over, verified
+from tests.ledger.exported import VERIFIER, export_of, exported, exporter, read, request, signed_until_over, verified
 from tests.signing import sign
 from tests.world import ALICE, ORG
 
@@ -155,3 +158,51 @@ async def test_an_export_that_fails_leaves_no_file(ledger: Ledger, tmp_path: Pat
     assert job.reason == "There is no checkpoint of 2000000 events."
     assert (await export_of(ledger, export_id)).written is None
     assert not list(tmp_path.rglob("*.zip")) + list(tmp_path.rglob("*.part"))
+
+
+def test_the_verifier_is_one_file_for_old_pythons_and_of_the_standard_library_alone() -> None:
+    """Whoever has Python 3.9 can run it; nothing newer in it, nothing to install."""
+    tree = ast.parse(VERIFIER.read_bytes(), feature_version=(3, 9))
+
+    imported = {alias.name for it in ast.walk(tree) if isinstance(it, ast.Import) for alias in it.names}
+    imported |= {it.module or "" for it in ast.walk(tree) if isinstance(it, ast.ImportFrom)}
+    assert imported <= sys.stdlib_module_names
+    newer = {"strict"} & {it.arg for it in ast.walk(tree) if isinstance(it, ast.keyword)}
+    assert not newer
+
+
+@pytest.mark.parametrize("public", ["d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"])
+def test_the_verifiers_ed25519_is_that_of_the_rfc(public: str) -> None:
+    """RFC 8032, 7.1, test 1; and no signature of another text, or one that is written otherwise."""
+    signature = bytes.fromhex(
+        "e5564300c360ac729086e2cc806e828a84877f1eb8e5d974d873e065224901555fb8821590a33bacc61e39701cf9b46b"
+        "d25bf5f0595bbe24655141438e7a100b"
+    )
+    key = bytes.fromhex(public)
+
+    assert verify.has_signed(key, b"", signature)
+    assert not verify.has_signed(key, b"x", signature)
+    malleable = (int.from_bytes(signature[32:], "little") + verify.ORDER).to_bytes(32, "little")
+    assert not verify.has_signed(key, b"", signature[:32] + malleable)
+
+
+def test_a_zip_of_many_gigabytes_reads_as_it_was_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is large is written as zip64, by the same rule in both."""
+    monkeypatch.setattr(zipped, "LARGE", 100)
+    monkeypatch.setattr(verify, "LARGE", 100)
+    entries = []
+    for name, content in (("a", b"x" * 50), ("b", b"y" * 200), ("c", b"z" * 20)):
+        entry = zipped.Entry(name, tmp_path / name, zipped.STORED)
+        entry.write(content)
+        entry.finish()
+        entries.append(entry)
+
+    zipped.write_zip(tmp_path / "large.zip", entries)
+
+    with (tmp_path / "large.zip").open("rb") as file:
+        read_back = verify.Zip(file)
+        assert {name: b"".join(read_back.blocks(name)) for name in read_back.names} == {
+            "a": b"x" * 50,
+            "b": b"y" * 200,
+            "c": b"z" * 20,
+        }

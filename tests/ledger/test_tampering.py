@@ -111,7 +111,6 @@ class Tamperer:
             "a line": lambda it: self.packed(self.with_line(it)),
             "a line, and the manifest": lambda it: self.packed(self.with_line(it), is_told=True),
             "a line, signed by the ledger itself": lambda it: self.packed(self.with_line(it), is_told=True, key=KEY),
-            "a line, signed by the ledger itself": lambda it: self.packed(self.with_line(it), is_told=True, key=KEY),
             "signed by another": self.signed_by_another,
             "a line, signed by another": self.signed_by_another,
             "a file": self.with_file,
