@@ -71,6 +71,7 @@ from jobledger.http.native import (
     diagram_routes,
     event_routes,
     evidence_routes,
+    export_routes,
     hold_routes,
     job_routes,
     policy_routes,
@@ -196,6 +197,7 @@ def make_app(
         evidence_routes,
         checkpoint_routes,
         archive_routes,
+        export_routes,
     )
     spoken = (*FETCH_ROUTES, *COPIES_ROUTES, *WORKFLOW_ROUTES, *MAINTENANCE_ROUTES, *SPACE_ROUTES)
     for routes in (health_routes, documentation_routes, *native, *spoken):

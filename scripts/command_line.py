@@ -91,6 +91,15 @@ def _verify(options: argparse.Namespace, settings: Settings) -> int:
     return run(verify_ledger(settings, options.org, options.checkpoint))
 
 
+def _export(options: argparse.Namespace, settings: Settings) -> int:
+    from jobledger.scripts.export import export, read_ends
+
+    order = read_ends(options.begin, options.end)
+    members = {"job_ids": options.job, "type": options.type, "domain": options.domain, "render": options.render}
+    order |= {**members, "private": options.private, "checkpoint": options.checkpoint}
+    return run(export(settings, options.org, order, options.output))
+
+
 def _recover(options: argparse.Namespace, settings: Settings) -> int:
     from jobledger.scripts.recover import recover
 
@@ -192,6 +201,7 @@ def _add_evidence(nouns: Any) -> None:
     )
     finish(verify, _verify)
 
+    _add_export(nouns)
     recover = nouns.add_parser("recover", help="go on after a history was lost", description=_RECOVER)
     recover.add_argument("--org", required=True)
     recover.add_argument("--reason", required=True, help="what happened; it is recorded")
@@ -218,6 +228,27 @@ def _add_evidence(nouns: Any) -> None:
     verb(keys, "rotate", _rotate_key, "sign by a new key from now on").add_argument("--org")
 
 
+def _add_export(nouns: Any) -> None:
+    export = nouns.add_parser("export", help="write events with what proves them", description=_EXPORT)
+    export.add_argument("output", metavar="OUTPUT", type=Path, help="a .zip, or a folder that is made")
+    export.add_argument("--org", required=True)
+    export.add_argument("--from", dest="begin", metavar="POSITION|TIME", help="the first event")
+    export.add_argument("--to", dest="end", metavar="POSITION|TIME", help="the event before which it ends")
+    export.add_argument(
+        "--job", type=_natural, metavar="N", action="append", help="the contents of this job; repeatable"
+    )
+    export.add_argument("--type", help="the contents of jobs of this type")
+    export.add_argument("--domain", help="the contents of jobs of this domain")
+    export.add_argument("--private", action="store_true", help="private contents too")
+    export.add_argument("--render", choices=("csv", "xml"), help="what is selected also in this form")
+    export.add_argument("--checkpoint", type=_natural, metavar="SIZE", help="by the checkpoint of so many events")
+    finish(export, _export)
+
+
+_EXPORT = (
+    "Write every header of a range, the contents of what is selected (all, where nothing is), and what proves them, with "
+    "the program that checks it: python3 verify.py OUTPUT --key KEY. It works beside a running server, and without one."
+)
 _VERIFY = (
     "Read every event, tile, checkpoint and attachment of an org, or of all, in the database and the witness, and say what differs "
     "first. Servers go on meanwhile."

@@ -40,6 +40,7 @@ from jobledger.projections.rebuild.refresh import Refresh
 from jobledger.projections.schedule_query import ScheduleQuery
 from jobledger.projections.work_query import WorkQuery
 from jobledger.scripts.evidence_place import EvidencePlace
+from jobledger.scripts.export import exporting
 from jobledger.scripts.failure import FailedError
 from jobledger.scripts.folding import fold_in_processes
 from jobledger.scripts.listening import BACKLOG, load_certificate, tls_context
@@ -133,6 +134,8 @@ async def serve_app(listener: socket.socket, plan: Plan, stop: Stop, tell_ready:
             signed = None if evidence is None else EvidenceStore(ledger.database)
             copying = SshCopy(ledger, secrets, plan.remote_hosts, keys)
             works.append(Archiving(plan.data, ArchiveQuery(ledger.database).to_archive, copying, signed))
+            if evidence is not None:
+                works.append(exporting(ledger, plan.data, evidence))
         worker = Runner(ledger, WorkQuery(ledger.database).open, works)
         sweep = SecretSweep(ledger, sweep_secrets)
         runner = make_runner(

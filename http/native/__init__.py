@@ -9,6 +9,7 @@ from jobledger.http.native.diagrams import diagram_routes
 from jobledger.http.native.dialect import NATIVE
 from jobledger.http.native.events import event_routes
 from jobledger.http.native.evidence import evidence_routes
+from jobledger.http.native.exports import export_routes
 from jobledger.http.native.holds import hold_routes
 from jobledger.http.native.jobs import job_routes
 from jobledger.http.native.policy import policy_routes
@@ -28,6 +29,7 @@ __all__ = [
     "diagram_routes",
     "event_routes",
     "evidence_routes",
+    "export_routes",
     "hold_routes",
     "job_routes",
     "policy_routes",

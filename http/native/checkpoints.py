@@ -14,9 +14,9 @@ from jobledger.http.members import Members, reads, text
 from jobledger.http.negotiation import JSON, PLAIN, XML, gives
 from jobledger.http.operation import operation, permitted, read_body_members, read_parameters, read_variable
 from jobledger.http.schema import INTEGER, STRING, TIME, Named, array_of, object_of
-from jobledger.ledger.errors import NotSignedYetError
 from jobledger.ledger.evidence.attaching import AttestedCheckpoint
 from jobledger.ledger.evidence.cosignature import LONGEST_LINE
+from jobledger.ledger.evidence.store import NotSignedYetError
 from jobledger.ledger.evidence.timestamp import LARGEST_TOKEN_BYTES
 
 READ_EVENTS = "events.read"

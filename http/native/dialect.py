@@ -24,6 +24,7 @@ LARGEST_NUMBER = 2**31 - 1
 
 principal_id = integer(1, LARGEST_NUMBER)
 archive_id = integer(1, LARGEST_NUMBER)
+export_id = integer(1, LARGEST_NUMBER)
 hold_id = integer(1, LARGEST_NUMBER)
 copy_id = integer(1, LARGEST_COPY_ID)
 diagram_id = integer(1, LARGEST_DIAGRAM_ID)
@@ -142,6 +143,7 @@ NATIVE = Dialect(
             "level": tile_level,
             "tile": tile_number,
             "archive_id": archive_id,
+            "export_id": export_id,
         }
     ),
     # Source: RFC 9457, sections 6.1 and 6.2, appendix B.

@@ -12,6 +12,7 @@ from jobledger.ledger.domain.archive import Archive
 from jobledger.ledger.domain.copy import Copy
 from jobledger.ledger.domain.diagram import Diagram
 from jobledger.ledger.domain.evidence import Forked, KeyChanged
+from jobledger.ledger.domain.export import Export
 from jobledger.ledger.domain.hold import Hold
 from jobledger.ledger.domain.host_key_commands import HostKeyTrusted
 from jobledger.ledger.domain.job import Job
@@ -104,6 +105,9 @@ EVENT_CLASSES: tuple[type[Aggregate.Event], ...] = (
     Archive.Completed,
     Archive.Erased,
     Archive.Deleted,
+    Export.Requested,
+    Export.Written,
+    Export.Downloaded,
     Org.Created,
     PolicyChanged,
     HostKeyTrusted,

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from jobledger.ledger.errors import InvalidCommandError, NotFoundError, NotSignedYetError
+from jobledger.ledger.errors import InvalidCommandError, NotFoundError
 from jobledger.ledger.evidence.checkpoint import Checkpoint, read_checkpoint
 from jobledger.ledger.evidence.cosignature import cosigned_at, read_witness_key
 from jobledger.ledger.evidence.note import NoteError
-from jobledger.ledger.evidence.store import PACKAGE
+from jobledger.ledger.evidence.store import PACKAGE, NotSignedYetError
 from jobledger.ledger.evidence.timestamp import Timestamp, TimestampError, read_timestamp
 from jobledger.ledger.store.database import Connection, Database
 from jobledger.ledger.store.statement import statement

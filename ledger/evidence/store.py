@@ -65,6 +65,11 @@ class EvidenceStore:
         records = await self._database.fetch(statement(PACKAGE, "newest_checkpoint"), org)
         return read_checkpoint(records[0]["note"]) if records else None
 
+    async def of_size(self, org: str, fork: int, size: int) -> Checkpoint | None:
+        """The checkpoint of so many events of a history, None where there is none."""
+        records = await self._database.fetch(statement(PACKAGE, "checkpoints_of"), org, fork, size - 1, 1)
+        return read_checkpoint(records[0]["note"]) if records and records[0]["size"] == size else None
+
     async def must_be_signed(self, org: str) -> Checkpoint:
         """The newest checkpoint. Raises NotSignedYetError before the first."""
         newest = await self.newest(org)

@@ -18,6 +18,7 @@ from jobledger.scripts.benchmarks.append import measure_append
 from jobledger.scripts.benchmarks.attachments import measure_attachments
 from jobledger.scripts.benchmarks.bed import Bed, make_bed, tell
 from jobledger.scripts.benchmarks.dependents import measure_dependents
+from jobledger.scripts.benchmarks.exporting import measure_export
 from jobledger.scripts.benchmarks.firing import measure_firing
 from jobledger.scripts.benchmarks.growth import measure_growth, measure_list, measure_streams
 from jobledger.scripts.benchmarks.http_commands import measure_commands, measure_memory
@@ -48,6 +49,7 @@ MEASUREMENTS: Mapping[str, Callable[[Bed], Awaitable[list[Row]]]] = {
     "firing": measure_firing,
     "rebuild": measure_rebuild,
     "time-travel": measure_time_travel,
+    "export": measure_export,
 }
 
 

@@ -14,7 +14,7 @@ from jobledger.ledger.domain.access import CAPABILITIES_BY_ROLE
 from jobledger.ledger.store.ledger import Ledger
 from tests.http.dialects.manners import ATTACHMENT_ID, SCHEDULE_ID
 from tests.http.dialects.native import TOKEN_ID
-from tests.http.equipment import add_archive, add_queue, add_schedule, equip
+from tests.http.equipment import add_archive, add_export, add_queue, add_schedule, equip
 from tests.http.peer import Peers
 from tests.http.serving import OWNER_PASSWORD, WEAK_HASHER, Api, Server, add_principal, served
 from tests.http.trial import Spread, Trial
@@ -53,6 +53,7 @@ async def trial(server: Server) -> AsyncIterator[Trial]:
     await api.post("holds", {"name": "case 6", "reason": "a lawsuit", "filter": {"type": "none"}})
     await add_schedule(server.ledger, ORG, SCHEDULE_ID)
     await add_archive(server.ledger, ORG, "51", server.app[DATA])
+    await add_export(server.ledger, ORG, "61", server.app[DATA])
     await add_queue(server.ledger, ORG, "q")
     await sign(server.ledger)
     trial = Trial(server, api, token, (await server.ledger.recorder.head(ORG)).size)

@@ -16,6 +16,7 @@ from jobledger.ledger.domain.archive_commands import request_archive
 from jobledger.ledger.domain.command import Command, UnitOfWork
 from jobledger.ledger.domain.diagram import diagram_stream
 from jobledger.ledger.domain.diagram_commands import known_diagram
+from jobledger.ledger.domain.export import Export, export_stream
 from jobledger.ledger.domain.job import Job, job_stream
 from jobledger.ledger.domain.job_commands import JobTransition
 from jobledger.ledger.domain.job_workflow import DiagramAssigned, current_step
@@ -26,6 +27,7 @@ from jobledger.ledger.store.attachments import AttachmentStore, Upload
 from jobledger.ledger.store.ledger import Ledger
 from jobledger.ledger.store.messages import MessageStore
 from jobledger.ledger.work.archiving.files import EVENTS, MANIFEST, PRIVATE, ArchiveFiles, archive_name
+from jobledger.ledger.work.exporting.files import ExportFile
 from tests.world import ALICE
 
 
@@ -142,3 +144,39 @@ async def add_queue(ledger: Ledger, org: str, name: str) -> None:
     made = await ledger.execute(CreateQueue(caller=caller, name=name))
     messages = MessageStore(ledger.database)
     await messages.create_consumer(org, made.result["id"], UUID(CONSUMER), auto_acknowledge=True)
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class MakeExport(Command):
+    """An export of this id that is written, without the work."""
+
+    capability: ClassVar[str] = "exports.create"
+    export_id: int
+
+    def decide(self, unit: UnitOfWork) -> dict[str, Any]:
+        """Record all of its events."""
+        stream = export_stream(self.export_id)
+        by = self.caller.principal
+        export = unit.begin(Export.Requested, stream, requested_by=by, order={"private": False})
+        export.trigger_event(
+            Export.Written,
+            timestamp=unit.now,
+            claim=1,
+            file=ExportFile.of(Path(), self.caller.org, unit.now, self.export_id).name,
+            size_bytes=6,
+            sha256=sha256(b"export").hexdigest(),
+            checkpoint=1,
+            begin=0,
+            end=1,
+            counts={"headers": 1},
+        )
+        return {}
+
+
+async def add_export(ledger: Ledger, org: str, export_id: str, data: Path | None) -> None:
+    """An export with this id, its file below *data*."""
+    made = await ledger.execute(MakeExport(caller=replace(ALICE, org=org), export_id=int(export_id)))
+    if data is not None:
+        file = ExportFile.of(data, org, made.recorded_at, int(export_id))
+        file.make_folder()
+        file.path.write_bytes(b"export")

@@ -19,7 +19,7 @@ from jobledger.http.context import DATA
 from jobledger.ledger.domain.access import CAPABILITIES_BY_ROLE
 from tests.http.dialects.manners import ATTACHMENT_ID, SCHEDULE_ID, Body, Target, basic
 from tests.http.dialects.native import NEW_COPY_BODY, TOKEN_ID
-from tests.http.equipment import add_archive, add_queue, add_schedule, equip
+from tests.http.equipment import add_archive, add_export, add_queue, add_schedule, equip
 from tests.http.serving import OWNER_PASSWORD, Api, Server, add_principal
 from tests.http.targets import GUARDED, TARGETS
 from tests.signing import sign
@@ -161,6 +161,7 @@ class Walk:
         await equip(self.server.ledger, ORG, job_id, diagram_id=3, template_id=4, attachment_id=only["attachment_id"])
         await add_schedule(self.server.ledger, ORG, only["schedule_id"])
         await add_archive(self.server.ledger, ORG, only["archive_id"], self.server.app[DATA])
+        await add_export(self.server.ledger, ORG, only["export_id"], self.server.app[DATA])
         await add_queue(self.server.ledger, ORG, only["queue"])
         hold = await self.api(ORG).post("holds", case(f"{ORG} only"))
         assert str(hold.document["id"]) == only["hold_id"]
@@ -220,6 +221,7 @@ async def settled(server: Server, org: str) -> Shown:
     await api.post("holds", case(f"of {org}"))
     await add_schedule(server.ledger, org, SCHEDULE_ID)
     await add_archive(server.ledger, org, "51", server.app[DATA])
+    await add_export(server.ledger, org, "61", server.app[DATA])
     await add_queue(server.ledger, org, "q")
     await sign(server.ledger, org)
     return Shown(token, f"owner@{org}", OWNER_PASSWORD)

@@ -26,6 +26,8 @@ from jobledger.http.native.events import FILTERS as EVENT_FILTERS
 from jobledger.http.native.events import PARAMETERS as EVENT_PARAMETERS
 from jobledger.http.native.evidence import PAGE as PROOF_PAGE
 from jobledger.http.native.evidence import SIZES
+from jobledger.http.native.exports import NEW_EXPORT
+from jobledger.http.native.exports import PAGES as EXPORT_PAGES
 from jobledger.http.native.holds import FILTERS as HOLD_FILTERS
 from jobledger.http.native.holds import NEW_HOLD, RELEASE
 from jobledger.http.native.job_members import MANAGEMENT, REGISTRATION, TRANSITIONS
@@ -62,6 +64,7 @@ from tests.http.dialects.wrong import (
     WRONG_BOOLEAN,
     WRONG_DAY,
     WRONG_DETAILS,
+    WRONG_EXPORT,
     WRONG_ID,
     WRONG_INSTANT,
     WRONG_JOB_IDS,
@@ -107,6 +110,7 @@ BODIES: dict[str, tuple[Any, Mapping[str, Any]]] = {
     "jobs/{job_id}/steps": ({"action": "run"}, STEPS),
     "archives": ({"ended_before": "2000-01-01T00:00:00Z"}, NEW_ARCHIVE),
     "archives/{archive_id}/purge": ({"reason": "space"}, WHY),
+    "exports": ({}, NEW_EXPORT),
     "schedules": ({"expression": "0 0 4 ? * *", "action": {"kind": "maintenance"}}, NEW_SCHEDULE),
     "diagrams": ({"name": "d", "steps": [{"id": "a"}]}, NEW_DIAGRAM),
     "diagrams/{diagram_id}": ({}, SAVED_DIAGRAM),
@@ -132,6 +136,7 @@ class NativeManners(Manners):
         "tile": Sample("000.p/5", "001", "009", [*NO_TILES]),
         "hold_id": Sample("1", "2", "9", NO_NUMBERS),
         "archive_id": Sample("51", "52", "59", NO_NUMBERS),
+        "export_id": Sample("61", "62", "69", NO_NUMBERS),
         "copy_id": Sample("7", "6", "9", NO_NUMBERS),
         "diagram_id": Sample("1", "3", "9", ["2", *NO_NUMBERS]),
         "template_id": Sample("2", "4", "9", ["5", *NO_NUMBERS]),
@@ -223,6 +228,7 @@ class NativeManners(Manners):
         **{it: [*WRONG_TEXT, "x" * 1_001] for it in ("cosignature", "key")},
         "token": [*WRONG_TEXT, "é", "MAA", "M A A =", "A" * 90_000],
         "purge": WRONG_BOOLEAN,
+        **WRONG_EXPORT,
         "copied_at": WRONG_TIME,
         "storage_policy_id": WRONG_ID,
         "storage_policy_name": [*WRONG_TEXT, "x" * 201],
@@ -321,6 +327,7 @@ class NativeManners(Manners):
             "diagrams": [*PAGES],
             "templates": [*PAGES],
             "archives": [*ARCHIVE_PAGES],
+            "exports": [*EXPORT_PAGES],
             "archives/{archive_id}/jobs": [*ARCHIVED_JOB_FILTERS],
             "archives/{archive_id}/file": [*PARTS],
             "policy": [] if target.method == "GET" else [*POLICY_PARAMETERS],

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 READ = {
+    "exports": "exports.create",
     "jobs": "jobs.read",
     "archives": "jobs.read",
     "rollups": "jobs.read",
@@ -36,6 +37,7 @@ DUE: dict[str, Any] = {
 DONE = {
     "jobs": "jobs.register",
     "archives": "jobs.purge",
+    "exports": "exports.create",
     "checkpoint": "checkpoints.attest",
     "copies": "jobs.copy",
     "holds": "holds.manage",
