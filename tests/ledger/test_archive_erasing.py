@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 from collections.abc import Mapping
 from datetime import timedelta
@@ -16,6 +17,8 @@ from jobledger.ledger.domain.archive_work import NoteErased, NoteVerified
 from jobledger.ledger.domain.command import Command
 from jobledger.ledger.domain.job import State
 from jobledger.ledger.domain.job_removal import ALL, PRIVATE, EraseJob
+from jobledger.ledger.domain.job_workflow_commands import AddAttachment
+from jobledger.ledger.store.attachments import AttachmentStore, Upload
 from jobledger.ledger.store.ledger import Ledger
 from jobledger.ledger.work.archiving import work, writing
 from jobledger.ledger.work.archiving.erasing import member_of
@@ -180,6 +183,42 @@ async def test_erasing_that_breaks_off_is_finished_by_whoever_takes_it_over(
     assert (await archive_of(ledger, archive.archive_id)).manifest_sha256 == digest_of_file(
         file_of(tmp_path, ".manifest.json")
     )[1]
+
+
+async def attach(ledger: Ledger, job_id: int, content: bytes) -> None:
+    """Attach something to a job."""
+    store, upload = AttachmentStore(ledger.database), Upload(ORG)
+    await store.add(upload, content)
+    await store.finish(upload)
+    members: dict[str, Any] = {
+        "attachment_id": str(upload.id),
+        "size_bytes": len(content),
+        "chunk_count": 1,
+        "sha256": upload.sha256,
+    }
+    await ledger.execute(AddAttachment(caller=ALICE, job_id=job_id, name="plan", **members))
+
+
+async def test_several_are_erased_with_what_was_attached_to_them(ledger: Ledger, tmp_path: Path) -> None:
+    """None of them undoes what another did; what is attached to others stays."""
+    jobs = await ended(ledger, 5, is_located=True)
+    for job_id in jobs:
+        await attach(ledger, job_id, b"plan of %d" % job_id)
+    archive = await archived(ledger, tmp_path, purge=True)
+
+    async with archiver(ledger, tmp_path):
+        told = await asyncio.gather(*(erased(ledger, it, PRIVATE) for it in jobs[:4]))
+        for it in told:
+            assert (await finished(ledger, it["erasing_job_id"])).state is State.SUCCESS
+        purging = PurgeArchive(caller=ALICE, archive_id=archive.archive_id, reason="space")
+        checked = await finished(ledger, (await ledger.execute(purging)).result["id"])
+
+    assert checked.state is State.SUCCESS, checked.reason
+    [attached] = [it for it in folder(tmp_path).iterdir() if it.is_dir()]
+    assert [it.read_bytes() for it in attached.iterdir()] == [b"plan of %d" % jobs[4]]
+    text = gzip.decompress(next(folder(tmp_path).glob("*.private.ndjson.gz")).read_bytes())
+    assert [f"place-{it}".encode() in text for it in jobs] == [False] * 4 + [True]
+    assert (await types_of(ledger, archive.id)).count("archive.erased") == 4
 
 
 def test_a_member_is_as_long_as_it_is_told() -> None:
