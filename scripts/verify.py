@@ -38,7 +38,6 @@ HEADER_FORM = (
     rb'"version":([1-9][0-9]*),"type":"([a-z_.]+)","schema":[1-9][0-9]*,"by":"[a-z0-9-]+","content":"([0-9a-f]{64})"'
     rb'(?:,"private":"([0-9a-f]{64})")?\}'
 )
-HEADERS = re.compile(rb"^" + HEADER_FORM + rb"$", re.MULTILINE)
 HEADER = re.compile(HEADER_FORM)
 CONTENT = re.compile(rb'\{"position":(0|[1-9][0-9]*),"(?:content|private)":(\{[^\n]*\}|null)\}\n')
 ARCHIVED = re.compile(rb'\{"header":(' + HEADER_FORM + rb'),"content":(\{[^\n]*\}|null)\}\n')
@@ -429,7 +428,10 @@ class Export:
         streams: Any = None if asked is None else {b"job-%d" % it for it in asked}
         is_all = not self.selection
         is_by_kind = "type" in self.selection or "domain" in self.selection
-        org, start, position, recorded_at = self.org.encode(), self.start, self.start, b""
+        start, position, recorded_at = self.start, self.start, b""
+        # Of this org alone, which then need not be compared.
+        form = HEADER_FORM.replace(b"([a-z][a-z0-9-]*)", re.escape(self.org.encode()), 1)
+        headers = re.compile(rb"^" + form + rb"$", re.MULTILINE)
         versions: dict[bytes, int] = {}
         chosen: dict[bytes, bool] = {}
         self.missing: dict[bytes, int] = {}
@@ -440,32 +442,34 @@ class Export:
         number = removed = number_private = 0
         for chunk in self.chunks("headers.ndjson"):
             lines = chunk[:-1].split(b"\n")
-            rows = HEADERS.findall(chunk)
+            rows = headers.findall(chunk)
             if len(rows) != len(lines):
-                bad = next((at for at, line in enumerate(lines) if not HEADER.fullmatch(line)), 0)
+                bad = next((at for at, line in enumerate(lines) if not headers.fullmatch(line)), 0)
                 differs(position + bad, "its header is none")
             leaves = [sha256(b"\0" + line).digest() for line in lines]
-            ats = [row[2] for row in rows]
-            is_next = [row[1] for row in rows] == [b"%d" % it for it in range(position, position + len(rows))]
-            if not is_next or ats != sorted(ats) or ats[0] < recorded_at or any(row[0] != org for row in rows):
+            ats = [row[1] for row in rows]
+            is_next = [row[0] for row in rows] == [b"%d" % it for it in range(position, position + len(rows))]
+            if not is_next or ats != sorted(ats) or ats[0] < recorded_at:
                 self._find_misplaced(rows, position, recorded_at)
             recorded_at = ats[-1]
-            for _org, told, _at, stream, told_version, _type, _content, _private in rows:
+            for told, _at, stream, told_version, _type, _content, _private in rows:
                 version = int(told_version)
                 if versions.get(stream, version - 1 if start else 0) + 1 != version:
                     differs(int(told), f"version {version} of {stream.decode()} follows {versions.get(stream, 0)}")
                 versions[stream] = version
             if any(it in chunk for it in REMOVING):
-                self.removed_at.update((row[3], int(row[1])) for row in rows if row[5] in REMOVING)
+                self.removed_at.update((row[2], int(row[0])) for row in rows if row[4] in REMOVING)
             first, position = position, position + len(rows)
             if not is_all and min(content_at, private_at) >= position:
                 # Most of what was not selected: no content stands in all of this, and none may be due.
-                named = {row[3] for row in rows}
-                if streams.isdisjoint(named) if not is_by_kind else not any(map(chosen.get, named)):
+                named = {row[2] for row in rows}
+                if not is_by_kind and streams.isdisjoint(named):
+                    rows = []
+                elif is_by_kind and not any(map(chosen.get, named)):
                     chosen.update(dict.fromkeys(named, False))
                     rows = []
             for at, row in enumerate(rows, first):
-                stream, has_line = row[3], content_at == at
+                stream, has_line = row[2], content_at == at
                 if not is_all:
                     is_wanted = streams is None or stream in streams
                     is_chosen = chosen.setdefault(stream, has_line if is_by_kind and is_wanted else is_wanted)
@@ -477,17 +481,17 @@ class Export:
                         self.missing[stream] = at
                         removed += 1
                     else:
-                        if sha256(content).hexdigest().encode() != row[6]:
+                        if sha256(content).hexdigest().encode() != row[5]:
                             differs(at, "its content is not the one that its header names")
-                        if row[5] == b"job.registered" and is_by_kind:
+                        if row[4] == b"job.registered" and is_by_kind:
                             self._must_be_of_kind(content, at)
-                        if row[5] == b"archive.verified" and wanted:
+                        if row[4] == b"archive.verified" and wanted:
                             self.kept[at] = content
-                    if self.with_private and row[7]:
+                    if self.with_private and row[6]:
                         must(private_at == at, f"position {at}", "its private content is left out")
                         if private is None:
                             self.missing[stream] = at
-                        elif sha256(private).hexdigest().encode() != row[7]:
+                        elif sha256(private).hexdigest().encode() != row[6]:
                             differs(at, "its private content is not the one that its header names")
                         number_private += 1
                         private_at, private = next(privates)
@@ -520,9 +524,9 @@ class Export:
 
     def _find_misplaced(self, rows: Sequence[Sequence[bytes]], first: int, recorded_at: bytes) -> None:
         """Raise DiffersError at the first of these headers that is not where it belongs."""
-        for position, (org, told, at, *_) in enumerate(rows, first):
-            if org != self.org.encode() or told != b"%d" % position:
-                differs(position, f"position {int(told)} of {org.decode()} stands there")
+        for position, (told, at, *_) in enumerate(rows, first):
+            if told != b"%d" % position:
+                differs(position, f"position {int(told)} stands there")
             if at < recorded_at:
                 differs(position, "it was recorded before the one before it")
             recorded_at = at
