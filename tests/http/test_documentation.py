@@ -116,8 +116,8 @@ def test_what_each_path_of_a_dialect_passes_over_is_told() -> None:
 
 
 def test_only_answers_that_mark_replays_are_said_to() -> None:
-    """Lines are answered as they were, a login's token is shown once, what is done to a session is no operation, and links of
-    consumers say themselves what was taken.
+    """Lines are answered as they were, a login's token is shown once, what is done to a session is no operation, links of
+    consumers say themselves what was taken, and what attests a checkpoint is attached once, however often it is sent.
     """
     sessions = {
         f"/{console}/api/{path}"
@@ -128,6 +128,7 @@ def test_only_answers_that_mark_replays_are_said_to() -> None:
     links = {
         f"{consumers}/{it}" for it in ("consume-next{place}", "acknowledge-next{place}", "acknowledgement{message}")
     }
+    attested = {f"/ledger/v1/{{org}}/checkpoint/{{size}}/{it}" for it in ("cosignatures", "timestamp")}
     unmarked = {
         path
         for path, methods in document()["paths"].items()
@@ -135,7 +136,7 @@ def test_only_answers_that_mark_replays_are_said_to() -> None:
         if status.startswith("2") and "Idempotent-Replayed" not in answer["headers"]
     }
 
-    assert unmarked == {"/ledger/v1/{org}/commands", "/api/auth/token/", CONSUMERS} | sessions | links
+    assert unmarked == {"/ledger/v1/{org}/commands", "/api/auth/token/", CONSUMERS} | sessions | links | attested
 
 
 def body_of(path: str) -> Any:

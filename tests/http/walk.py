@@ -37,7 +37,8 @@ CONTENT_LENGTH = re.compile(rb"(?<=\r\nContent-Length: )\d+")
 INSTANCE = re.compile(rb"(?<=urn:uuid:)[0-9a-f-]{36}")
 
 QUERIES = [replace(it, query=query) for it in GUARDED if it.method == "GET" for query in it.manners.queries(it)]
-READS = [it for it in GUARDED if it.method == "GET"] + QUERIES
+# What changes nothing, not even what is told of who asked.
+READS = [it for it in GUARDED if it.method == "GET" and not it.is_recorded] + QUERIES
 OPEN = [it for it in TARGETS if it.is_open]
 # After these others are refused: the job has ended, or is gone; the token is none.
 LAST = (

@@ -165,8 +165,13 @@ class Target:
     def is_file(self) -> bool:
         """Whether it answers with a file, and no document."""
         return self.method == "GET" and self.pattern.endswith(
-            ("/{attachment_id}", "/{tile}", "/{archive_id}/file", "/{archive_id}/manifest")
+            ("/{attachment_id}", "/{tile}", "/{archive_id}/file", "/{archive_id}/manifest", "/{export_id}/file")
         )
+
+    @property
+    def is_recorded(self) -> bool:
+        """Whether it is told who asked for it, though nothing else is changed."""
+        return self.pattern.endswith("/{export_id}/file")
 
     @property
     def is_of_one_form(self) -> bool:
