@@ -10,7 +10,7 @@ CREATE TABLE cosignature (
   attached_by text COLLATE "C" NOT NULL,
   attached_at timestamptz NOT NULL DEFAULT clock_timestamp(),
   CONSTRAINT cosignature_pkey PRIMARY KEY (org, fork, size, number),
-  CONSTRAINT cosignature_is_one_a_key UNIQUE (org, fork, size, verifier_key)
+  CONSTRAINT cosignature_is_one_of_each_witness UNIQUE (org, fork, size, verifier_key)
 );
 
 -- RFC 3161 tokens. covers is how many cosignatures stood below what was stamped; -1: the checkpoint's text alone.
