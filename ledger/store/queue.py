@@ -78,7 +78,8 @@ class CommandQueue:
         while self.is_full:
             self._room.clear()
             try:
-                await asyncio.wait_for(self._room.wait(), give_up_at - monotonic())
+                async with asyncio.timeout(give_up_at - monotonic()):
+                    await self._room.wait()
             except TimeoutError:
                 raise QueueIsFullError("Too many requests are waiting.", retry_after_s=2) from None
 

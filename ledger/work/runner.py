@@ -142,8 +142,10 @@ class Runner(Rounds):
         await self._look()
 
     async def _pause(self) -> None:
+        # Not by wait_for, which, woken at that very moment, does not heed that it is to stop.
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._wake.wait(), ROUND_S)
+            async with asyncio.timeout(ROUND_S):
+                await self._wake.wait()
 
     async def _look(self) -> None:
         room = MOST_AT_ONCE - len(self._under_way)
