@@ -25,7 +25,7 @@ from jobledger.http.space.documents import VENDOR, reply, speaks
 from jobledger.http.space.domains import chosen_domain
 from jobledger.http.space.flags import flag
 from jobledger.http.space.job_documents import href_of
-from jobledger.http.space.jobs import DOMAIN_CONTEXT, expression
+from jobledger.http.space.jobs import DOMAIN_CONTEXT, short_expression
 from jobledger.ledger.domain.archive_commands import PURGE_JOBS, RequestArchive
 from jobledger.ledger.domain.command import Caller, Idempotency
 from jobledger.ledger.domain.cron import CronExpression, InvalidExpressionError
@@ -116,8 +116,8 @@ remote: Reader[dict[str, Any]] = whole(
     Members(REMOTE_MEMBERS, needed=("archive-jobs-before", "user", "password", "ip", "path")), lambda given: given
 )
 REQUEST = Members({LOCAL: local, REMOTE: remote}, further={"minProperties": 1, "maxProperties": 1}, is_due=True)
-queue_url = expression.about("The URL of a queue, of which the last part counts.")
-schedule = expression.about("`(at(SEC MIN HOUR DOM MON DOW YEAR))`, as Quartz takes it, or `(after(HH MM))`.")
+queue_url = short_expression.about("The URL of a queue, of which the last part counts.")
+schedule = short_expression.about("`(at(SEC MIN HOUR DOM MON DOW YEAR))`, as Quartz takes it, or `(after(HH MM))`.")
 # The older names go with the newer ones.
 OLDER = {"queue-url": "queue", "schedule-time": "schedule"}
 PARAMETERS = Parameters(

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from jobledger.ledger.errors import InvalidCommandError
 from jobledger.projections.job_search import Any_, Condition, Every, Not
 
-LONGEST = 4_000
+LONGEST = 2_000
 MOST_TOKENS = 500
 DEEPEST = 20
 TOKEN = re.compile(

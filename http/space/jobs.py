@@ -36,13 +36,15 @@ BY_BEGIN = frozenset({"start-time", "scheduled-start-time"})
 job_routes = web.RouteTableDef()
 
 expression: Reader[str] = text(LONGEST, shortest=0)
-DOMAIN_CONTEXT = {"domainContext": expression.about("`(filterDomainIds eq 65537)`: a domain's number.")}
+# All of them fit into a URL together.
+short_expression: Reader[str] = text(300, shortest=0)
+DOMAIN_CONTEXT = {"domainContext": short_expression.about("`(filterDomainIds eq 65537)`: a domain's number.")}
 LIST = Parameters(
     {
         "filter": expression.about("`((job-state eq 'DONE') and (job-type contains 'Script'))`."),
-        "paging": expression.about("`(start eq 0, limit eq 2)`; without it at most the first 1,000."),
-        "sortby": expression.about("`(name(descending))`; of several fields the first."),
-        "fields": expression.about("`(id,name,job-state)`: the elements that are shown."),
+        "paging": short_expression.about("`(start eq 0, limit eq 2)`; without it at most the first 1,000."),
+        "sortby": short_expression.about("`(name(descending))`; of several fields the first."),
+        "fields": short_expression.about("`(id,name,job-state)`: the elements that are shown."),
         **DOMAIN_CONTEXT,
     }
 )
