@@ -11,11 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobledger.ledger.errors import InvalidCommandError, NotFoundError, NotSignedYetError
+from jobledger.ledger.errors import InvalidCommandError, NotFoundError
 from jobledger.ledger.evidence.attaching import MOST_COSIGNATURES, Attestations
 from jobledger.ledger.evidence.checkpoint import read_checkpoint
 from jobledger.ledger.evidence.cosignature import WitnessKey, cosign, cosigned_at, read_witness_key
 from jobledger.ledger.evidence.note import NoteError, SigningKey
+from jobledger.ledger.evidence.store import NotSignedYetError
 from jobledger.ledger.evidence.timestamp import TimestampError, read_timestamp
 from jobledger.ledger.store.ledger import Ledger
 from tests.signing import sign
