@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+import os
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from aiohttp import web
 
@@ -13,28 +15,39 @@ from jobledger.http.access import Access
 from jobledger.http.admission import admit
 from jobledger.http.context import (
     ACCESS,
+    ARCHIVES,
     ATTACHMENTS,
+    ATTESTATIONS,
+    AUDIT,
     BEGUN,
     CATCH_UP,
     COPY_JOBS,
     CURSOR_KEY,
+    DATA,
     DIAGRAMS,
     DIALECT,
     DIALECTS,
     DOMAINS,
+    EVIDENCE,
     FETCH_START_TIMEOUT_S,
     JOB_SEARCH,
     JOBS,
     KEEPING,
     LARGEST_ATTACHMENT_BYTES,
     LEDGER,
+    MESSAGE_WAITING,
+    MESSAGES,
     NUMBERED_JOBS,
     OWNER,
+    PAST,
     PRINCIPALS,
+    QUEUES_QUERY,
     READING_XML,
+    REMOTE_HOSTS,
     REQUEST_ID,
     ROLLUPS,
     SCHEDULES,
+    SECRETS,
 )
 from jobledger.http.copies import COPIES, COPIES_ROUTES
 from jobledger.http.cursor import CursorKey
@@ -50,10 +63,15 @@ from jobledger.http.maintenance import MAINTENANCE, MAINTENANCE_ROUTES
 from jobledger.http.metrics import Metrics
 from jobledger.http.native import (
     NATIVE,
+    archive_routes,
+    audit_routes,
+    checkpoint_routes,
     command_routes,
     copy_routes,
     diagram_routes,
     event_routes,
+    evidence_routes,
+    export_routes,
     hold_routes,
     job_routes,
     policy_routes,
@@ -67,15 +85,24 @@ from jobledger.http.native.live import LIVE, LiveStreams
 from jobledger.http.places import PLACE, PLACES, Places
 from jobledger.http.request_id import new_request_id
 from jobledger.http.response_headers import add_headers
+from jobledger.http.space import SPACE, SPACE_ROUTES
 from jobledger.http.standing import STOPPING, Stopping
 from jobledger.http.urls import DIRECT, EDGE, Edge
 from jobledger.http.workflow import WORKFLOW, WORKFLOW_ROUTES
 from jobledger.ledger.domain.job_registration import FETCH_START_TIMEOUT_S as DEFAULT_FETCH_START_TIMEOUT_S
 from jobledger.ledger.errors import CorruptLedgerError, LedgerError, UnavailableError
+from jobledger.ledger.evidence.attaching import Attestations
+from jobledger.ledger.evidence.store import EvidenceStore
 from jobledger.ledger.store.attachments import AttachmentStore
 from jobledger.ledger.store.ledger import Ledger
+from jobledger.ledger.store.message_waiting import MessageWaiting
+from jobledger.ledger.store.messages import MessageStore
+from jobledger.ledger.store.secret_store import SECRET_KEY_BYTES, SecretStore
 from jobledger.ledger.store.survey import Surveyor
 from jobledger.ledger.work.catch_up import CatchUp
+from jobledger.ledger.work.remote_host import RemoteHosts
+from jobledger.projections.archive_query import ArchiveQuery
+from jobledger.projections.audit_query import AuditQuery
 from jobledger.projections.copy_query import CopyQuery
 from jobledger.projections.diagram_query import DiagramQuery
 from jobledger.projections.domain_query import DomainQuery
@@ -83,14 +110,17 @@ from jobledger.projections.job_query import JobQuery
 from jobledger.projections.job_search import JobSearch
 from jobledger.projections.keeping_query import KeepingQuery
 from jobledger.projections.numbered_jobs import NumberedJobs
+from jobledger.projections.past_query import PastQuery
 from jobledger.projections.principal_query import PrincipalQuery
+from jobledger.projections.queue_query import QueueQuery
 from jobledger.projections.rollup_query import RollupQuery
 from jobledger.projections.schedule_query import ScheduleQuery
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 # The first one answers on paths of nobody.
-SPOKEN = (NATIVE, FETCHES, COPIES, WORKFLOW, MAINTENANCE)
+SPOKEN = (NATIVE, FETCHES, COPIES, WORKFLOW, MAINTENANCE, SPACE)
+NO_TROUBLE: Mapping[str, Callable[[], str | None]] = MappingProxyType({})
 # What may be attached to a job, each.
 USUAL_ATTACHMENT_BYTES = 64 * 1024 * 1024
 
@@ -107,13 +137,18 @@ def make_app(
     places: Places | None = None,
     catch_up: CatchUp | None = None,
     data: Path | None = None,
+    trouble: Mapping[str, Callable[[], str | None]] = NO_TROUBLE,
     largest_attachment_bytes: int = USUAL_ATTACHMENT_BYTES,
+    secrets: SecretStore | None = None,
+    remote_hosts: RemoteHosts | None = None,
 ) -> web.Application:
     """The application over *ledger*. *cursor_key* is the installation's secret, the same in every server of it.
 
     *metrics*: those that the ledger tells of its appends; *places*: how many requests an org may have; *catch_up*: what
-    moves on the projections that follow the ledger; *data*: the folder that must not run full. Absent: new ones, the usual
-    ones, one that does so when they are read, none.
+    moves on the projections that follow the ledger; *data*: the folder that archives lie in, and that must not run full;
+    *trouble*: what else can keep it from being ready, each says why or None; *secrets*: where passwords of other hosts are kept;
+    *remote_hosts*: which hosts those may be. Absent: new ones, the usual ones, one that does so when they are read, none, none,
+    one that only this process can read, the usual ones.
     """
     # Bodies are bounded where they are read: each path has its own limit, and some stream.
     app = web.Application(middlewares=[answer_errors], client_max_size=0)
@@ -121,7 +156,11 @@ def make_app(
     app[READING_XML] = asyncio.Semaphore(XML_AT_ONCE)
     app[DIALECTS] = Dialects(SPOKEN)
     app[LEDGER] = ledger
+    app[EVIDENCE] = EvidenceStore(ledger.database)
+    app[ATTESTATIONS] = Attestations(ledger.database)
     app[JOBS] = JobQuery(ledger.database)
+    app[AUDIT] = AuditQuery(ledger.database)
+    app[PAST] = PastQuery(ledger.database, ledger.recorder)
     app[COPY_JOBS] = CopyQuery(ledger.database)
     app[KEEPING] = KeepingQuery(ledger.database)
     app[ROLLUPS] = RollupQuery(ledger.database)
@@ -132,7 +171,14 @@ def make_app(
     app[DIAGRAMS] = DiagramQuery(ledger.database)
     app[DOMAINS] = DomainQuery(ledger.database)
     app[JOB_SEARCH] = JobSearch(ledger.database)
+    app[QUEUES_QUERY] = QueueQuery(ledger.database)
+    app[MESSAGES] = MessageStore(ledger.database)
+    app[MESSAGE_WAITING] = MessageWaiting(ledger, app[MESSAGES])
+    app[ARCHIVES] = ArchiveQuery(ledger.database)
+    app[DATA] = data
     app[ATTACHMENTS] = AttachmentStore(ledger.database)
+    app[SECRETS] = secrets or SecretStore(ledger.database, os.urandom(SECRET_KEY_BYTES))
+    app[REMOTE_HOSTS] = remote_hosts or RemoteHosts()
     app[LARGEST_ATTACHMENT_BYTES] = largest_attachment_bytes
     app[CURSOR_KEY] = CursorKey(cursor_key)
     app[FETCH_START_TIMEOUT_S] = fetch_start_timeout_s
@@ -143,12 +189,17 @@ def make_app(
     app[PLACES] = places or Places()
     app[METRICS] = metrics or Metrics()
     app[ACCESS] = Access(app[PRINCIPALS], ledger, app[METRICS].login_failed)
-    app[HEALTH] = Health(Surveyor(ledger.database.url, ledger.projections, ledger.catch_up_projections), data)
+    app[HEALTH] = Health(Surveyor(ledger.database.url, ledger.projections, ledger.catch_up_projections), data, trouble)
     native = (
+        audit_routes,
         *(job_routes, command_routes, event_routes, principal_routes, token_routes),
         *(hold_routes, policy_routes, copy_routes, diagram_routes, workflow_routes, schedule_routes, rollup_routes),
+        evidence_routes,
+        checkpoint_routes,
+        archive_routes,
+        export_routes,
     )
-    spoken = (*FETCH_ROUTES, *COPIES_ROUTES, *WORKFLOW_ROUTES, *MAINTENANCE_ROUTES)
+    spoken = (*FETCH_ROUTES, *COPIES_ROUTES, *WORKFLOW_ROUTES, *MAINTENANCE_ROUTES, *SPACE_ROUTES)
     for routes in (health_routes, documentation_routes, *native, *spoken):
         app.add_routes(routes)
     app[DOCUMENTATION] = Documentation(app.router, app[DIALECTS], edge.public_url)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 from aiohttp import web
 
@@ -11,9 +12,17 @@ from jobledger.http.cursor import CursorKey
 from jobledger.http.dialect import Dialect, Dialects
 from jobledger.http.negotiation import Form
 from jobledger.ledger.domain.command import Caller
+from jobledger.ledger.evidence.attaching import Attestations
+from jobledger.ledger.evidence.store import EvidenceStore
 from jobledger.ledger.store.attachments import AttachmentStore
 from jobledger.ledger.store.ledger import Ledger
+from jobledger.ledger.store.message_waiting import MessageWaiting
+from jobledger.ledger.store.messages import MessageStore
+from jobledger.ledger.store.secret_store import SecretStore
 from jobledger.ledger.work.catch_up import CatchUp
+from jobledger.ledger.work.remote_host import RemoteHosts
+from jobledger.projections.archive_query import ArchiveQuery
+from jobledger.projections.audit_query import AuditQuery
 from jobledger.projections.copy_query import CopyQuery
 from jobledger.projections.diagram_query import DiagramQuery
 from jobledger.projections.domain_query import DomainQuery
@@ -21,12 +30,18 @@ from jobledger.projections.job_query import JobQuery
 from jobledger.projections.job_search import JobSearch
 from jobledger.projections.keeping_query import KeepingQuery
 from jobledger.projections.numbered_jobs import NumberedJobs
+from jobledger.projections.past_query import PastQuery
 from jobledger.projections.principal_query import PrincipalQuery
+from jobledger.projections.queue_query import QueueQuery
 from jobledger.projections.rollup_query import RollupQuery
 from jobledger.projections.schedule_query import ScheduleQuery
 
 LEDGER = web.AppKey("ledger", Ledger)
+ATTESTATIONS = web.AppKey("attestations", Attestations)
+EVIDENCE = web.AppKey("evidence", EvidenceStore)
 JOBS = web.AppKey("jobs", JobQuery)
+AUDIT = web.AppKey("audit", AuditQuery)
+PAST = web.AppKey("past", PastQuery)
 PRINCIPALS = web.AppKey("principals", PrincipalQuery)
 COPY_JOBS = web.AppKey("copy_jobs", CopyQuery)
 KEEPING = web.AppKey("keeping", KeepingQuery)
@@ -37,7 +52,16 @@ NUMBERED_JOBS = web.AppKey("numbered_jobs", NumberedJobs)
 DIAGRAMS = web.AppKey("diagrams", DiagramQuery)
 DOMAINS = web.AppKey("domains", DomainQuery)
 JOB_SEARCH = web.AppKey("job_search", JobSearch)
+ARCHIVES = web.AppKey("archives", ArchiveQuery)
+# The installation's folder, None where there is none.
+DATA: web.AppKey[Path | None] = web.AppKey("data", Path)
 ATTACHMENTS = web.AppKey("attachments", AttachmentStore)
+QUEUES_QUERY = web.AppKey("queues", QueueQuery)
+MESSAGES = web.AppKey("messages", MessageStore)
+MESSAGE_WAITING = web.AppKey("message_waiting", MessageWaiting)
+# Passwords of hosts that archives are copied to, and which hosts those may be.
+SECRETS = web.AppKey("secrets", SecretStore)
+REMOTE_HOSTS = web.AppKey("remote_hosts", RemoteHosts)
 ACCESS = web.AppKey("access", Access)
 CURSOR_KEY = web.AppKey("cursor_key", CursorKey)
 LARGEST_ATTACHMENT_BYTES = web.AppKey("largest_attachment_bytes", int)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
+from types import MappingProxyType
 from typing import Any
 
 import orjson
@@ -79,9 +80,16 @@ class Readiness:
 class Health:
     """Finds out whether this server can serve, at most every half second, however often it is asked."""
 
-    def __init__(self, surveyor: Surveyor, data: Path | None = None) -> None:
+    def __init__(
+        self,
+        surveyor: Surveyor,
+        data: Path | None = None,
+        trouble: Mapping[str, Callable[[], str | None]] = MappingProxyType({}),
+    ) -> None:
+        """*trouble*: further checks by name, each says at once why it fails, None where it does not."""
         self._surveyor = surveyor
         self._data = data
+        self._trouble = trouble
         self._finding: asyncio.Task[Readiness] | None = None
         self._found_at = 0.0
 
@@ -122,6 +130,7 @@ class Health:
                 checks["disk"] = "the data folder cannot be looked at"
             elif free < LEAST_DISK_BYTES:
                 checks["disk"] = "less than 1 GiB is free in the data folder"
+        checks |= {name: ask() for name, ask in self._trouble.items()}
         self._found_at = monotonic()
         return Readiness(checks, survey, free)
 

@@ -247,7 +247,7 @@ class _Description:
             str(status): {
                 "description": told,
                 "headers": {"X-Request-Id": {"$ref": "#/components/headers/X-Request-Id"}, **headers},
-                **({} if status == 304 else {"content": self._resolved(content)}),
+                **({} if status in (204, 304) or not said.answer else {"content": self._resolved(content)}),
             }
             for status, told in said.statuses.items()
         }

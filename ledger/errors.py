@@ -3,8 +3,7 @@
 LedgerError                    the caller can act on it
 ├── InvalidCommandError        malformed, out of range
 │   ├── ContentTooLargeError
-│   ├── IdempotencyKeyReusedError
-│   └── InvalidExpressionError
+│   └── IdempotencyKeyReusedError
 ├── NotFoundError
 │   ├── JobsNotFoundError
 │   └── GoneError              it was deleted or erased
@@ -16,6 +15,7 @@ LedgerError                    the caller can act on it
 │   ├── JobIsClosedError
 │   ├── JobIsOpenError
 │   ├── JobIsRunningError
+│   ├── JobHasBegunError
 │   ├── JobIsCopiedError
 │   ├── JobCopyIsDisallowedError
 │   ├── JobCopyIsDeletedError
@@ -28,7 +28,6 @@ LedgerError                    the caller can act on it
 │   ├── DiagramVersionIsActiveError
 │   ├── JobIsNotFinalError
 │   ├── JobIsTheLedgersError
-│   ├── ClaimIsLostError
 │   ├── JobIsRetainedError
 │   │   └── JobIsHeldError
 │   ├── JobsRefusedError
@@ -50,6 +49,8 @@ LedgerError                    the caller can act on it
     └── ReleaseDiffersError
 OutcomeUnknownError            a LedgerError too: repeat with the same Idempotency-Key
 CorruptLedgerError             not a LedgerError: an operator must act; the org's writing stops
+
+Errors of one part alone stand beside it.
 """
 
 from __future__ import annotations
@@ -99,12 +100,6 @@ class IdempotencyKeyReusedError(InvalidCommandError):
     """The Idempotency-Key was used for another request."""
 
     code = "idempotency_key_reused"
-
-
-class InvalidExpressionError(InvalidCommandError):
-    """The expression names no time, or none that ever comes."""
-
-    code = "invalid_expression"
 
 
 class NotFoundError(LedgerError):
@@ -242,12 +237,6 @@ class JobIsTheLedgersError(ConflictError):
     code = "job_is_the_ledgers"
 
 
-class ClaimIsLostError(ConflictError):
-    """Another server has taken the work over."""
-
-    code = "claim_is_lost"
-
-
 class JobIsNotFinalError(ConflictError):
     """The job has not ended."""
 
@@ -311,6 +300,12 @@ class NameIsTakenError(ConflictError):
     code = "name_is_taken"
 
 
+class JobHasBegunError(ConflictError):
+    """The job is not one that is scheduled and has not started."""
+
+    code = "job_has_begun"
+
+
 class LastAdministratorError(ConflictError):
     """The org would be left without anybody who can manage it."""
 
@@ -349,6 +344,12 @@ class CallerIsOutdatedError(UnavailableError):
     """Who may do what has changed since it was asked who calls."""
 
     code = "caller_is_outdated"
+
+
+class HistoryDiffersError(UnavailableError):
+    """The org's ledger is not the one that was shown; nothing is appended until an operator acts."""
+
+    code = "history_differs"
 
 
 class QueueIsFullError(UnavailableError):

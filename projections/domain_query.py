@@ -21,6 +21,10 @@ class DomainQuery:
         """Those that jobs are in, and those that principals are of or may see."""
         return frozenset(it["domain"] for it in await self._database.fetch(statement(PACKAGE, "domains_of_org"), org))
 
+    async def numbered(self, org: str) -> list[str]:
+        """Those but Global that jobs were ever registered in, by first use: none ever changes its place."""
+        return [it["name"] for it in await self._database.fetch(statement(PACKAGE, "numbered_domains"), org)]
+
     async def names(self, org: str, streams: Iterable[str]) -> dict[str, str]:
         """What those who did something are called, by their streams; the ledger itself is called so."""
         numbers = sorted({int(it.removeprefix(PRINCIPAL)) for it in streams if it.startswith(PRINCIPAL)})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 import asyncpg
 import orjson
 
+from jobledger.ledger.domain.job_removal import PURGED
 from jobledger.ledger.errors import GoneError, NotFoundError
 from jobledger.ledger.store.database import Database
 from jobledger.ledger.store.statement import statement
@@ -68,6 +69,22 @@ class JobQuery:
         row = await self._row(org, job_id, domains)
         return Keeping.read(row).shown(row)
 
+    async def purged(self, org: str, job_id: int, domains: frozenset[str] | None) -> dict[str, Any] | None:
+        """What is left of a job that was purged, and which archive holds it; None where it was not. Raises DatabaseIsAwayError."""
+        visible = None if domains is None else sorted(domains)
+        records = await self._database.fetch(statement(PACKAGE, "get_residue"), org, job_id, visible)
+        if not records or records[0]["gone"] != PURGED:
+            return None
+        residue = orjson.loads(records[0]["residue"])
+        archives = residue.pop("archives")
+        [archive_id] = [it for it, held in archives.items() if held.get("purged")]
+        archive = {
+            "id": int(archive_id),
+            "version": archives[archive_id]["version"],
+            "places": archives[archive_id]["places"],
+        }
+        return {**residue, "version": records[0]["version"], "purged": True, "archive": archive}
+
     async def retention(self, org: str, job_id: int, domains: frozenset[str] | None) -> dict[str, Any]:
         """Whether the job may be removed, and every reason why not. Raises NotFoundError, GoneError, DatabaseIsAwayError."""
         row = await self._row(org, job_id, domains)
@@ -91,6 +108,22 @@ class JobQuery:
                 f"Job {job_id} was {residue['gone']}.", job_id=job_id, gone=residue["gone"], gone_at=residue["gone_at"]
             )
         raise NotFoundError(f"There is no job {job_id}.", job_id=job_id)
+
+    async def types(self, org: str, domains: frozenset[str] | None) -> list[str]:
+        """The types of jobs that there are. Raises DatabaseIsAwayError."""
+        visible = None if domains is None else sorted(domains)
+        return [it["type"] for it in await self._database.fetch(statement(PACKAGE, "types_of_jobs"), org, visible)]
+
+    async def registered_by(self, org: str, job_ids: Sequence[int]) -> dict[int, Mapping[str, Any]]:
+        """Of some jobs who registered them, as the stream of a principal, and what the ledger is to do: ``by`` and ``work``.
+
+        Raises DatabaseIsAwayError.
+        """
+        records = await self._database.fetch(statement(PACKAGE, "registered_by"), org, list(job_ids))
+        return {
+            it["id"]: {"by": it["by"], "work": None if it["work"] is None else orjson.loads(it["work"])}
+            for it in records
+        }
 
     async def page(
         self, org: str, wanted: JobFilter, domains: frozenset[str] | None, *, after: int = 0, limit: int = 100

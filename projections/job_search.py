@@ -15,7 +15,8 @@ PACKAGE = "jobledger.projections"
 # What stands in the statement where a search's own condition goes, and its own order.
 ANY_JOB, BY_ID = "true /* condition */", "org, gen, id /* order */"
 TEXT, NUMBER, INSTANT, BOOLEAN = "text", "double precision", "timestamptz", "boolean"
-OPERATORS = frozenset({"=", "<>", "<", "<=", ">", ">=", "LIKE"})
+CONTAINS, BEGINS = "CONTAINS", "BEGINS"
+OPERATORS = frozenset({"=", "<>", "<", "<=", ">", ">=", "LIKE", CONTAINS, BEGINS})
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,8 @@ class Member:
 
     expression: str
     type: str
+    # Whether every job has it: what is asked of it then goes by its index.
+    is_everywhere: bool = False
 
 
 def _detail(name: str, kind: str = TEXT) -> Member:
@@ -36,10 +39,23 @@ def _workflow(name: str, kind: str = TEXT) -> Member:
 
 MEMBERS: Mapping[str, Member] = MappingProxyType(
     {
-        "id": Member("id", NUMBER),
-        "type": Member("type", TEXT),
-        "state": Member("state", TEXT),
+        "id": Member("id", NUMBER, is_everywhere=True),
+        "type": Member("type", TEXT, is_everywhere=True),
+        "state": Member("state", TEXT, is_everywhere=True),
+        "domain": Member("domain", TEXT, is_everywhere=True),
+        "scheduled_at": Member("scheduled_at", INSTANT),
+        "summary": Member("coalesce(course::json ->> 'reason', course::json ->> 'message')", TEXT),
         "name": Member("registration::json ->> 'name'", TEXT),
+        "percent": Member("100 * coalesce((course::json ->> 'progress')::double precision, 0)", NUMBER),
+        "begins_or_registered": Member(
+            "coalesce(scheduled_at, (registration::json ->> 'registered_at')::timestamptz)", INSTANT
+        ),
+        "space_name": Member(
+            "(registration::json ->> 'name')"
+            " || CASE WHEN type = 'Archive/Purge Jobs' AND right(registration::json ->> 'name', length(id::text) + 1) <> '-' || id"
+            " THEN '-' || id ELSE '' END",
+            TEXT,
+        ),
         "priority": Member("registration::json ->> 'priority'", TEXT),
         "registered_at": Member("(registration::json ->> 'registered_at')::timestamptz", INSTANT),
         "started_at": Member("started_at", INSTANT),
@@ -57,7 +73,10 @@ MEMBERS: Mapping[str, Member] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """A member compared with a value of its type, by one of ``OPERATORS``. LIKE goes without regard to case."""
+    """A member compared with a value of its type, by one of ``OPERATORS``. LIKE goes without regard to case.
+
+    ``CONTAINS`` and ``BEGINS`` look for a text in a text as it is.
+    """
 
     member: str
     operator: str
@@ -144,6 +163,28 @@ class JobSearch:
         sql = template.replace(ANY_JOB, told).replace(BY_ID, ", ".join(ranks))
         return [shown_job(record) for record in await self._database.fetch(sql, *arguments)]
 
+    async def found(
+        self,
+        org: str,
+        domains: frozenset[str] | None,
+        condition: Condition,
+        order: Order,
+        *,
+        start: int,
+        limit: int,
+    ) -> tuple[list[dict[str, Any]], int]:
+        """Up to *limit* jobs from the *start*-th on, and how many are found in all, both of one moment; of the same rank by id.
+
+        Raises DatabaseIsAwayError, also where the search takes longer than a reader may.
+        """
+        arguments: list[Any] = [org, None if domains is None else sorted(domains), start, limit]
+        template = statement(PACKAGE, "found_jobs").replace(ANY_JOB, _sql(condition, arguments))
+        direction = "DESC" if order.is_descending else "ASC"
+        sql = template.replace("id /* rank */", MEMBERS[order.member].expression)
+        sql = sql.replace("ASC /* direction */", f"{direction} NULLS LAST")
+        records = await self._database.fetch(sql, *arguments)
+        return [shown_job(it) for it in records if it["id"] is not None], records[0]["count"]
+
 
 def _sql(condition: Condition, arguments: list[Any]) -> str:
     """The condition as SQL; its values are added to *arguments*."""
@@ -156,11 +197,16 @@ def _sql(condition: Condition, arguments: list[Any]) -> str:
             if operator == "LIKE":
                 # No character escapes another: a pattern that ended in one would be an error.
                 return f"coalesce({it.expression} ILIKE {value_sql} ESCAPE '', false)"
-            return f"coalesce({it.expression} {operator} {value_sql}, false)"
+            if operator in (CONTAINS, BEGINS):
+                asked = f"strpos({it.expression}, {value_sql})"
+                return f"coalesce({asked} {'= 1' if operator == BEGINS else '> 0'}, false)"
+            told = f"{it.expression} {operator} {value_sql}"
+            return told if it.is_everywhere else f"coalesce({told}, false)"
         case OneOf(member, values):
             arguments.append(list(values))
             it = MEMBERS[member]
-            return f"coalesce({it.expression} = ANY (${len(arguments)}::{it.type}[]), false)"
+            told = f"{it.expression} = ANY (${len(arguments)}::{it.type}[])"
+            return told if it.is_everywhere else f"coalesce({told}, false)"
         case IsAbsent(member):
             return f"({MEMBERS[member].expression}) IS NULL"
         case Not(inner):

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeAlias
 
 import asyncpg
 import orjson
@@ -16,7 +16,7 @@ from jobledger.ledger.domain.command import Find
 from jobledger.ledger.domain.job import Job, State, job_id_of, job_stream
 from jobledger.ledger.domain.job_commands import FOLLOW_UPS, LAST_HEARTBEAT
 from jobledger.ledger.domain.job_registration import JOBS_BY_EXTERNAL_ID
-from jobledger.ledger.domain.job_removal import LAST_ERASURE, become_residue, residue_of
+from jobledger.ledger.domain.job_removal import DELETED, LAST_ERASURE, become_residue, residue_of
 from jobledger.ledger.domain.job_workflow_commands import ANCESTORS, DIAGRAMS_OF_JOBS
 from jobledger.ledger.domain.retention import retained_until
 from jobledger.ledger.store.columns import packed, plain_array, sparse_array
@@ -25,7 +25,9 @@ from jobledger.ledger.store.projection import Changed, Key, ProjectedTable
 from jobledger.ledger.store.statement import statement
 
 PACKAGE = "jobledger.projections"
-WRITES = ("register_jobs", "update_jobs", "rewrite_jobs", "remove_jobs", "write_residues", "count_jobs")
+# When contents leave the store, so does what job_history tells of them, without waiting for it to come as far.
+FORGETTING = ("forget_past", "forget_history", "forget_snapshots")
+WRITES = ("register_jobs", "update_jobs", "rewrite_jobs", "remove_jobs", "write_residues", "count_jobs", *FORGETTING)
 # Jobs are counted by blocks of so many bits' worth of ids, so that no page of a list is looked for job by job.
 BLOCK_BITS = 12
 
@@ -82,7 +84,7 @@ COURSE = {
 PRIVATE = {name: SHOWN[name] for name in Job.PRIVATE_MEMBERS}
 DECIDED = ("is_closed", "copies", "details", "workflow", "attachments", "holds", "retentions")
 # What the ledger is to do itself is nothing to show: its events tell.
-DECISIONS = {name: SHOWN[name] for name in DECIDED} | {"work": "work"}
+DECISIONS = {name: SHOWN[name] for name in DECIDED} | {"work": "work", "archives": "archives"}
 REGISTRATION = {name: shown for name, shown in SHOWN.items() if name not in COURSE | DECISIONS | PRIVATE}
 # What the API shows where nothing was decided.
 UNDECIDED = {
@@ -93,6 +95,8 @@ TIMES = ("registered_at", "scheduled_at", "started_at", "ended_at", "last_report
 
 
 NOTHING_DECIDED = (None, None, None)
+# A job's row, or what has its columns too.
+Row: TypeAlias = asyncpg.Record | Mapping[str, Any]
 
 
 def render(job: Job, members: Mapping[str, str]) -> bytes:
@@ -111,7 +115,7 @@ def render_decided(job: Job, members: Mapping[str, str]) -> str | None:
     return orjson.dumps(shown, option=orjson.OPT_UTC_Z).decode() if shown else None
 
 
-def shown_job(row: asyncpg.Record) -> dict[str, Any]:
+def shown_job(row: Row) -> dict[str, Any]:
     """The job as the API shows it, from the parts of its row."""
     members = UNDECIDED | orjson.loads(row["registration"]) | orjson.loads(row["course"])
     for part in (row["decisions"], row["private"]):
@@ -127,7 +131,7 @@ def search_text(job: Job) -> str:
     return "\n".join(part for part in parts if part).lower()
 
 
-def job_from_row(row: asyncpg.Record) -> Job:
+def job_from_row(row: Row) -> Job:
     """The aggregate that the row was rendered from."""
     shown = shown_job(row)
     for name in TIMES:
@@ -139,8 +143,9 @@ def job_from_row(row: asyncpg.Record) -> Job:
     job.state = State(job.state)
     if row["decisions"] is not None or row["private"] is not None:
         job.is_decided = True
-    if row["decisions"] is not None and (work := orjson.loads(row["decisions"]).get("work")) is not None:
-        job.work = work
+    if row["decisions"] is not None:
+        decisions = orjson.loads(row["decisions"])
+        job.__dict__.update({name: decisions[name] for name in ("work", "archives") if name in decisions})
     job.body_hash = row["body_hash"]
     if row["final_at"] is not None:
         job.final_at = row["final_at"]
@@ -246,6 +251,11 @@ def _counted_by(job: Job) -> tuple[str, date, str, int]:
     return job.state.value, job.begins_at.date(), job.domain, job.job_id >> BLOCK_BITS
 
 
+def is_wholly_gone(job: Job) -> bool:
+    """Whether its contents have left the store, and not only what is private."""
+    return job.gone not in (None, DELETED)
+
+
 class JobsProjection:
     """See ``InlineProjection``."""
 
@@ -274,12 +284,15 @@ class JobsProjection:
         rewritten: list[tuple[Any, ...]] = []
         gone: list[tuple[Any, ...]] = []
         removed: list[int] = []
+        forgotten: list[int] = []
         for before, job in ((it.before, it.after) for it in changes):
             assert isinstance(job, Job)
             if job.gone is not None:
                 gone.append(residue_row(job))
                 if isinstance(before, Job) and before.gone is None:
                     removed.append(job.job_id)
+                if isinstance(before, Job) and is_wholly_gone(job) and not is_wholly_gone(before):
+                    forgotten.append(job.job_id)
             elif before is None:
                 registered.append(registered_row(job))
             elif is_registered_otherwise(before, job):
@@ -299,6 +312,7 @@ class JobsProjection:
                 writes.append((name, [*parameters, *(it for column in encoded for it in packed(column))]))
         if removed:
             writes.append(("remove_jobs", [plain_array(removed)]))
+        writes += [(name, [plain_array(forgotten)]) for name in FORGETTING if forgotten]
         if gone:
             ids, versions, *rest = zip(*gone, strict=True)
             writes.append(("write_residues", [plain_array(ids), plain_array(versions), *rest]))

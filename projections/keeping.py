@@ -14,7 +14,7 @@ from jobledger.ledger.domain.hold import FilterHold, HoldFilter
 from jobledger.ledger.domain.job import Job
 from jobledger.ledger.domain.policy import NO_POLICY, Policy
 from jobledger.ledger.domain.retention import HOLD, Reason, may_be_deleted, may_be_erased, reasons_to_keep
-from jobledger.projections.jobs import job_from_row, shown_job
+from jobledger.projections.jobs import SHOWN, UNDECIDED, Row, job_from_row, shown_job
 from jobledger.projections.policy import read_policy
 
 _read_policy = lru_cache(maxsize=64)(read_policy)
@@ -44,13 +44,22 @@ class Keeping:
         """See ``reasons_to_keep``."""
         return reasons_to_keep(job, self.policy, self.filter_holds, self.now, copy_id)
 
-    def shown(self, row: asyncpg.Record) -> dict[str, Any]:
+    def shown(self, row: Row) -> dict[str, Any]:
         """A job as the API shows it, from its row, with the holds that cover it and the other reasons why it is retained."""
         members = shown_job(row)
         reasons: list[Reason] = []
         has_policy = self.policy is not NO_POLICY and row["final_at"] is not None
         if has_policy or self.filter_holds or row["decisions"] is not None:
             reasons = self.reasons(job_from_row(row))
+        members["holds"] = [{"id": it.hold_id, "name": it.name} for it in reasons if it.kind == HOLD]
+        members["retention"] = [it.data for it in reasons if it.kind != HOLD]
+        return members
+
+    def shown_of(self, job: Job) -> dict[str, Any]:
+        """As ``shown``, from the aggregate; instants are not written yet."""
+        values = job.__dict__
+        members = {name: values.get(key, UNDECIDED.get(name)) for key, name in SHOWN.items()}
+        reasons = self.reasons(job)
         members["holds"] = [{"id": it.hold_id, "name": it.name} for it in reasons if it.kind == HOLD]
         members["retention"] = [it.data for it in reasons if it.kind != HOLD]
         return members

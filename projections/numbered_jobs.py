@@ -63,9 +63,14 @@ class NumberedJobs:
         self, org: str, wanted: NumberedFilter, domains: frozenset[str] | None, *, number: int, size: int
     ) -> NumberedPage:
         """Page *number*, from 1; the count and the jobs are of one moment. Raises DatabaseIsAwayError."""
+        return await self.slice(org, wanted, domains, offset=(number - 1) * size, size=size)
+
+    async def slice(
+        self, org: str, wanted: NumberedFilter, domains: frozenset[str] | None, *, offset: int, size: int
+    ) -> NumberedPage:
+        """As ``page``, of the jobs from any one on."""
         visible = None if domains is None else sorted(domains)
         direction = -1 if wanted.is_reversed else 1
-        offset = (number - 1) * size
         span, states = wanted.span or Span(), wanted.states or ()
         counted = ALL_STATES if wanted.states is None else list(states)
         if wanted.datastream_id is None and wanted.by_begin:

@@ -37,6 +37,9 @@ def org_from_row(org: str, row: asyncpg.Record) -> Org:
     made.__base_init__(ORG_STREAM, row["version"], row["begun_at"])
     made.name = org
     made.policy = read_policy(row["policy"])
+    if row["fork"] is not None:
+        made.fork = row["fork"]
+    made.public_key = row["public_key"]
     return made
 
 

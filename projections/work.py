@@ -21,14 +21,14 @@ WRITES = ("write_work", "drop_work")
 def work_row(job: Job) -> tuple[Any, ...]:
     """The row of a job that the ledger has to do, in the order of ``write_work``."""
     assert job.work is not None
-    return job.job_id, job.work["kind"], claim_of(job), job.last_report_at or job.registered_at
+    return job.job_id, job.work["kind"], claim_of(job), job.last_report_at or job.registered_at, job.scheduled_at
 
 
 class WorkProjection(AnswersNothing):
     """See ``InlineProjection``. Most jobs are done by others: they have no row here."""
 
     name = "work"
-    fold_version = 1
+    fold_version = 2
     aggregate_class: type[Aggregate] = Job
     write_statements = MappingProxyType({name: statement(PACKAGE, name) for name in WRITES})
     # Jobs are known by their own rows.

@@ -18,8 +18,9 @@ import asyncpg
 from jobledger.ledger.postgres.embedded import DataFolderInUseError, EmbeddedPostgres, running_url
 from jobledger.ledger.store.database import Connection, connect
 from jobledger.ledger.store.migration import check_schema, migrate
+from jobledger.scripts.evidence_place import EvidencePlace, evidence_place
 from jobledger.scripts.failure import FailedError
-from jobledger.scripts.kept_file import keep
+from jobledger.scripts.kept_file import keep, read_kept
 from jobledger.scripts.settings import SECRET_KEY_BYTES, Settings, decode_secret_key
 
 NO_SETTINGS: Mapping[str, str] = MappingProxyType({})
@@ -36,6 +37,7 @@ class Installation:
     data: Path
     url: str = field(repr=False)
     secret_key: bytes = field(repr=False)
+    evidence: EvidencePlace
 
     def key_for(self, purpose: str) -> bytes:
         """A key of its own for each purpose, 32 bytes, so that none can be had from another."""
@@ -111,27 +113,45 @@ async def check_installation(settings: Settings, url: str) -> Installation:
     connection = await _connect(url, is_ours=settings.database_url is None)
     try:
         installation = await check_schema(connection)
+        data = settings.data
+        data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        kept = read_kept(data / "installation")
+        if kept not in (None, str(installation)):
+            raise FailedError(
+                f"The data folder {data} belongs to installation {kept}, and the database is installation {installation}: "
+                "choose this database's data folder (--data or JOBLEDGER_DATA), or the other database."
+            )
+        secret_key = await _secret_key(settings, connection, is_new=kept is None)
     finally:
         await connection.close(timeout=5)
-    data = settings.data
-    data.mkdir(mode=0o700, parents=True, exist_ok=True)
-    kept = keep(data / "installation", str(installation))
-    if kept != str(installation):
-        raise FailedError(
-            f"The data folder {data} belongs to installation {kept}, and the database is installation {installation}: "
-            "choose this database's data folder (--data or JOBLEDGER_DATA), or the other database."
-        )
-    return Installation(installation, data, url, _secret_key(settings))
+    # Last: a folder that has it has had its key compared with the database's.
+    keep(data / "installation", str(installation))
+    return Installation(installation, data, url, secret_key, evidence_place(settings))
 
 
-def _secret_key(settings: Settings) -> bytes:
-    """The key that all servers of the installation have, made at the first start. Raises FailedError for another."""
+async def _secret_key(settings: Settings, connection: Connection, *, is_new: bool) -> bytes:
+    """The key that all servers of the installation have, made at the first start. Raises FailedError for another.
+
+    Which that is, is known in the database, and in each data folder. Where a folder that *is_new* not has no mark of it, it was
+    removed because the key was changed on purpose.
+    """
     secret_key = settings.secret_key
     if secret_key is None:
         path = settings.data / "secret-key"
         secret_key = decode_secret_key(keep(path, os.urandom(SECRET_KEY_BYTES).hex()), str(path))
     mark = hmac.digest(secret_key, b"mark", "sha256").hex()
-    if keep(settings.data / "secret-key-mark", mark) != mark:
+    path = settings.data / "secret-key-mark"
+    is_changed = not is_new and read_kept(path) is None
+    await connection.execute(
+        "UPDATE installation SET secret_key_mark = $1 WHERE secret_key_mark IS NULL OR $2", mark, is_changed
+    )
+    known = await connection.fetchval("SELECT secret_key_mark FROM installation")
+    if known != mark and is_new:
+        raise FailedError(
+            "The secret key is not the one that the other servers of this database have: give this one the same, by "
+            "JOBLEDGER_SECRET_KEY, or by their data folder."
+        )
+    if known != mark or keep(path, mark) != mark:
         raise FailedError(
             f"The secret key is not the one that the servers of {settings.data} have had until now. Give it back to them; "
             f"or, if it was changed on purpose, remove {settings.data / 'secret-key-mark'} while none of them runs."

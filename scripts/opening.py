@@ -12,12 +12,16 @@ from jobledger.ledger.store.ledger import Ledger
 from jobledger.ledger.store.observer import UNOBSERVED, AppendObserver
 from jobledger.ledger.store.projection import CatchUpProjection, InlineProjection
 from jobledger.projections.access import AccessProjection
+from jobledger.projections.archives import ArchivedJobsProjection, ArchivesProjection
 from jobledger.projections.copies import CopiesProjection
 from jobledger.projections.diagrams import DiagramsProjection, TemplatesProjection
+from jobledger.projections.domains import DomainsProjection
 from jobledger.projections.holds import HoldsProjection
 from jobledger.projections.job_copies import JobCopiesProjection
+from jobledger.projections.job_history import JobHistoryProjection
 from jobledger.projections.jobs import JobsProjection
 from jobledger.projections.policy import PolicyProjection
+from jobledger.projections.queues import QueuesProjection
 from jobledger.projections.rollups import RollupsProjection
 from jobledger.projections.schedules import SchedulesProjection
 from jobledger.projections.work import WorkProjection
@@ -36,12 +40,18 @@ def inline_projections() -> list[InlineProjection]:
     """The projections whose rows are written with the events."""
     kept = (JobsProjection(), JobCopiesProjection(), PolicyProjection(), HoldsProjection())
     known = (CopiesProjection(), AccessProjection(), DiagramsProjection(), TemplatesProjection())
-    return [*kept, *known, SchedulesProjection(), WorkProjection()]
+    done: list[InlineProjection] = [
+        SchedulesProjection(),
+        WorkProjection(),
+        ArchivesProjection(),
+        ArchivedJobsProjection(),
+    ]
+    return [*kept, *known, *done, DomainsProjection(), QueuesProjection()]
 
 
 def catch_up_projections() -> list[CatchUpProjection]:
     """The projections that follow the ledger."""
-    return [RollupsProjection()]
+    return [RollupsProjection(), JobHistoryProjection()]
 
 
 @asynccontextmanager

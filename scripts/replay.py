@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections import OrderedDict
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
-from typing import Any
+from pathlib import Path
+from typing import Any, Protocol
 
 import orjson
 from eventsourcing.domain import OriginatorIDError, OriginatorVersionError
@@ -17,6 +19,7 @@ from jobledger.ledger.domain.job import job_stream
 from jobledger.ledger.errors import CorruptLedgerError, NotFoundError
 from jobledger.ledger.store.codec import StoredEvent
 from jobledger.ledger.store.recorder import Recorder
+from jobledger.scripts.archived_events import ArchivedEvents
 from jobledger.scripts.failure import FailedError, UsageError
 from jobledger.scripts.opening import open_ledger
 from jobledger.scripts.settings import Settings
@@ -43,10 +46,17 @@ class Unknown:
 State = Aggregate | Unknown
 
 
+class Events(Protocol):
+    """Where the events of a stream are found: a recorder, or an archive's files."""
+
+    def scan(self, org: str, *, stream: str, end: int) -> AsyncIterator[StoredEvent]:
+        """Those before a position, in order."""
+
+
 class States:
     """The states of the streams replayed last, in bounded memory: one that had to make room is folded again from its events."""
 
-    def __init__(self, recorder: Recorder, org: str, limit_bytes: int = MEMORY_BYTES) -> None:
+    def __init__(self, recorder: Events, org: str, limit_bytes: int = MEMORY_BYTES) -> None:
         self._recorder = recorder
         self._org = org
         self._limit_bytes = limit_bytes
@@ -129,6 +139,24 @@ async def replay(settings: Settings, org: str, *, job_id: int | None, to: int | 
                 lines.clear()
         sys.stdout.buffer.write(lines)
         sys.stdout.buffer.flush()
+    return 1 if is_wrong else 0
+
+
+async def replay_archive(path: Path, *, job_id: int | None, to: int | datetime | None, as_json: bool) -> int:
+    """Print each event of an archive, or of a job in it, and the state after it, by its files alone; 1 as ``replay``."""
+    archive = ArchivedEvents(path)
+    states = States(archive, archive.org)
+    is_wrong = False
+    for stored in archive.events(job_id):
+        header = stored.envelope()
+        if to is not None and (
+            datetime.fromisoformat(header["recorded_at"]) > to if isinstance(to, datetime) else stored.position > to
+        ):
+            break
+        state = await states.after(stored, header)
+        is_wrong |= isinstance(state, Unknown) and state.is_wrong
+        sys.stdout.buffer.write((json_line if as_json else text_lines)(stored, header, state))
+    sys.stdout.buffer.flush()
     return 1 if is_wrong else 0
 
 

@@ -81,6 +81,11 @@ async def _serve(
         is_behind_proxy=options.is_behind_proxy,
         logs_requests=settings.logs_requests,
         largest_attachment_bytes=settings.largest_attachment_bytes,
+        secret_key=installation.key_for("secret"),
+        scp_allow=settings.scp_allow,
+        scp_known_hosts=(settings.scp_known_hosts or installation.data / "known_hosts").absolute(),
+        scp_trusts_first=settings.scp_trusts_first,
+        evidence=installation.evidence,
     )
     tell_ready = _told(installation, url_of(listener, is_tls=settings.tls_certificate is not None))
     if options.workers == 1:

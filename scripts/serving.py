@@ -19,16 +19,28 @@ from jobledger.http.deadlines import DEADLINES
 from jobledger.http.in_flight import IN_FLIGHT
 from jobledger.http.metrics import Metrics
 from jobledger.http.urls import Edge
+from jobledger.ledger.evidence.store import EvidenceStore
+from jobledger.ledger.store.secret_store import SecretStore
+from jobledger.ledger.work.archiving.work import Archiving
 from jobledger.ledger.work.catch_up import CatchUp
+from jobledger.ledger.work.checkpointing import Checkpointing
 from jobledger.ledger.work.firing import Firing
-from jobledger.ledger.work.maintenance import Maintenance
-from jobledger.ledger.work.runner import Runner
+from jobledger.ledger.work.host_keys import HostKeys
+from jobledger.ledger.work.maintenance import Maintenance, forget_messages
+from jobledger.ledger.work.remote import SshCopy
+from jobledger.ledger.work.remote_host import RemoteHosts
+from jobledger.ledger.work.runner import Runner, Work
+from jobledger.ledger.work.secret_sweep import SecretSweep
 from jobledger.ledger.work.watch import Watch
+from jobledger.projections.archive_query import ArchiveQuery
 from jobledger.projections.job_query import JobQuery
-from jobledger.projections.pruning import forget_heartbeats
+from jobledger.projections.pruning import forget_heartbeats, sweep_secrets
+from jobledger.projections.queue_query import QueueQuery
 from jobledger.projections.rebuild.refresh import Refresh
 from jobledger.projections.schedule_query import ScheduleQuery
 from jobledger.projections.work_query import WorkQuery
+from jobledger.scripts.evidence_place import EvidencePlace
+from jobledger.scripts.export import exporting
 from jobledger.scripts.failure import FailedError
 from jobledger.scripts.folding import fold_in_processes
 from jobledger.scripts.listening import BACKLOG, load_certificate, tls_context
@@ -55,6 +67,7 @@ class Plan:
 
     url: str = field(repr=False)
     cursor_key: bytes = field(repr=False)
+    secret_key: bytes = field(repr=False)
     start_timeout_s: int
     data: Path | None = None
     tls_certificate: Path | None = None
@@ -64,12 +77,21 @@ class Plan:
     is_behind_proxy: bool = False
     logs_requests: bool = True
     largest_attachment_bytes: int = USUAL_ATTACHMENT_BYTES
+    scp_allow: tuple[str, ...] | None = None
+    scp_known_hosts: Path | None = None
+    scp_trusts_first: bool = False
+    evidence: EvidencePlace | None = None
 
     @property
     def edge(self) -> Edge:
         """How the server is reached."""
         networks = tuple(map(ipaddress.ip_network, self.trusted_proxies))
         return Edge(self.public_url, networks, self.is_behind_proxy)
+
+    @property
+    def remote_hosts(self) -> RemoteHosts:
+        """The hosts that archives may be copied to."""
+        return RemoteHosts(None if self.scp_allow is None else [ipaddress.ip_network(it) for it in self.scp_allow])
 
 
 async def serve_app(listener: socket.socket, plan: Plan, stop: Stop, tell_ready: Callable[[], None]) -> None:
@@ -85,6 +107,9 @@ async def serve_app(listener: socket.socket, plan: Plan, stop: Stop, tell_ready:
     metrics = Metrics()
     async with ledger_at(plan.url, observer=metrics) as ledger:
         catch_up = CatchUp(ledger)
+        secrets = SecretStore(ledger.database, plan.secret_key)
+        evidence = plan.evidence
+        checkpointing = None if evidence is None else Checkpointing(ledger, evidence.witness, evidence.keys())
         app = make_app(
             ledger,
             cursor_key=plan.cursor_key,
@@ -94,13 +119,25 @@ async def serve_app(listener: socket.socket, plan: Plan, stop: Stop, tell_ready:
             catch_up=catch_up,
             data=plan.data,
             largest_attachment_bytes=plan.largest_attachment_bytes,
+            secrets=secrets,
+            remote_hosts=plan.remote_hosts,
+            trouble={} if checkpointing is None else {"witness": checkpointing.trouble},
         )
         lines = LineWriter()
         watch = Watch(ledger, JobQuery(ledger.database).overdue)
         firing = Firing(ledger, ScheduleQuery(ledger.database).due)
         refresh = Refresh(catch_up, fold_in_processes)
-        works = [Maintenance({"heartbeats_pruned": forget_heartbeats}, refresh)]
+        forget = {"heartbeats_pruned": forget_heartbeats, "messages_pruned": forget_messages}
+        works: list[Work] = [Maintenance(forget, refresh, QueueQuery(ledger.database).unused)]
+        if plan.data is not None:
+            keys = HostKeys(plan.scp_known_hosts or plan.data / "known_hosts", trusts_first=plan.scp_trusts_first)
+            signed = None if evidence is None else EvidenceStore(ledger.database)
+            copying = SshCopy(ledger, secrets, plan.remote_hosts, keys)
+            works.append(Archiving(plan.data, ArchiveQuery(ledger.database).to_archive, copying, signed))
+            if evidence is not None:
+                works.append(exporting(ledger, plan.data, evidence))
         worker = Runner(ledger, WorkQuery(ledger.database).open, works)
+        sweep = SecretSweep(ledger, sweep_secrets)
         runner = make_runner(
             app,
             most_connections=most_connections,
@@ -110,11 +147,15 @@ async def serve_app(listener: socket.socket, plan: Plan, stop: Stop, tell_ready:
         )
         await runner.setup()
         try:
+            if checkpointing is not None:
+                # Before anything is written: a database that was put back is noticed.
+                await checkpointing.start()
             site = BoundedSite(runner, listener, tls=tls, backlog=BACKLOG, handshake_s=DEADLINES.tls_s)
             await site.start()
             await watch.start()
             await firing.start()
             await worker.start()
+            await sweep.start()
             await catch_up.start()
             settle_memory()
             tell_ready()
@@ -128,9 +169,12 @@ async def serve_app(listener: socket.socket, plan: Plan, stop: Stop, tell_ready:
         finally:
             await runner.cleanup()
             await worker.stop()
+            await sweep.stop()
             await firing.stop()
             await watch.stop()
             await catch_up.stop()
+            if checkpointing is not None:
+                await checkpointing.stop()
             await unless(stop.hurried, ledger.close())
             if stop.hurried.is_set():
                 # What could not be decided by now is not acknowledged either.

@@ -18,6 +18,20 @@ SECRET_KEY_BYTES = 32
 MOST_ATTACHMENT_BYTES = 64 * 1024 * 1024
 LONGEST_PASSWORD_BYTES = 1024
 PREFIX = "JOBLEDGER_"
+# What may stand in a backup: neither keys and passwords nor a URL that may hold one.
+SHOWN = (
+    *(
+        "WITNESS_DIR",
+        "START_TIMEOUT",
+        "TLS_CERT",
+        "TLS_KEY",
+        "PUBLIC_URL",
+        "TRUSTED_PROXIES",
+        "LOG",
+        "LARGEST_ATTACHMENT",
+    ),
+    *("SCP_ALLOW", "SCP_KNOWN_HOSTS", "SCP_TRUST"),
+)
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -25,15 +39,19 @@ UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 class Settings:
     """What the environment says, and ``--data`` over it. An empty variable counts as absent.
 
-    ``database_url`` absent: the embedded Postgres in ``data``. ``admin_password`` and ``secret_key`` absent: files in ``data``.
-    ``start_timeout`` is that of fetches. ``public_url``: absent, the request's own host. ``trusted_proxies``: addresses and
-    networks. ``largest_attachment_bytes``: of each, 64 MiB at most.
+    ``database_url`` absent: the embedded Postgres in ``data``. ``admin_password``, ``secret_key`` and ``signing_keys`` absent:
+    files in ``data``; ``witness`` absent: a folder there. ``start_timeout`` is that of fetches. ``public_url``: absent, the
+    request's own host. ``trusted_proxies``: addresses and networks. ``largest_attachment_bytes``: of each, 64 MiB at most.
+    ``scp_allow``: the networks that archives may be copied to, absent: see ``RemoteHosts``. ``scp_known_hosts``: a file, or a
+    folder with one for each org, absent: that in ``data``.
     """
 
     data: Path = DEFAULT_DATA
     database_url: str | None = field(default=None, repr=False)
     admin_password: str | None = field(default=None, repr=False)
     secret_key: bytes | None = field(default=None, repr=False)
+    signing_keys: str | None = field(default=None, repr=False)
+    witness: Path | None = None
     start_timeout: timedelta = DEFAULT_START_TIMEOUT
     tls_certificate: Path | None = None
     tls_key: Path | None = None
@@ -41,6 +59,9 @@ class Settings:
     trusted_proxies: tuple[str, ...] = ()
     logs_requests: bool = True
     largest_attachment_bytes: int = MOST_ATTACHMENT_BYTES
+    scp_allow: tuple[str, ...] | None = None
+    scp_known_hosts: Path | None = None
+    scp_trusts_first: bool = False
 
     @classmethod
     def read(cls, environment: Mapping[str, str], data: Path | None = None) -> Settings:
@@ -54,6 +75,8 @@ class Settings:
             database_url=_read_url(values.get("DATABASE_URL")),
             admin_password=_read_password(values.get("ADMIN_PASSWORD")),
             secret_key=_read_secret_key(values.get("SECRET_KEY")),
+            signing_keys=_read_signing_keys(values.get("SIGNING_KEY")),
+            witness=_read_path(values.get("WITNESS_DIR")),
             start_timeout=(
                 DEFAULT_START_TIMEOUT
                 if start_timeout is None
@@ -62,10 +85,19 @@ class Settings:
             tls_certificate=_read_path(values.get("TLS_CERT")),
             tls_key=_read_path(values.get("TLS_KEY")),
             public_url=_read_public_url(values.get("PUBLIC_URL")),
-            trusted_proxies=_read_networks(values.get("TRUSTED_PROXIES")),
+            trusted_proxies=_read_networks(values.get("TRUSTED_PROXIES"), "JOBLEDGER_TRUSTED_PROXIES"),
             logs_requests=_read_log(values.get("LOG")),
             largest_attachment_bytes=_read_size(values.get("LARGEST_ATTACHMENT")),
+            scp_allow=(_read_networks(values["SCP_ALLOW"], "JOBLEDGER_SCP_ALLOW") if "SCP_ALLOW" in values else None),
+            scp_known_hosts=_read_path(values.get("SCP_KNOWN_HOSTS")),
+            scp_trusts_first=_read_trust(values.get("SCP_TRUST")),
         )
+
+
+def shown_settings(environment: Mapping[str, str]) -> dict[str, str]:
+    """The settings that are set, but for secrets, as the environment has them."""
+    names = [f"{PREFIX}{it}" for it in SHOWN]
+    return {name: environment[name] for name in names if environment.get(name)}
 
 
 def read_duration(text: str, name: str) -> timedelta:
@@ -100,6 +132,17 @@ def _read_secret_key(text: str | None) -> bytes | None:
     return None if text is None else decode_secret_key(text, "JOBLEDGER_SECRET_KEY")
 
 
+def _read_signing_keys(text: str | None) -> str | None:
+    # The text itself is never shown.
+    words = [] if text is None else text.replace(",", " ").split()
+    if not all(re.fullmatch(rf"[0-9A-Fa-f]{{{2 * SECRET_KEY_BYTES}}}", it) for it in words):
+        raise UsageError(
+            f"JOBLEDGER_SIGNING_KEY is {2 * SECRET_KEY_BYTES} hex digits, as `openssl rand -hex 32` makes them; "
+            "of more than one key, with a comma between, the newest last."
+        )
+    return text
+
+
 def decode_secret_key(text: str, name: str) -> bytes:
     """The key that 64 hex digits stand for. Raises UsageError, naming *name*."""
     if not re.fullmatch(rf"[0-9A-Fa-f]{{{2 * SECRET_KEY_BYTES}}}", text):
@@ -118,12 +161,12 @@ def _read_public_url(text: str | None) -> str | None:
     return None if text is None else text.rstrip("/")
 
 
-def _read_networks(text: str | None) -> tuple[str, ...]:
+def _read_networks(text: str | None, name: str) -> tuple[str, ...]:
     words = (text or "").replace(",", " ").split()
     try:
         return tuple(str(ipaddress.ip_network(word)) for word in words)
     except ValueError as error:
-        raise UsageError(f"JOBLEDGER_TRUSTED_PROXIES is addresses and networks with commas between: {error}.") from None
+        raise UsageError(f"{name} is addresses and networks with commas between: {error}.") from None
 
 
 def _read_size(text: str | None) -> int:
@@ -133,6 +176,14 @@ def _read_size(text: str | None) -> int:
     if not 0 < size_bytes <= MOST_ATTACHMENT_BYTES:
         raise UsageError(f"JOBLEDGER_LARGEST_ATTACHMENT is a number of bytes, 1 to {MOST_ATTACHMENT_BYTES}.")
     return size_bytes
+
+
+def _read_trust(text: str | None) -> bool:
+    if text not in (None, "pinned", "first-use"):
+        raise UsageError(
+            "JOBLEDGER_SCP_TRUST is pinned (only known keys) or first-use (a host's first key is trusted)."
+        )
+    return text == "first-use"
 
 
 def _read_log(text: str | None) -> bool:

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import uvloop
 
+from jobledger.scripts.evidence_place import EvidencePlace
 from jobledger.scripts.failure import sentence_of
 from jobledger.scripts.log_lines import log_as_json_lines
 from jobledger.scripts.serving import Plan, serve_app
@@ -43,6 +44,11 @@ def encode_plan(plan: Plan) -> bytes:
         "is_behind_proxy": plan.is_behind_proxy,
         "logs_requests": plan.logs_requests,
         "largest_attachment_bytes": plan.largest_attachment_bytes,
+        "secret_key": plan.secret_key.hex(),
+        "scp_allow": plan.scp_allow,
+        "scp_known_hosts": plan.scp_known_hosts and str(plan.scp_known_hosts),
+        "scp_trusts_first": plan.scp_trusts_first,
+        "evidence": plan.evidence and plan.evidence.members(),
     }
     return json.dumps(members).encode() + b"\n"
 
@@ -62,6 +68,11 @@ def decode_plan(line: bytes) -> Plan:
         is_behind_proxy=members["is_behind_proxy"],
         logs_requests=members["logs_requests"],
         largest_attachment_bytes=members["largest_attachment_bytes"],
+        secret_key=bytes.fromhex(members["secret_key"]),
+        scp_allow=None if members["scp_allow"] is None else tuple(members["scp_allow"]),
+        scp_known_hosts=members["scp_known_hosts"] and Path(members["scp_known_hosts"]),
+        scp_trusts_first=members["scp_trusts_first"],
+        evidence=members["evidence"] and EvidencePlace.read(members["evidence"]),
     )
 
 

@@ -24,11 +24,13 @@ from jobledger.ledger.domain.diagram import Diagram
 from jobledger.ledger.domain.event_types import read_event
 from jobledger.ledger.domain.hold import Hold
 from jobledger.ledger.domain.job import Job
+from jobledger.ledger.domain.queue import Queue
 from jobledger.ledger.domain.schedule import Schedule
 from jobledger.ledger.domain.template import Template
 from tests.auditor_beside import audit_attachments, audit_credentials
 from tests.auditor_rows import audit_rows
 from tests.cluster import session
+from tests.history_auditor import Pasts, audit_history
 from tests.rollup_auditor import FINAL_TYPES, audit_rollups
 
 HEADER_KEYS = ["org", "position", "recorded_at", "stream", "version", "type", "schema", "by", "content"]
@@ -39,9 +41,21 @@ PROJECTED = (
     *("job", "job_count", "job_residue", "principal", "org_policy", "hold", "schedule", "job_work"),
     *("storage_copy", "job_copy", "job_requirement"),
     *("diagram", "diagram_version", "template"),
-    *("rollup", "rollup_duration", "tracking"),
+    *("archive", "archived_job"),
+    *("job_domain", "queue"),
+    *("rollup", "rollup_duration", "job_past", "job_history", "job_snapshot", "tracking"),
 )
-BESIDE = ("idempotency", "credential", "heartbeat", "attachment", "attachment_chunk")
+BESIDE = (
+    "idempotency",
+    "credential",
+    "secret",
+    "heartbeat",
+    "attachment",
+    "attachment_chunk",
+    "message",
+    "consumer",
+    "queue_use",
+)
 
 
 @dataclass
@@ -56,6 +70,7 @@ class Audited:
     # By stream and id: the version that added an attachment; and, by stream, the versions whose private contents went with one.
     added: dict[tuple[str, str], int] = field(default_factory=dict)
     unnamed: defaultdict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
+    pasts: Pasts = field(default_factory=Pasts)
     # The last final event of each job: its position.
     finals: dict[str, int] = field(default_factory=dict)
     # Of streams of which contents are gone: the positions, and those whose private contents alone are.
@@ -64,6 +79,9 @@ class Audited:
     # Of each stream the versions of events that cover what is gone before them, wholly and privately.
     covers: defaultdict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
     covers_private: defaultdict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
+    # The streams of archives that were verified, and what archives hold: by id the version of each job.
+    verified: set[str] = field(default_factory=set)
+    selected: defaultdict[int, dict[int, int]] = field(default_factory=lambda: defaultdict(dict))
 
 
 async def audit(url: str, *only: str) -> dict[str, Audited]:
@@ -114,6 +132,7 @@ async def _audit_org(connection: asyncpg.Connection[asyncpg.Record], head: async
             continue
         content = _audit_content(body, header)
         _fold(audited, header, content["data"] | _audit_private(private, header), recorded_at)
+        audited.pasts.take(position, header, audited.aggregates[header["stream"]])
     _audit_gone(audited, records)
     assert not contents, f"{org} has contents of no event: {sorted(contents)}"
     _audit_head(head, records, audited)
@@ -121,6 +140,9 @@ async def _audit_org(connection: asyncpg.Connection[asyncpg.Record], head: async
     live = json.loads(head["projections"])
     if "rollups" in live:
         await audit_rollups(connection, org, live["rollups"]["gen"], audited.aggregates, audited.finals)
+    if "job_history" in live:
+        generation = live["job_history"]["gen"]
+        await audit_history(connection, org, generation, audited.aggregates, audited.pasts)
     await _audit_answers(connection, org, audited)
     await audit_credentials(connection, org, audited.aggregates.values())
     await audit_attachments(connection, org, audited.aggregates.values())
@@ -175,11 +197,21 @@ def _audit_cover(audited: Audited, header: dict[str, Any], body: bytes | None, p
         audited.lost[stream].append(version)
     elif private is None and "private" in header:
         audited.lost_private[stream].append(version)
-    if body is not None and header["type"] in ("job.deleted", "job.erased"):
+    if header["type"] == "archive.verified":
+        audited.verified.add(stream)
+    if body is not None and header["type"] in ("job.deleted", "job.erased", "job.purged"):
         data = json.loads(body)["data"]
-        is_whole = header["type"] == "job.erased" and data["scope"] == "all"
+        is_whole = header["type"] == "job.purged" or (header["type"] == "job.erased" and data["scope"] == "all")
         assert ("residue" in data) == (is_whole or header["type"] == "job.deleted")
+        if header["type"] == "job.purged":
+            # Invariant 7: only what is in an archive that was read back and verified.
+            assert f"archive-{data['archive_id']}" in audited.verified, f"{stream} was purged for nothing"
+            held = data["residue"]["archives"][str(data["archive_id"])]
+            assert audited.selected[data["archive_id"]][int(stream[4:])] == held["version"] <= version
         (audited.covers if is_whole else audited.covers_private)[stream].append(version)
+    if body is not None and header["type"] == "archive.selected":
+        data = json.loads(body)["data"]
+        audited.selected[int(stream[8:])].update(zip(data["ids"], data["versions"], strict=True))
     if body is not None and header["type"] in ("job.attachment_added", "job.attachment_removed"):
         named = (stream, json.loads(body)["data"]["attachment_id"])
         if header["type"] == "job.attachment_added":
@@ -239,6 +271,7 @@ def _audit_head(head: asyncpg.Record, records: Sequence[asyncpg.Record], audited
             (number for it in audited.aggregates.values() if (number := _diagram_number(it)) is not None), default=None
         ),
         "schedule": max((it.number for it in audited.aggregates.values() if isinstance(it, Schedule)), default=None),
+        "queue": max((it.queue_id for it in audited.aggregates.values() if isinstance(it, Queue)), default=None),
         "hold": max((it.hold_id for it in audited.aggregates.values() if isinstance(it, Hold)), default=None),
     }
     # Where the last event stands that says who may do what: by it callers are believed who were let in before it.

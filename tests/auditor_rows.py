@@ -14,14 +14,17 @@ import asyncpg
 
 from jobledger.ledger.domain.access import Org, Principal
 from jobledger.ledger.domain.aggregate import Aggregate
+from jobledger.ledger.domain.archive import Archive
 from jobledger.ledger.domain.copy import Copy
 from jobledger.ledger.domain.diagram import Diagram
 from jobledger.ledger.domain.hold import Hold
-from jobledger.ledger.domain.job import Job
+from jobledger.ledger.domain.job import DEFAULT_DOMAIN, Job
 from jobledger.ledger.domain.job_work import is_open_work
+from jobledger.ledger.domain.queue import Queue
 from jobledger.ledger.domain.schedule import Schedule
 from jobledger.ledger.domain.template import Template
 from jobledger.projections.access import rendered_row
+from jobledger.projections.archives import archive_row, archived_job_rows
 from jobledger.projections.copies import MEMBERS as COPY_MEMBERS
 from jobledger.projections.copies import copy_row
 from jobledger.projections.diagrams import diagram_row, template_row, version_rows
@@ -56,7 +59,14 @@ SCHEDULE_COLUMNS = (
     "id, version, number, kind, expression, action, created_by, created_at, since, next_at, paused_at, deleted_at, last_due_at,"
     " last_executed_at, last_job_id, fires, missed"
 )
-WORK_COLUMNS = "id, kind, claim, reported_at"
+WORK_COLUMNS = "id, kind, claim, reported_at, scheduled_at"
+DOMAIN_COLUMNS = "name, first_at, first_id"
+QUEUE_COLUMNS = "id, version, name, owner, durable, created_at, deleted_at"
+ARCHIVE_COLUMNS = "id, version, requested_at, requested_by, domains, told, verified_at, completed_at, deleted_at"
+ARCHIVED_JOB_COLUMNS = (
+    "archive_id, job_id, held_version, type, domain, state, registered_at, scheduled_at, started_at, ended_at, final_at, imported,"
+    " gone, is_purged, places"
+)
 JSON_COLUMNS = (20, 21, 23, 24)  # of a job's: decisions, private, registration and course
 
 
@@ -87,6 +97,23 @@ async def audit_rows(
     await _compare(connection, "schedule", SCHEDULE_COLUMNS, head["org"], live["schedules"]["gen"], schedules)
     work = [work_row(it) for it in every_job if is_open_work(it)]
     await _compare(connection, "job_work", WORK_COLUMNS, head["org"], live["work"]["gen"], work)
+    first: dict[str, tuple[datetime, int]] = {}
+    for job in every_job:
+        place = (job.registered_at, job.job_id)
+        first[job.domain] = min(first.get(job.domain, place), place)
+    domains = [(name, *place) for name, place in first.items() if name != DEFAULT_DOMAIN]
+    await _compare(connection, "job_domain", DOMAIN_COLUMNS, head["org"], live["domains"]["gen"], domains)
+    queues = [
+        (it.queue_id, it.version, it.name, it.owner, it.durable, it.created_at, it.deleted_at)
+        for it in aggregates
+        if isinstance(it, Queue)
+    ]
+    await _compare(connection, "queue", QUEUE_COLUMNS, head["org"], live["queues"]["gen"], queues)
+    archives = [archive_row(it) for it in aggregates if isinstance(it, Archive)]
+    archives = [(*it[:4], json.loads(it[4]), *it[5:]) for it in archives]
+    await _compare(connection, "archive", ARCHIVE_COLUMNS, head["org"], live["archives"]["gen"], archives)
+    held = [row for it in every_job for row in archived_job_rows(it)]
+    await _compare(connection, "archived_job", ARCHIVED_JOB_COLUMNS, head["org"], live["archived_jobs"]["gen"], held)
     principals = [
         (
             *(it.principal_id, it.version, it.name, it.roles, it.capabilities, it.home_domain, it.domains),

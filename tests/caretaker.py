@@ -170,6 +170,7 @@ async def _empty(connection: Connection) -> None:
         )
     ]
     looks = (f"SELECT '{it}' AS name, count(*) FROM (SELECT FROM {it} LIMIT {FEW_ROWS + 1}) AS t" for it in tables)
+    await connection.execute("UPDATE installation SET secret_key_mark = NULL WHERE secret_key_mark IS NOT NULL")
     filled = {it["name"]: it["count"] for it in await connection.fetch(" UNION ALL ".join(looks)) if it["count"]}
     if not filled:
         return

@@ -15,12 +15,16 @@ from jobledger.ledger.domain.job_registration import JobSpec, RegisterJobs
 from jobledger.ledger.store.database import Database
 from jobledger.ledger.store.ledger import Ledger
 from jobledger.projections.access import AccessProjection
+from jobledger.projections.archives import ArchivedJobsProjection, ArchivesProjection
 from jobledger.projections.copies import CopiesProjection
 from jobledger.projections.diagrams import DiagramsProjection, TemplatesProjection
+from jobledger.projections.domains import DomainsProjection
 from jobledger.projections.holds import HoldsProjection
 from jobledger.projections.job_copies import JobCopiesProjection
+from jobledger.projections.job_history import JobHistoryProjection
 from jobledger.projections.jobs import JobsProjection
 from jobledger.projections.policy import PolicyProjection
+from jobledger.projections.queues import QueuesProjection
 from jobledger.projections.rollups import RollupsProjection
 from jobledger.projections.schedules import SchedulesProjection
 from jobledger.projections.work import WorkProjection
@@ -46,12 +50,13 @@ def projections() -> list[Any]:
     """The inline projections that every server has."""
     kept = [JobsProjection(), JobCopiesProjection(), PolicyProjection(), HoldsProjection()]
     known = [CopiesProjection(), AccessProjection(), DiagramsProjection(), TemplatesProjection()]
-    return [*kept, *known, SchedulesProjection(), WorkProjection()]
+    done = [SchedulesProjection(), WorkProjection(), ArchivesProjection(), ArchivedJobsProjection()]
+    return [*kept, *known, *done, DomainsProjection(), QueuesProjection()]
 
 
 def catch_up_projections() -> list[Any]:
     """The projections that follow the ledger."""
-    return [RollupsProjection()]
+    return [RollupsProjection(), JobHistoryProjection()]
 
 
 @asynccontextmanager

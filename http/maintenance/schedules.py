@@ -25,6 +25,7 @@ from jobledger.http.native.schedules import expression, path_schedule_id
 from jobledger.http.operation import Parameters, operation, permitted, read_body_members, read_parameters
 from jobledger.http.schema import BOOLEAN, STRING
 from jobledger.ledger.domain.command import Caller, Idempotency
+from jobledger.ledger.domain.cron import InvalidExpressionError
 from jobledger.ledger.domain.schedule import execution_id
 from jobledger.ledger.domain.schedule_action import MAINTENANCE, MAINTENANCE_TYPE
 from jobledger.ledger.domain.schedule_commands import (
@@ -34,7 +35,7 @@ from jobledger.ledger.domain.schedule_commands import (
     DeleteSchedule,
     RunMaintenance,
 )
-from jobledger.ledger.errors import InvalidCommandError, InvalidExpressionError
+from jobledger.ledger.errors import InvalidCommandError
 
 PATH = "time-based"
 SCHEDULER_TYPE = "time-based/maintenance"

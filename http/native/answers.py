@@ -182,7 +182,24 @@ DELETED_JOB = Named(
     "DeletedJob",
     object_of({**CHANGED, "deleted": BOOLEAN, "discarded": array_of(INTEGER), **RECORDED}, without=["discarded"]),
 )
-ERASED_JOB = Named("ErasedJob", object_of({**CHANGED, "erased": STRING, **RECORDED}))
+ELSEWHERE: Schema = {
+    **array_of(object_of({"archive_id": INTEGER, "host": STRING, "port": INTEGER, "path": STRING})),
+    "description": "Copies of archives on other hosts: nothing here reaches them.",
+}
+ERASED_JOB = Named(
+    "ErasedJob",
+    object_of(
+        {
+            **CHANGED,
+            "erased": STRING,
+            "archives": array_of(INTEGER),
+            "erasing_job_id": INTEGER,
+            "copies_elsewhere": ELSEWHERE,
+            **RECORDED,
+        },
+        without=["archives", "erasing_job_id", "copies_elsewhere"],
+    ),
+)
 MANAGED_JOBS = Named(
     "ManagedJobs",
     object_of(

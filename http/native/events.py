@@ -89,13 +89,15 @@ async def get_events(request: web.Request) -> web.StreamResponse:
     return await event_page(request)
 
 
-async def event_page(request: web.Request, stream: str | None = None) -> web.StreamResponse:
-    """Events of *stream*, or those that the query asks for, in the form that ``Accept`` does."""
+async def event_page(request: web.Request, stream: str | None = None, until: int | None = None) -> web.StreamResponse:
+    """Events of *stream*, or those that the query asks for, in the form that ``Accept`` does; up to position *until*, included."""
     wanted, seen = read_parameters(request), read_headers(request)["Last-Event-ID"]
     type_name = wanted.get("type")
     capability = operation_of(request).capability or ""
     stream = stream or wanted.get("stream")
     if is_live(request[FORM], wanted):
+        if until is not None:
+            raise InvalidCommandError("What is live goes on; as_of has an end.", parameter="as_of")
         async with request.app[LEDGER].following.follow(
             request[CALLER].org,
             live_after(seen if request[FORM] is EVENT_STREAM else None, wanted),
@@ -106,7 +108,7 @@ async def event_page(request: web.Request, stream: str | None = None) -> web.Str
             return await live_events(request, kind, follower, most=wanted.get("limit"), capability=capability)
     if request[FORM] is NDJSON:
         return await _stream_events(
-            request, wanted.get("after", -1), wanted.get("limit"), type_name, stream, capability
+            request, wanted.get("after", -1), wanted.get("limit"), type_name, stream, capability, until
         )
     page = await request.app[LEDGER].recorder.page(
         request[CALLER].org,
@@ -115,6 +117,8 @@ async def event_page(request: web.Request, stream: str | None = None) -> web.Str
         type_name=type_name,
         stream=stream,
     )
+    if until is not None:
+        page = page.up_to(until)
     headers = {}
     if page.next_after is not None:
         headers["Link"] = f'<{request.rel_url.update_query(after=page.next_after)}>; rel="next"'
@@ -158,14 +162,20 @@ def live_after(seen: int | None, wanted: dict[str, Any]) -> int | None:
 
 
 async def _stream_events(
-    request: web.Request, after: int, most: int | None, type_name: str | None, stream: str | None, capability: str
+    request: web.Request,
+    after: int,
+    most: int | None,
+    type_name: str | None,
+    stream: str | None,
+    capability: str,
+    until: int | None,
 ) -> web.StreamResponse:
     """NDJSON, a page at a time from the store, so that an answer of any length takes little memory."""
     recorder, org = request.app[LEDGER].recorder, request[CALLER].org
     size = min(most or 1000, 1000)
     # The first page before the answer begins: what is wrong with the request is still told in its status.
     page = await recorder.page(org, after, size, type_name=type_name, stream=stream)
-    end = (await recorder.head(org)).size
+    end = (await recorder.head(org)).size if until is None else until + 1
     standing, stopping = Standing(request), request.app[STOPPING]
     stopping.must_not_have_begun()
     begin_stream(request)

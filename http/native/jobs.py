@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import orjson
 from aiohttp import web
 
-from jobledger.http.context import CALLER, CURSOR_KEY, FETCH_START_TIMEOUT_S, FORM, JOBS, LEDGER
+from jobledger.http.context import CALLER, CURSOR_KEY, FETCH_START_TIMEOUT_S, FORM, JOBS, LEDGER, PAST
 from jobledger.http.csv_rows import write_csv
 from jobledger.http.exchange import answer, answer_json, read_document
 from jobledger.http.members import instant, one_of, text
 from jobledger.http.native.answers import (
     EVENT_PAGE,
-    JOB,
     JOB_PAGE,
     MANAGED_JOBS,
     REGISTRATION_ANSWER,
     RETENTION,
 )
+from jobledger.http.native.archive_answers import JOB_OR_RESIDUE
+from jobledger.http.native.as_of import as_of, moment_of, past_cursor, read_past_cursor
 from jobledger.http.native.events import EVENTS_IN, FORMS, PARAMETERS, SEEN, event_page
 from jobledger.http.native.job_members import (
     JOBS_BODY,
@@ -42,12 +45,12 @@ from jobledger.http.operation import (
     several,
 )
 from jobledger.http.schema import STRING
-from jobledger.ledger.domain.command import Outcome
+from jobledger.ledger.domain.command import Caller, Outcome
 from jobledger.ledger.domain.job import State, job_stream
 from jobledger.ledger.domain.job_registration import RegisterJobs
-from jobledger.ledger.errors import ConflictError, GoneError, JobExistsError, NotAllowedError
+from jobledger.ledger.errors import ConflictError, GoneError, JobExistsError, NotAllowedError, ProjectionIsBehindError
 from jobledger.ledger.store.codec import wire_time
-from jobledger.projections.job_query import JobFilter
+from jobledger.projections.job_query import JobFilter, JobPage
 from jobledger.projections.jobs import SHOWN
 
 LARGEST_LIST_BODY_BYTES = 64 * 1024 * 1024
@@ -72,11 +75,14 @@ FILTERS = Parameters(
             "Looked for in the type, the name, the external id and the datastream's name, whatever the case."
         ),
         **{name: one_of("true", "false") for name in ("closed", "held", "retained")},
+        "as_of": as_of,
         "limit": limit,
         "cursor": cursor,
     },
     lists=frozenset({"state"}),
 )
+AS_OF = Parameters({"as_of": as_of})
+JOB_EVENTS = Parameters({**PARAMETERS, **AS_OF})
 
 
 # The first, as it is asked for most and routes are looked through in their order.
@@ -129,26 +135,36 @@ async def register(request: web.Request) -> web.Response:
 
 @job_routes.get("/ledger/v1/{org}/jobs")
 @gives(JSON, XML, CSV)
-@operation(JOB_PAGE, forms={"csv": STRING}, parameters=FILTERS, capability=READ_JOBS, gives_headers=LINK)
+@operation(
+    JOB_PAGE,
+    forms={"csv": STRING},
+    parameters=FILTERS,
+    capability=READ_JOBS,
+    may=(ProjectionIsBehindError,),
+    gives_headers=LINK,
+)
 async def list_jobs(request: web.Request) -> web.Response:
     """A page of the jobs that the caller may see and the filter lets through, by id."""
     caller = permitted(request)
     parameters = read_parameters(request)
     size = parameters.pop("limit", DEFAULT_LIMIT)
-    following_of = parameters.pop("cursor", None)
+    following_of, asked = parameters.pop("cursor", None), parameters.pop("as_of", None)
     states = parameters.pop("state", None)
     parameters |= {name: parameters[name] == "true" for name in ("closed", "held", "retained") if name in parameters}
     wanted = JobFilter(states=None if states is None else tuple(sorted(set(states))), **parameters)
     list_name = f"jobs of {caller.org}: {wanted!r}"
-    keys = request.app[CURSOR_KEY]
-    page = await request.app[JOBS].page(
-        caller.org,
-        wanted,
-        caller.domains,
-        after=0 if following_of is None else keys.read(following_of, list_name),
-        limit=size,
-    )
-    following = None if page.next_after is None else keys.cursor(page.next_after, list_name)
+    if asked is not None:
+        page, following = await _past_page(request, caller, wanted, asked, following_of, size, list_name)
+    else:
+        keys = request.app[CURSOR_KEY]
+        page = await request.app[JOBS].page(
+            caller.org,
+            wanted,
+            caller.domains,
+            after=0 if following_of is None else keys.read(following_of, list_name),
+            limit=size,
+        )
+        following = None if page.next_after is None else keys.cursor(page.next_after, list_name)
     headers = {}
     if following is not None:
         headers["Link"] = f'<{request.rel_url.update_query(cursor=following)}>; rel="next"'
@@ -159,15 +175,43 @@ async def list_jobs(request: web.Request) -> web.Response:
     return answer_json(request, body, headers=headers)
 
 
+async def _past_page(
+    request: web.Request,
+    caller: Caller,
+    wanted: JobFilter,
+    asked: int | datetime,
+    following_of: str | None,
+    size: int,
+    list_name: str,
+) -> tuple[JobPage, str | None]:
+    """A page of the jobs as they stood, and the cursor of the next."""
+    list_name = f"{list_name} as of {asked}"
+    if following_of is None:
+        after, moment = 0, await moment_of(request, caller, asked)
+    else:
+        after, moment = read_past_cursor(request, following_of, list_name)
+    page = await request.app[PAST].page(caller.org, wanted, moment, caller.domains, after=after, limit=size)
+    return page, None if page.next_after is None else past_cursor(request, page.next_after, moment, list_name)
+
+
 # "manage" is no job, and takes other methods.
 @job_routes.get("/ledger/v1/{org}/jobs/{job_id:(?!manage$)[^{}/]+}")
-@operation(JOB, capability=READ_JOBS, may=(GoneError,))
+@operation(JOB_OR_RESIDUE, parameters=AS_OF, capability=READ_JOBS, may=(GoneError, ProjectionIsBehindError))
 async def get_job(request: web.Request) -> web.Response:
-    """One job."""
+    """One job; of one that was purged what is left of it, and the archive that holds it."""
     caller = permitted(request)
-    read_parameters(request)
-    job = await request.app[JOBS].job(caller.org, path_job_id(request), caller.domains)
-    return answer_json(request, job)
+    asked = read_parameters(request).get("as_of")
+    job_id = path_job_id(request)
+    if asked is not None:
+        moment = await moment_of(request, caller, asked)
+        return answer_json(request, await request.app[PAST].job(caller.org, job_id, moment, caller.domains))
+    try:
+        return answer_json(request, await request.app[JOBS].job(caller.org, job_id, caller.domains))
+    except GoneError:
+        residue = await request.app[JOBS].purged(caller.org, job_id, caller.domains)
+        if residue is None:
+            raise
+        return answer(request, residue)
 
 
 @job_routes.get("/ledger/v1/{org}/jobs/{job_id}/retention")
@@ -184,18 +228,23 @@ async def get_retention(request: web.Request) -> web.Response:
 @operation(
     EVENT_PAGE,
     forms=EVENTS_IN,
-    parameters=PARAMETERS,
+    parameters=JOB_EVENTS,
     headers=SEEN,
     capability=READ_JOBS,
-    may=(GoneError,),
+    may=(GoneError, ProjectionIsBehindError),
     gives_headers=LINK,
 )
 async def get_job_events(request: web.Request) -> web.StreamResponse:
     """A page of one job's events."""
     caller = permitted(request)
     job_id = path_job_id(request)
-    await request.app[JOBS].job(caller.org, job_id, caller.domains)
-    return await event_page(request, stream=job_stream(job_id))
+    asked = read_parameters(request).get("as_of")
+    if asked is None:
+        await request.app[JOBS].job(caller.org, job_id, caller.domains)
+        return await event_page(request, stream=job_stream(job_id))
+    moment = await moment_of(request, caller, asked)
+    await request.app[PAST].job(caller.org, job_id, moment, caller.domains)
+    return await event_page(request, stream=job_stream(job_id), until=moment.position)
 
 
 @job_routes.post("/ledger/v1/{org}/jobs/manage")

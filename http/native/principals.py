@@ -9,10 +9,11 @@ from uuid import uuid4
 from aiohttp import web
 
 from jobledger.http.access import LONGEST_PASSWORD_BYTES, just_now
-from jobledger.http.context import ACCESS, CALLER, CURSOR_KEY, LEDGER, PRINCIPALS
+from jobledger.http.context import ACCESS, CALLER, CURSOR_KEY, LEDGER, PAST, PRINCIPALS
 from jobledger.http.exchange import answer
 from jobledger.http.members import Members, Reader, boolean, list_of, one_of, reads, text
 from jobledger.http.native.answers import CHANGED_PRINCIPAL, ME, PRINCIPAL, PRINCIPAL_PAGE
+from jobledger.http.native.as_of import as_of
 from jobledger.http.native.parameters import DEFAULT_LIMIT, LINK, cursor, idempotency, limit
 from jobledger.http.operation import (
     Operation,
@@ -77,7 +78,7 @@ CHANGE = Members(
 REASON = Members({"reason": text(10_000)})
 PASSWORD = Members({"password": password}, needed=("password",))
 OWN_PASSWORD = Members({"current": text(LONGEST_PASSWORD_BYTES), "password": password}, needed=("current", "password"))
-FILTERS = Parameters({"name": text(64), "limit": limit, "cursor": cursor})
+FILTERS = Parameters({"name": text(64), "as_of": as_of, "limit": limit, "cursor": cursor})
 
 
 class Verb(NamedTuple):
@@ -144,11 +145,17 @@ async def change_own_password(request: web.Request) -> web.Response:
 @principal_routes.get("/ledger/v1/{org}/principals")
 @operation(PRINCIPAL_PAGE, parameters=FILTERS, capability=READ_ACCESS, gives_headers=LINK)
 async def list_principals(request: web.Request) -> web.Response:
-    """A page of the org's principals, by number."""
+    """A page of the org's principals, by number: who may do what, or could."""
     caller = may_read(request)
     parameters = read_parameters(request)
     name, size = parameters.get("name"), parameters.get("limit", DEFAULT_LIMIT)
     list_name = f"principals of {caller.org}: {name!r}"
+    if "as_of" in parameters:
+        list_name += f" as of {parameters['as_of']}"
+        after = read_cursor(request, parameters, list_name)
+        moment = await request.app[PAST].moment(caller.org, parameters["as_of"])
+        page = await request.app[PAST].principals(caller.org, moment, after=after, limit=size, name=name)
+        return page_answer(request, "principals", page, list_name)
     after = read_cursor(request, parameters, list_name)
     page = await request.app[PRINCIPALS].principals(caller.org, after=after, limit=size, name=name)
     return page_answer(request, "principals", page, list_name)

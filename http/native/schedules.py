@@ -28,7 +28,7 @@ from jobledger.http.operation import (
 )
 from jobledger.http.schema import Schema
 from jobledger.ledger.domain.command import Outcome
-from jobledger.ledger.domain.cron import LONGEST_EXPRESSION
+from jobledger.ledger.domain.cron import LONGEST_EXPRESSION, InvalidExpressionError
 from jobledger.ledger.domain.schedule_action import ACTIONS
 from jobledger.ledger.domain.schedule_commands import (
     MANAGE_SCHEDULES,
@@ -40,7 +40,7 @@ from jobledger.ledger.domain.schedule_commands import (
     RunSchedule,
     ScheduleCommand,
 )
-from jobledger.ledger.errors import GoneError, InvalidCommandError, InvalidExpressionError
+from jobledger.ledger.errors import GoneError, InvalidCommandError
 
 SCHEDULES_PATH = "/ledger/v1/{org}/schedules"
 LONGEST_REASON = 10_000

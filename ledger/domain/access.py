@@ -24,16 +24,17 @@ ORG_STREAM = "org"
 CAPABILITIES_BY_ROLE: dict[str, frozenset[str]] = {
     role: frozenset(capabilities.split())
     for role, capabilities in {
-        "auditor": "jobs.read events.read access.read schedules.read exports.create metrics.read",
+        "auditor": "jobs.read events.read access.read schedules.read exports.create checkpoints.attest metrics.read",
         "client": "jobs.read events.read jobs.register jobs.update jobs.cancel jobs.stop queues.use",
         "operator": "jobs.read events.read jobs.register jobs.update jobs.cancel jobs.stop queues.use jobs.close jobs.reopen"
         " jobs.upgrade jobs.delete jobs.retain jobs.copy jobs.purge jobs.import schedules.read schedules.manage"
         " diagrams.manage",
         "compliance": "jobs.read events.read access.read schedules.read holds.manage policy.manage jobs.purge jobs.erase"
-        " jobs.retain exports.create",
+        " jobs.retain exports.create checkpoints.attest",
         "admin": "jobs.read events.read access.read jobs.register jobs.update jobs.cancel jobs.stop queues.use queues.manage"
         " jobs.close jobs.reopen jobs.upgrade jobs.delete jobs.retain jobs.copy jobs.import schedules.read schedules.manage"
-        " diagrams.manage principals.manage tokens.manage settings.manage exports.create metrics.read",
+        " diagrams.manage principals.manage tokens.manage settings.manage exports.create metrics.read"
+        " checkpoints.attest",
     }.items()
 }
 
@@ -91,10 +92,15 @@ def must_be_org_name(name: str) -> None:
 
 
 class Org(Aggregate):
-    """A tenant, from its first event on."""
+    """A tenant, from its first event on.
+
+    ``fork`` counts its ledger's histories; ``public_key`` (hex) is that of the key that signs, None before that was ever changed.
+    """
 
     name: str
     policy: Policy = NO_POLICY
+    fork: int = 1
+    public_key: str | None = None
 
     class Event(Aggregate.Event):
         """Base of an org's events."""

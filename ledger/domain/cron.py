@@ -22,7 +22,7 @@ from functools import lru_cache
 from croniter import CroniterBadDateError, croniter
 
 from jobledger.ledger.domain.cron_field import DAY_OF_MONTH, DAY_OF_WEEK, FIELDS, Field, Values, read_field
-from jobledger.ledger.errors import InvalidExpressionError
+from jobledger.ledger.errors import InvalidCommandError
 
 # No list of every value that counts is longer.
 LONGEST_EXPRESSION = 2_000
@@ -34,6 +34,12 @@ CYCLE_YEARS = 400
 FIRST_OWN_YEAR = 2100
 MOST_YEARS_APART = 200
 SECOND = timedelta(seconds=1)
+
+
+class InvalidExpressionError(InvalidCommandError):
+    """The expression names no time, or none that ever comes."""
+
+    code = "invalid_expression"
 
 
 @dataclass(frozen=True, slots=True)

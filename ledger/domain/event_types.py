@@ -8,10 +8,15 @@ from typing import Any
 
 from jobledger.ledger.domain.access import Org, Principal
 from jobledger.ledger.domain.aggregate import Aggregate, event_from_data
+from jobledger.ledger.domain.archive import Archive
 from jobledger.ledger.domain.copy import Copy
 from jobledger.ledger.domain.diagram import Diagram
+from jobledger.ledger.domain.evidence import Forked, KeyChanged
+from jobledger.ledger.domain.export import Export
 from jobledger.ledger.domain.hold import Hold
+from jobledger.ledger.domain.host_key_commands import HostKeyTrusted
 from jobledger.ledger.domain.job import Job
+from jobledger.ledger.domain.job_archive import Archived, Purged
 from jobledger.ledger.domain.job_copies import Copied, CopyAllowed, CopyDeleted, CopyDisallowed
 from jobledger.ledger.domain.job_decisions import Closed, Reopened
 from jobledger.ledger.domain.job_keeping import HoldPlaced, HoldReleased, Retained, RetentionReleased
@@ -29,6 +34,7 @@ from jobledger.ledger.domain.job_workflow import (
     Upgraded,
 )
 from jobledger.ledger.domain.policy_commands import PolicyChanged
+from jobledger.ledger.domain.queue import Queue
 from jobledger.ledger.domain.schedule import Schedule
 from jobledger.ledger.domain.template import Template
 from jobledger.ledger.errors import CorruptLedgerError
@@ -76,6 +82,8 @@ EVENT_CLASSES: tuple[type[Aggregate.Event], ...] = (
     HoldReleased,
     Deleted,
     Erased,
+    Archived,
+    Purged,
     Claimed,
     WorkNoted,
     Hold.Placed,
@@ -86,8 +94,25 @@ EVENT_CLASSES: tuple[type[Aggregate.Event], ...] = (
     Schedule.Fired,
     Schedule.Run,
     Schedule.Deleted,
+    Queue.Created,
+    Queue.Deleted,
+    Archive.Requested,
+    Archive.Selected,
+    Archive.Written,
+    Archive.Verified,
+    Archive.Copied,
+    Archive.PurgeRequested,
+    Archive.Completed,
+    Archive.Erased,
+    Archive.Deleted,
+    Export.Requested,
+    Export.Written,
+    Export.Downloaded,
     Org.Created,
     PolicyChanged,
+    HostKeyTrusted,
+    Forked,
+    KeyChanged,
     Principal.Added,
     Principal.Granted,
     Principal.Disabled,

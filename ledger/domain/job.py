@@ -88,6 +88,7 @@ class Job(Aggregate):
     is_closed: bool = False
     copies: list[dict[str, Any]] | None = None  # by copy id; see job_copies
     work: dict[str, Any] | None = None  # what the ledger itself is to do; see job_work
+    archives: dict[str, dict[str, Any]] | None = None  # which hold it, by their ids; see job_archive
     # What people say of it (see job_workflow), where it stands in its diagram, and what is attached to it, by ids.
     details: dict[str, Any] | None = None
     workflow: dict[str, Any] | None = None

@@ -9,7 +9,8 @@ from typing import Any, ClassVar
 
 from jobledger.ledger.domain.command import Caller, Command, Effect, Find, UnitOfWork
 from jobledger.ledger.domain.job import Job, State, job_stream
-from jobledger.ledger.errors import GoneError, JobIsTheLedgersError, NotFoundError
+from jobledger.ledger.domain.job_notification import notify
+from jobledger.ledger.errors import GoneError, JobHasBegunError, JobIsTheLedgersError, NotFoundError
 
 # What a preceding job ends in for its follow-ups to be discarded, and how the reason says it.
 BROKEN_STATES = {State.FAILED: "failed", State.CANCELLED: "was cancelled", State.DISCARDED: "was discarded"}
@@ -40,6 +41,8 @@ class JobTransition(Command):
     """
 
     is_of_workers: ClassVar[bool] = False
+    # Whether what it changes of a job that the ledger does itself is told to the queue, if there is one.
+    is_told: ClassVar[bool] = False
     job_id: int
 
     def streams(self) -> Iterable[str]:
@@ -52,6 +55,8 @@ class JobTransition(Command):
         if self.is_of_workers and job.work is not None:
             raise JobIsTheLedgersError(f"The ledger does job {self.job_id} itself.", job_id=self.job_id)
         self.change(unit, job)
+        if self.is_told and job.work is not None and unit.events:
+            notify(unit, job)
         return {"id": self.job_id, "state": str(job.state), "version": job.version}
 
     def change(self, unit: UnitOfWork, job: Job) -> None:
@@ -136,6 +141,7 @@ class BreakJob(JobTransition):
     """
 
     is_counted: ClassVar[bool] = False
+    is_told: ClassVar[bool] = True
 
     def finds(self) -> Iterable[Find]:
         """Its follow-ups, theirs, and so on."""
@@ -198,6 +204,21 @@ class CancelJob(BreakJob):
     def change(self, unit: UnitOfWork, job: Job) -> None:
         """End it."""
         job.cancel(unit.now, reason=self.reason)
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class CancelScheduledJob(CancelJob):
+    """Somebody wants the job not to begin."""
+
+    def change(self, unit: UnitOfWork, job: Job) -> None:
+        """End it. Raises JobHasBegunError."""
+        if job.state is not State.SCHEDULED:
+            raise JobHasBegunError(
+                f"Job {job.job_id} is {job.state}; only a job that is scheduled and has not started can be cancelled.",
+                job_id=job.job_id,
+                state=str(job.state),
+            )
+        super(CancelScheduledJob, self).change(unit, job)
 
 
 @dataclass(slots=True, kw_only=True, eq=False)

@@ -15,6 +15,7 @@ from jobledger.ledger.domain.copy import copy_stream
 from jobledger.ledger.domain.job import LARGEST_JOB_ID, Job, State, job_stream
 from jobledger.ledger.domain.job_commands import BROKEN_STATES, FOLLOW_UPS, discard_after, visible_job
 from jobledger.ledger.domain.job_copies import DEPENDENTS, registered_copies
+from jobledger.ledger.domain.job_notification import notify
 from jobledger.ledger.errors import InvalidCommandError, JobExistsError, NotAllowedError, NotFoundError
 
 # A fetch (a job with a datastream) that has not started so long after its scheduled start is discarded.
@@ -203,6 +204,8 @@ class RegisterJobs(Command):
             unit.outdate(FOLLOW_UPS)
         if spec.required_job_ids:
             unit.outdate(DEPENDENTS)
+        if spec.work is not None:
+            notify(unit, job)
         self._tell_past(unit, spec, job)
         if preceding is not None and preceding.state in BROKEN_STATES and job.state is State.SCHEDULED:
             discard_after(unit, job, preceding)

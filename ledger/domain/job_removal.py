@@ -6,12 +6,13 @@ contents themselves are removed in the append's transaction, by the one function
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 from jobledger.ledger.domain.access import ORG_STREAM, Org
+from jobledger.ledger.domain.archive_commands import register_work
 from jobledger.ledger.domain.command import Effect, Find, UnitOfWork
 from jobledger.ledger.domain.hold import hold_stream
 from jobledger.ledger.domain.hold_commands import ALL_FILTER_HOLDS, active_holds
@@ -30,10 +31,10 @@ REMOVE_PRIVATE, REMOVE_CONTENTS = "remove_private", "remove_contents"
 LAST_ERASURE = "last_erasure"
 PRIVATE, ALL = "private", "all"
 SCOPES = (PRIVATE, ALL)
-DELETED, ERASED = "deleted", "erased"
+DELETED, ERASED, PURGED = "deleted", "erased", "purged"
 
 TIMES = ("registered_at", "scheduled_at", "started_at", "ended_at", "final_at")
-RESIDUE = ("job_id", "type", "domain", "state", "imported", "preceding_job_id", "required_job_ids", *TIMES)
+RESIDUE = ("job_id", "type", "domain", "state", "imported", "preceding_job_id", "required_job_ids", "archives", *TIMES)
 
 
 def utc_text(instant: datetime) -> str:
@@ -136,6 +137,10 @@ class Erased(Removal):
         if self.residue is None:
             for name in (*Job.PRIVATE_MEMBERS, "attachments"):
                 aggregate.__dict__.pop(name, None)
+        if aggregate.archives is not None:
+            aggregate.archives = {name: {**it, "erased": self.scope} for name, it in aggregate.archives.items()}
+            if aggregate.residue is not None:
+                aggregate.residue = {**aggregate.residue, "archives": aggregate.archives}
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -197,7 +202,7 @@ class DeleteJob(RemoveJob):
         must_give_reason(self.reason)
         job = unit.get(Job, job_stream(self.job_id))
         discarded: list[Job] = []
-        if job is None or job.gone is None or not self.caller.sees(job.domain):
+        if job is None or job.gone in (None, PURGED) or not self.caller.sees(job.domain):
             job = visible_job(unit, self.caller, self.job_id)
             must_not_be_running(job)
             self.must_be_free(unit, job)
@@ -220,7 +225,9 @@ class EraseJob(RemoveJob):
     """Erase what is private of the job, or, once it is final, all of it; also of one that was deleted.
 
     The result is ``{"id", "state", "version", "erased": scope}``. A job erased whole is done, nothing appended; so is, of scope
-    private, one erased before of which nothing private was recorded since, unless another reason is given.
+    private, one erased before of which nothing private was recorded since, unless another reason is given. Where archives hold the
+    job, it also has ``"archives": [ids]``, ``"erasing_job_id"``, the job that erases it in their files, and, where copies of
+    these were sent elsewhere, which nothing here reaches, ``"copies_elsewhere": [{"archive_id", "host", "port", "path"}]``.
     """
 
     capability: ClassVar[str] = "jobs.erase"
@@ -245,15 +252,30 @@ class EraseJob(RemoveJob):
         if job is None or not self.caller.sees(job.domain):
             raise NotFoundError(f"There is no job {self.job_id}.", job_id=self.job_id)
         # What is private of a deleted job is gone with it, of an erased one everything.
+        archives = {
+            int(name): it for name, it in (job.archives or {}).items() if it.get("erased") not in (ALL, self.scope)
+        }
         is_done = job.gone == ERASED or (
             self.scope == PRIVATE and (job.gone is not None or self._is_repeated(unit, job))
         )
-        if not is_done:
+        told: dict[str, Any] = {}
+        if not is_done or archives:
             if self.scope == ALL and job.gone is None and job.state not in FINAL_STATES:
                 raise JobIsNotFinalError(f"Job {self.job_id} has not ended.", job_id=self.job_id, state=str(job.state))
             self.must_be_free(unit, job)
             self.remove(unit, job, Erased, scope=self.scope, residue=residue_of(job) if self.scope == ALL else None)
-        return {"id": self.job_id, "state": str(job.state), "version": job.version, "erased": self.scope}
+            if archives:
+                told = self._reach(unit, archives)
+        return {"id": self.job_id, "state": str(job.state), "version": job.version, "erased": self.scope, **told}
+
+    def _reach(self, unit: UnitOfWork, archives: Mapping[int, Mapping[str, Any]]) -> dict[str, Any]:
+        order = {"erase_of": self.job_id, "scope": self.scope, "archives": sorted(archives)}
+        job_id = register_work(unit, self.caller, order).job_id
+        told: dict[str, Any] = {"archives": sorted(archives), "erasing_job_id": job_id}
+        elsewhere = [
+            {"archive_id": number, **it["copied_to"]} for number, it in sorted(archives.items()) if "copied_to" in it
+        ]
+        return {**told, "copies_elsewhere": elsewhere} if elsewhere else told
 
     def _is_repeated(self, unit: UnitOfWork, job: Job) -> bool:
         erasure: tuple[int, str] | None = unit.found(Find(LAST_ERASURE, (self.job_id,)))

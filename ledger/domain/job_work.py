@@ -20,11 +20,19 @@ from typing import Any, ClassVar
 from jobledger.ledger.domain.command import Effect, Find, UnitOfWork
 from jobledger.ledger.domain.job import Job, State
 from jobledger.ledger.domain.job_commands import LAST_HEARTBEAT, BreakJob, JobTransition
-from jobledger.ledger.errors import ClaimIsLostError
+from jobledger.ledger.domain.job_notification import notify
+from jobledger.ledger.domain.job_recurrence import register_next
+from jobledger.ledger.errors import ConflictError
 
 WORK = "ledger.work"
 # Work that was taken over so often ends whoever does it.
 MOST_CLAIMS = 100
+
+
+class ClaimIsLostError(ConflictError):
+    """Another server has taken the work over."""
+
+    code = "claim_is_lost"
 
 
 class Claimed(Job.Decision):
@@ -112,11 +120,16 @@ class ClaimWork(BreakJob):
         """Claim it, if it is free; end it where that leads nowhere."""
         if not is_open_work(job) or claim_of(job) != self.claim or (self.claim and not self._has_lapsed(unit, job)):
             return
+        if not self.claim and job.scheduled_at is not None and job.scheduled_at > unit.now:
+            # Its time has not come, by the ledger's clock.
+            return
         if self.claim >= MOST_CLAIMS:
             job.fail(unit.now, error=f"Given up after it was taken over {MOST_CLAIMS} times.")
             return
         job.trigger_event(Claimed, timestamp=unit.now, claim=self.claim + 1, server=self.server)
         job.start(unit.now)
+        if not self.claim:
+            register_next(unit, self.caller, job)
 
     def _has_lapsed(self, unit: UnitOfWork, job: Job) -> bool:
         beat_at = unit.found(Find(LAST_HEARTBEAT, (self.job_id,)))
@@ -129,6 +142,7 @@ class WorkStep(JobTransition):
     """Base of the steps of work. Each raises ClaimIsLostError, JobIsFinalError; further ones are to be below it too."""
 
     capability: ClassVar[str] = WORK
+    is_told: ClassVar[bool] = True
     claim: int
 
     def change(self, unit: UnitOfWork, job: Job) -> None:
@@ -165,7 +179,8 @@ class BeatWork(WorkStep):
     """Whoever does the work is alive. No event."""
 
     def take(self, unit: UnitOfWork, job: Job) -> None:
-        """Note it beside the ledger."""
+        """Note it beside the ledger, and tell the queue where the job stands."""
+        notify(unit, job)
         unit.affect(Effect("heartbeat", (self.job_id, unit.now)))
         unit.outdate(LAST_HEARTBEAT, self.job_id)
 

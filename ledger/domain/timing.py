@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from datetime import datetime, timedelta
 
-from jobledger.ledger.domain.cron import LONGEST_EXPRESSION, CronExpression
-from jobledger.ledger.errors import InvalidExpressionError
+from jobledger.ledger.domain.cron import LONGEST_EXPRESSION, CronExpression, InvalidExpressionError
 
 TIMING = re.compile(r"\s*\(\s*(at|after)\s*\(([^()]*)\)\s*\)\s*")
 HOURS_AND_MINUTES = re.compile(r"\s*([0-9]{1,4})\s+([0-5]?[0-9])\s*")

@@ -26,7 +26,8 @@ MOST_EVENTS_A_PART = 1_000
 HEAD_HAS_MOVED = "JL001"
 STORE_PARTS = (
     *("write_head", "move_head", "insert_headers", "insert_contents"),
-    *("remember_answers", "replace_answers", "credential", "heartbeat", "drop_credentials"),
+    *("remember_answers", "replace_answers", "credential", "heartbeat", "drop_credentials", "drop_oldest_messages"),
+    "message",
     *("attachment", "drop_uploads"),
 )
 # What must find this batch's events written: statements of their own, which the one statement of a batch decided ahead is not.

@@ -149,6 +149,10 @@ class Ledger:
         sequencer = self._sequencers.get(org)
         return None if sequencer is None else sequencer.access_at
 
+    def refuse_writing(self, org: str, refusal: LedgerError | None) -> None:
+        """Refuse every command of the org with this until it is None; reads go on."""
+        self._sequencer(org).refusal = refusal
+
     @property
     def waiting_count(self) -> int:
         """How many commands wait in this process to be decided, in all orgs."""

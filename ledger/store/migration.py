@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Collection
 from dataclasses import dataclass
 from importlib import resources
 from uuid import UUID, uuid4
@@ -41,8 +42,10 @@ def known_migrations() -> list[Migration]:
     return [Migration(file.name.removesuffix(".sql"), file.read_text("utf-8")) for file in files]
 
 
-async def migrate(url: str) -> list[str]:
+async def migrate(url: str, *, only: Collection[str] | None = None) -> list[str]:
     """Apply what is missing, as the URL's role, each migration a transaction; their names. Raises SchemaError.
+
+    *only* these, where it is given: the schema of an earlier release.
 
     Two at once apply each once: they wait for each other by an advisory lock.
     """
@@ -59,8 +62,9 @@ async def migrate(url: str) -> list[str]:
             " checksum text NOT NULL, applied_at timestamptz NOT NULL DEFAULT clock_timestamp())"
         )
         applied = await _applied(connection)
-        _must_agree(applied)
+        must_agree(applied)
         missing = [migration for migration in known_migrations() if migration.name not in applied]
+        missing = [migration for migration in missing if only is None or migration.name in only]
         for migration in missing:
             async with connection.transaction():
                 await connection.execute(migration.sql)
@@ -79,7 +83,7 @@ async def check_schema(connection: Connection) -> UUID:
         applied = await _applied(connection)
     except asyncpg.UndefinedTableError:
         raise SchemaError("The database is empty. Run: jobledger db migrate") from None
-    _must_agree(applied)
+    must_agree(applied)
     if missing := [migration.name for migration in known_migrations() if migration.name not in applied]:
         raise SchemaError(f"The database lacks {', '.join(missing)}. Run: jobledger db migrate")
     if await connection.fetchval("SHOW fsync") != "on":
@@ -93,7 +97,8 @@ async def _applied(connection: Connection) -> dict[str, str]:
     return {record["name"]: record["checksum"] for record in records}
 
 
-def _must_agree(applied: dict[str, str]) -> None:
+def must_agree(applied: dict[str, str]) -> None:
+    """Raise SchemaError unless migrations, by name and checksum, are all this release's."""
     known = {migration.name: migration.checksum for migration in known_migrations()}
     if unknown := sorted(applied.keys() - known.keys()):
         raise SchemaError(f"The database is of a later release: it has {', '.join(unknown)}. Update this server.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol, TypeAlias
+from typing import Any, ClassVar, Protocol, TypeAlias, runtime_checkable
 
 from jobledger.ledger.domain.aggregate import Aggregate
 from jobledger.ledger.domain.command import Find
@@ -112,7 +112,7 @@ class AnswersNothing:
 
 @dataclass(frozen=True, slots=True)
 class Happened:
-    """An event of a type that a catch-up projection counts: its type, and its aggregate as it is by now."""
+    """An event of a type that a projection counts: its type, and its aggregate as it is by now."""
 
     type_name: str
     aggregate: Aggregate
@@ -121,13 +121,65 @@ class Happened:
 class CatchUpProjection(Projection, Protocol):
     """A projection whose rows follow the ledger, in the order of its positions, each event once.
 
-    It counts events of ``event_types`` alone, each by what its aggregate is by now: so only what no later event changes, not
-    even one with which contents leave the store.
+    It is a ``CountingProjection`` or a ``TellingProjection``.
     """
 
     @property
     def event_types(self) -> frozenset[str]:
-        """The types of event that it counts."""
+        """The types of event by which its rows change."""
+
+
+@runtime_checkable
+class CountingProjection(CatchUpProjection, Protocol):
+    """It counts events, each by what its aggregate is by now: so only what no later event changes, not even one with which
+    contents leave the store.
+    """
 
     def counts(self, events: Sequence[Happened]) -> Sequence[tuple[str, Sequence[Any]]]:
         """Which statements add these events to the rows, with their columns, in an order that never deadlocks."""
+
+
+class Tale(Protocol):
+    """What is told of one stream, event by event. ``aggregate`` is what its fold begins with, after ``version`` events."""
+
+    @property
+    def aggregate(self) -> Aggregate | None:
+        """None where it begins with the stream."""
+
+    @property
+    def version(self) -> int:
+        """How many events are in it already."""
+
+    def take(self, position: int, header: Mapping[str, Any], aggregate: Aggregate | None) -> None:
+        """The next event, with the aggregate as it is after it, which is not to be kept: it goes on changing.
+
+        None where that is not known: contents have left the store, as a later event covers.
+        """
+
+
+@runtime_checkable
+class TellingProjection(CatchUpProjection, Protocol):
+    """It tells how aggregates were at each event: of each stream a tale, from events as they are in the store.
+
+    Besides events of ``event_types`` each ``every``-th of a stream changes its rows. What it tells must not depend on what private
+    contents hold, and of a stream whose contents have left the store it tells nothing any more.
+    """
+
+    @property
+    def every(self) -> int:
+        """How far apart its snapshots are."""
+
+    @property
+    def stream_prefix(self) -> str:
+        """What the names of its streams begin with."""
+
+    def begin(self, stream: str) -> Tale:
+        """The tale of a stream from its first event on."""
+
+    async def go_on(
+        self, connection: Connection, org: str, generation: int, streams: Sequence[str], position: int
+    ) -> Mapping[str, Tale]:
+        """The tales of some streams, of which the rows have all before *position*."""
+
+    def tells(self, tales: Sequence[Tale]) -> Sequence[tuple[str, Sequence[Any]]]:
+        """Which statements write what these tales came to, with their columns, in their order."""

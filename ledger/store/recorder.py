@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -31,6 +31,12 @@ class Page:
     events: list[StoredEvent]
     next_after: int | None
     last_position: int
+
+    def up_to(self, position: int) -> Page:
+        """As if the ledger ended with that position."""
+        if self.next_after is not None and self.next_after < position:
+            return self
+        return Page([it for it in self.events if it.position <= position], None, min(self.last_position, position))
 
 
 def must_not_be_beyond(after: int, size: int) -> None:
@@ -124,12 +130,20 @@ class Recorder:
             start = records[-1]["position"] + 1
 
     async def position_at(self, org: str, instant: datetime) -> int:
-        """The last position recorded by *instant*, -1 if none was: ``recorded_at`` never falls, so halving finds it."""
+        """The last position recorded by *instant*, -1 if none was."""
+        return await self._last_position(org, lambda recorded_at: recorded_at <= instant)
+
+    async def position_before(self, org: str, instant: datetime) -> int:
+        """The last position recorded before *instant*, -1 if none was."""
+        return await self._last_position(org, lambda recorded_at: recorded_at < instant)
+
+    async def _last_position(self, org: str, is_by_then: Callable[[datetime], bool]) -> int:
+        """``recorded_at`` never falls, so halving finds it."""
         low, high = 0, (await self.head(org)).size
         while low < high:
             middle = (low + high) // 2
             records = await self._database.fetch(ledger_statement("recorded_at"), org, middle)
-            if records[0]["recorded_at"] <= instant:
+            if is_by_then(records[0]["recorded_at"]):
                 low = middle + 1
             else:
                 high = middle

@@ -53,6 +53,8 @@ class Sequencer:
         self._in_hand: list[Waiting] = []
         self._task: asyncio.Task[None] | None = None
         self._corruption: CorruptLedgerError | None = None
+        # Why nothing is taken until an operator has acted, which may be found out to have happened.
+        self.refusal: LedgerError | None = None
         # The batch at hand: while its COMMIT is out, it is not known what became of it.
         self._written = Written()
         # Since when appends have been tried again and again.
@@ -72,7 +74,7 @@ class Sequencer:
     @property
     def is_stopped(self) -> bool:
         """Whether the org's writing has stopped until an operator acts."""
-        return self._corruption is not None
+        return self._corruption is not None or self.refusal is not None
 
     async def enqueue(self, command: Command) -> asyncio.Future[Outcome]:
         """Queue *command*; the future tells what becomes of it. A caller's commands are decided in the order it queued them.
@@ -85,6 +87,8 @@ class Sequencer:
             await self._queue.wait_for_room()
         if self._corruption is not None:
             raise self._corruption
+        if self.refusal is not None:
+            raise self.refusal
         if self._failing_since is not None and monotonic() > self._failing_since + LONGEST_WAIT_FOR_ROOM_S:
             # What is queued goes on trying; to wait behind it would only be to learn the same later.
             raise DatabaseIsAwayError("The database cannot take this now.", retry_after_s=2)

@@ -16,8 +16,9 @@ from jobledger.ledger.store.database import Connection
 from jobledger.ledger.store.head import read_head
 from jobledger.ledger.store.ledger import Ledger
 from jobledger.ledger.store.loading import load_aggregates
-from jobledger.ledger.store.projection import CatchUpProjection, Happened
+from jobledger.ledger.store.projection import CatchUpProjection, CountingProjection, Happened, TellingProjection
 from jobledger.ledger.store.statement import ledger_statement, statement
+from jobledger.ledger.work.telling import tell_events
 
 log = logging.getLogger(__name__)
 
@@ -149,7 +150,7 @@ class CatchUp:
             end = min(record["size"], record["position"] + EVENTS_A_PASS)
             if end <= record["position"]:
                 return False
-            await count_events(connection, org, record["gen"], record["position"], end, self._ledger, [projection])
+            await move_rows(connection, org, record["gen"], record["position"], end, self._ledger, [projection])
             # If we die before the COMMIT that follows, none of these was counted.
             return bool(end < record["size"])
 
@@ -174,7 +175,7 @@ class CatchUp:
             await asyncio.sleep(POLL_S)
 
 
-async def count_events(
+async def move_rows(
     connection: Connection,
     org: str,
     generation: int,
@@ -183,10 +184,28 @@ async def count_events(
     ledger: Ledger,
     projections: Sequence[CatchUpProjection],
 ) -> None:
-    """Count the events from *position* to before *end* in a generation of some projections, and move it there.
+    """Bring a generation of some projections from *position* to before *end*: count the events, and tell of them.
 
     To be called in a transaction, by whoever alone writes this generation. Raises CorruptLedgerError.
     """
+    counting = [it for it in projections if isinstance(it, CountingProjection)]
+    if counting:
+        await _count_events(connection, org, generation, position, end, ledger, counting)
+    for projection in projections:
+        if isinstance(projection, TellingProjection):
+            await tell_events(connection, org, generation, position, end, projection)
+        await connection.execute(statement(PACKAGE, "move_tracking"), org, generation, projection.name, end)
+
+
+async def _count_events(
+    connection: Connection,
+    org: str,
+    generation: int,
+    position: int,
+    end: int,
+    ledger: Ledger,
+    projections: Sequence[CountingProjection],
+) -> None:
     types = sorted({type_name for it in projections for type_name in it.event_types})
     found = await connection.fetch(statement(PACKAGE, "happened"), org, position, end, types)
     streams = sorted({record["stream"] for record in found})
@@ -198,4 +217,3 @@ async def count_events(
         counted = [it for it in happened if it.type_name in projection.event_types]
         for name, columns in projection.counts(counted):
             await connection.execute(projection.write_statements[name], org, generation, *columns)
-        await connection.execute(statement(PACKAGE, "move_tracking"), org, generation, projection.name, end)

@@ -19,9 +19,8 @@ from functools import partial
 from typing import Any, ClassVar, NamedTuple, TypeAlias
 from uuid import uuid4
 
-from jobledger.ledger.domain.job_work import AdvanceWork, BeatWork, ClaimWork, CompleteWork, FailWork
+from jobledger.ledger.domain.job_work import AdvanceWork, BeatWork, ClaimIsLostError, ClaimWork, CompleteWork, FailWork
 from jobledger.ledger.errors import (
-    ClaimIsLostError,
     CorruptLedgerError,
     JobIsFinalError,
     LedgerError,

@@ -21,7 +21,7 @@ from jobledger.ledger.store.head import Head, read_head
 from jobledger.ledger.store.ledger import Ledger
 from jobledger.ledger.store.projection import CatchUpProjection, Projection
 from jobledger.ledger.store.statement import ledger_statement, statement
-from jobledger.ledger.work.catch_up import CatchUp, count_events
+from jobledger.ledger.work.catch_up import CatchUp, move_rows
 from jobledger.projections.rebuild.generations import Difference, Generations, Hashed
 from jobledger.projections.rebuild.made_rows import MadeRows, live_generation
 from jobledger.projections.rebuild.report import Rebuilt, Report, RowsDiffer
@@ -262,7 +262,7 @@ class _Course:
                     begin = live_positions[it.name]
                     if made.is_compared(it) and begin is not None and begin < head.size:
                         live = live_generation(head, it)
-                        await count_events(self._keeper, self._org, live, begin, head.size, self._ledger, [it])
+                        await move_rows(self._keeper, self._org, live, begin, head.size, self._ledger, [it])
                 await made.apply(head.size)
                 await made.must_be_equal()
                 own = {it.name: {"gen": made.generation, "fold": it.fold_version} for it in self._asked}

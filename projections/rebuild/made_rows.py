@@ -10,9 +10,18 @@ from jobledger.ledger.store.codec import StoredEvent
 from jobledger.ledger.store.database import Connection
 from jobledger.ledger.store.head import Head
 from jobledger.ledger.store.loading import Fold
-from jobledger.ledger.store.projection import CatchUpProjection, Changed, Happened, InlineProjection, Projection
+from jobledger.ledger.store.projection import (
+    CatchUpProjection,
+    Changed,
+    CountingProjection,
+    Happened,
+    InlineProjection,
+    Projection,
+    TellingProjection,
+)
 from jobledger.ledger.store.statement import ledger_statement, statement
 from jobledger.ledger.work.catch_up import PACKAGE as WORK
+from jobledger.ledger.work.telling import tell_events
 from jobledger.projections.rebuild.generations import Compared, Difference, Generations, Hashed
 from jobledger.projections.rebuild.report import RowsDiffer
 from jobledger.projections.rebuild.streams import PACKAGE, kind_name, kind_of
@@ -77,7 +86,10 @@ class MadeRows:
         self._catch_up = catch_up
         self._asked: list[Projection] = [*inline, *catch_up]
         self._inline_classes = frozenset(it.aggregate_class for it in inline)
-        self._types = frozenset(type_name for it in catch_up for type_name in it.event_types)
+        self._counting = [it for it in catch_up if isinstance(it, CountingProjection)]
+        self._telling = [it for it in catch_up if isinstance(it, TellingProjection)]
+        self._types = frozenset(type_name for it in self._counting for type_name in it.event_types)
+        self._told_classes = frozenset(it.aggregate_class for it in self._telling)
         self._kinds: dict[str, type[Aggregate]] = {}
         for projection in self._asked:
             is_compared = head.is_of_fold(projection.name, projection.fold_version)
@@ -115,7 +127,7 @@ class MadeRows:
         happened: list[tuple[str, str]] = []
         for record in records:
             aggregate_class, is_counted = await self._class_of(record["stream"]), record["type"] in self._types
-            if is_counted or aggregate_class in self._inline_classes:
+            if is_counted or aggregate_class in self._inline_classes or aggregate_class in self._told_classes:
                 streams[record["stream"]] = None
             if is_counted:
                 happened.append((record["stream"], record["type"]))
@@ -137,7 +149,7 @@ class MadeRows:
             # What is removed makes room for what is registered: names that only one may have.
             for name, columns in reversed(inline.writes(mine) if mine else ()):
                 await self._connection.execute(inline.write_statements[name], self._org, self.generation, *columns)
-        for projection in self._catch_up:
+        for projection in self._counting:
             told = [
                 Happened(type_name, changes[stream].after)
                 for stream, type_name in happened
@@ -145,7 +157,10 @@ class MadeRows:
             ]
             for name, columns in projection.counts(told):
                 await self._connection.execute(projection.write_statements[name], self._org, self.generation, *columns)
-            await self.track(projection, end)
+        for telling in self._telling:
+            await tell_events(self._connection, self._org, self.generation, self.position, end, telling)
+        for catch_up in self._catch_up:
+            await self.track(catch_up, end)
         after = await self._compare_among(keys)
         for name, found in after.items():
             self.tables[name].take(keys[name], before[name], found)

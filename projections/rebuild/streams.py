@@ -21,7 +21,15 @@ from jobledger.ledger.errors import CorruptLedgerError
 from jobledger.ledger.store.codec import LARGEST_CONTENT_BYTES
 from jobledger.ledger.store.database import READER_SETTINGS, WRITER_SETTINGS, Connection, connect
 from jobledger.ledger.store.loading import StreamFold
-from jobledger.ledger.store.projection import CatchUpProjection, Changed, Happened, InlineProjection
+from jobledger.ledger.store.projection import (
+    CatchUpProjection,
+    Changed,
+    CountingProjection,
+    Happened,
+    InlineProjection,
+    Tale,
+    TellingProjection,
+)
 from jobledger.ledger.store.reading import EventReader
 from jobledger.ledger.store.statement import statement
 
@@ -39,6 +47,8 @@ EVENTS_A_TURN = 200
 SCANNING_SETTINGS = {**READER_SETTINGS, "enable_bitmapscan": "off", "enable_sort": "off"}
 FILLING_SETTINGS = {**WRITER_SETTINGS, "synchronous_commit": "off"}
 
+# A stream's aggregate, the types of its events that are counted, and what is told of it.
+Done: TypeAlias = tuple[Aggregate, list[str], list[Tale]]
 # Streams from the first name to before the second.
 Range: TypeAlias = tuple[str, str]
 
@@ -117,8 +127,9 @@ class StreamFolder:
     ) -> None:
         self._filling = filling
         self._inline = inline
-        self._catch_up = catch_up
-        self._types = frozenset(type_name for it in catch_up for type_name in it.event_types)
+        self._counting = [it for it in catch_up if isinstance(it, CountingProjection)]
+        self._telling = [it for it in catch_up if isinstance(it, TellingProjection)]
+        self._types = frozenset(type_name for it in self._counting for type_name in it.event_types)
         self._events = EventReader()
         self._reader = reader
         self._writer = writer
@@ -127,9 +138,10 @@ class StreamFolder:
     async def fold(self, bounds: Range) -> Folded:
         """Fold the streams of a range; their rows are written when this returns. Raises CorruptLedgerError."""
         events = streams = 0
-        done: list[tuple[Aggregate, list[str]]] = []
+        done: list[Done] = []
+        telling: Sequence[TellingProjection] = ()
         try:
-            current, fold, counted = "", StreamFold(), list[str]()
+            current, fold, counted, tales = "", StreamFold(), list[str](), list[Tale]()
             page = await self._page(bounds[0], -1, bounds[1])
             while page:
                 # The next page comes while this one is folded.
@@ -141,8 +153,14 @@ class StreamFolder:
                         stream = header["stream"]
                         if stream != current:
                             if current:
-                                done.append((fold.finish(current), counted))
-                            current, fold, counted = stream, StreamFold(), []
+                                done.append((fold.finish(current), counted, tales))
+                            telling = [it for it in self._telling if stream.startswith(it.stream_prefix)]
+                            current, fold, counted, tales = (
+                                stream,
+                                StreamFold(),
+                                [],
+                                [it.begin(stream) for it in telling],
+                            )
                             streams += 1
                         if event is not None and fold.lost_at is None:
                             fold.aggregate = event.mutate(fold.aggregate)
@@ -150,6 +168,10 @@ class StreamFolder:
                             fold.take(event, position)
                         if header["type"] in self._types and position < self._filling.end:
                             counted.append(header["type"])
+                        if tales and position < self._filling.end:
+                            for it, tale in zip(telling, tales, strict=True):
+                                if header["type"] in it.event_types or header["version"] % it.every == 0:
+                                    tale.take(position, header, None if fold.lost_at is not None else fold.aggregate)
                     events += len(page)
                     if len(done) >= STREAMS_A_WRITE:
                         await self._write(done)
@@ -160,7 +182,7 @@ class StreamFolder:
                         following.cancel()
                         await asyncio.wait([following])
             if current:
-                done.append((fold.finish(current), counted))
+                done.append((fold.finish(current), counted, tales))
             await self._write(done)
         finally:
             await self._written()
@@ -187,7 +209,7 @@ class StreamFolder:
         last = orjson.loads(page[-1]["header"])
         return await self._page(last["stream"], last["version"], before)
 
-    async def _write(self, done: Sequence[tuple[Aggregate, list[str]]]) -> None:
+    async def _write(self, done: Sequence[Done]) -> None:
         """Begin to write the rows of these; those before have been written."""
         await self._written()
         if done:
@@ -199,17 +221,21 @@ class StreamFolder:
             writing, self._writing = self._writing, None
             await writing
 
-    async def _write_rows(self, done: Sequence[tuple[Aggregate, list[str]]]) -> None:
+    async def _write_rows(self, done: Sequence[Done]) -> None:
         org, generation = self._filling.org, self._filling.generation
         for inline in self._inline:
-            changes = [Changed(None, it) for it, _ in done if type(it) is inline.aggregate_class]
+            changes = [Changed(None, it) for it, *_ in done if type(it) is inline.aggregate_class]
             for begin in range(0, len(changes), STREAMS_A_WRITE):
                 for name, columns in inline.writes(changes[begin : begin + STREAMS_A_WRITE]):
                     await self._writer.execute(inline.write_statements[name], org, generation, *columns)
-        for projection in self._catch_up:
-            happened = [Happened(it, aggregate) for aggregate, types in done for it in types]
+        for projection in self._counting:
+            happened = [Happened(it, aggregate) for aggregate, types, _ in done for it in types]
             for name, columns in projection.counts([it for it in happened if it.type_name in projection.event_types]):
                 await self._writer.execute(projection.write_statements[name], org, generation, *columns)
+        for n, telling in enumerate(self._telling):
+            told = [tales for aggregate, _, tales in done if type(aggregate) is telling.aggregate_class]
+            for name, columns in telling.tells([it[n] for it in told]) if told else ():
+                await self._writer.execute(telling.write_statements[name], org, generation, *columns)
 
 
 async def open_folder(

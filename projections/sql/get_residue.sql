@@ -1,7 +1,7 @@
 -- What is left of a job that is gone.
 --   $1 org text    $2 id integer    $3 domains text[] or null for all
--- Returns gone, gone_at.
-SELECT gone, gone_at
+-- Returns gone, gone_at, residue, version.
+SELECT gone, gone_at, residue, version
   FROM job_residue
  WHERE org = (SELECT $1::text)
    AND gen = (SELECT (projections -> 'jobs' ->> 'gen')::integer FROM ledger_head WHERE org = (SELECT $1::text))

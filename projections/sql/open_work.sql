@@ -1,5 +1,5 @@
 -- Work of all orgs that waits to be done, or that whoever did it has left: of each org and kind one, what was left first, then the
--- oldest; none while another of that kind is done there.
+-- oldest; none while another of that kind is done there, nor before its time.
 --   $1 kinds text[]    $2 after how long without a sign of life it was left interval    $3 at most integer
 --   $4 orgs passed over text[]
 -- Returns org, id, kind, claim.
@@ -12,6 +12,7 @@ WITH work AS (
    CROSS JOIN LATERAL (SELECT greatest(w.reported_at, b.beat_at)) AS s (seen_at)
    WHERE w.kind = ANY ($1::text[])
      AND h.org <> ALL ($4::text[])
+     AND (w.claim > 0 OR w.scheduled_at IS NULL OR w.scheduled_at <= greatest(h.recorded_at, clock_timestamp()))
 )
 SELECT DISTINCT ON (o.org, o.kind) o.org, o.id, o.kind, o.claim
   FROM work AS o

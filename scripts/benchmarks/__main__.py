@@ -18,6 +18,7 @@ from jobledger.scripts.benchmarks.append import measure_append
 from jobledger.scripts.benchmarks.attachments import measure_attachments
 from jobledger.scripts.benchmarks.bed import Bed, make_bed, tell
 from jobledger.scripts.benchmarks.dependents import measure_dependents
+from jobledger.scripts.benchmarks.exporting import measure_export
 from jobledger.scripts.benchmarks.firing import measure_firing
 from jobledger.scripts.benchmarks.growth import measure_growth, measure_list, measure_streams
 from jobledger.scripts.benchmarks.http_commands import measure_commands, measure_memory
@@ -27,6 +28,7 @@ from jobledger.scripts.benchmarks.rebuilding import measure_rebuild
 from jobledger.scripts.benchmarks.registration import measure_load, measure_registration
 from jobledger.scripts.benchmarks.requests import measure_requests, measure_times, measure_xml
 from jobledger.scripts.benchmarks.table import Row, table
+from jobledger.scripts.benchmarks.time_travel import measure_time_travel
 from jobledger.scripts.memory import OBJECTS_BETWEEN_COLLECTIONS
 
 MEASUREMENTS: Mapping[str, Callable[[Bed], Awaitable[list[Row]]]] = {
@@ -46,6 +48,8 @@ MEASUREMENTS: Mapping[str, Callable[[Bed], Awaitable[list[Row]]]] = {
     "dependents": measure_dependents,
     "firing": measure_firing,
     "rebuild": measure_rebuild,
+    "time-travel": measure_time_travel,
+    "export": measure_export,
 }
 
 

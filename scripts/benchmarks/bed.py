@@ -114,7 +114,12 @@ class Bed:
     @asynccontextmanager
     async def server(self) -> AsyncIterator[Server]:
         """A server of its own process, as the product runs it, for as long as the context lasts."""
-        plan = serving.Plan(url=self.url, cursor_key=os.urandom(32), start_timeout_s=FETCH_START_TIMEOUT_S)
+        plan = serving.Plan(
+            url=self.url,
+            cursor_key=os.urandom(32),
+            secret_key=os.urandom(32),
+            start_timeout_s=FETCH_START_TIMEOUT_S,
+        )
         async with self._serving(worker.__name__, worker.encode_plan(plan)) as server:
             yield server
 

@@ -3,28 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 from uuid import UUID
 
 import pytest
 
-from jobledger.http.context import ACCESS
+from jobledger.http.context import ACCESS, DATA
 from jobledger.http.throttle import Throttle
 from jobledger.ledger.domain.access import CAPABILITIES_BY_ROLE
 from jobledger.ledger.store.ledger import Ledger
 from tests.http.dialects.manners import ATTACHMENT_ID, SCHEDULE_ID
 from tests.http.dialects.native import TOKEN_ID
-from tests.http.equipment import add_schedule, equip
+from tests.http.equipment import add_archive, add_export, add_queue, add_schedule, equip
 from tests.http.peer import Peers
 from tests.http.serving import OWNER_PASSWORD, WEAK_HASHER, Api, Server, add_principal, served
 from tests.http.trial import Spread, Trial
 from tests.http.walk import Walk, register_copies, walked
+from tests.signing import sign
 from tests.world import ORG
 
 
 @pytest.fixture
-async def server(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Server]:
+async def server(ledger: Ledger, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> AsyncIterator[Server]:
     """A server of the org ``acme``, where passwords given by requests are hashed at no cost, as the tests' own are."""
-    async with served(ledger) as server:
+    async with served(ledger, data=tmp_path) as server:
         monkeypatch.setattr(server.app[ACCESS], "_hasher", WEAK_HASHER)
         yield server
 
@@ -50,6 +52,10 @@ async def trial(server: Server) -> AsyncIterator[Trial]:
     await equip(server.ledger, ORG, 1, diagram_id=1, template_id=2, attachment_id=ATTACHMENT_ID)
     await api.post("holds", {"name": "case 6", "reason": "a lawsuit", "filter": {"type": "none"}})
     await add_schedule(server.ledger, ORG, SCHEDULE_ID)
+    await add_archive(server.ledger, ORG, "51", server.app[DATA])
+    await add_export(server.ledger, ORG, "61", server.app[DATA])
+    await add_queue(server.ledger, ORG, "q")
+    await sign(server.ledger)
     trial = Trial(server, api, token, (await server.ledger.recorder.head(ORG)).size)
     yield trial
     await trial.nothing_is_wrong()

@@ -56,8 +56,11 @@ class Reply:
     @property
     def document(self) -> Any:
         """The document in the body, of XML as the server itself would read it."""
-        if self.headers["Content-Type"].endswith("xml"):
+        media_type = self.headers["Content-Type"].partition(";")[0]
+        if media_type.endswith("xml"):
             return plain(read_xml(self.body)[1])
+        if media_type == "text/plain":
+            return self.body.decode()
         return orjson.loads(self.body)
 
     @property

@@ -15,12 +15,13 @@ from tests.http.dialects.fetches import FetchesManners
 from tests.http.dialects.maintenance import MaintenanceManners
 from tests.http.dialects.manners import Manners, Target
 from tests.http.dialects.native import NativeManners
+from tests.http.dialects.space import SpaceManners
 from tests.http.dialects.workflow import WorkflowManners
 from tests.http.serving import CURSOR_KEY
 from tests.world import ORG, projections
 
 # What is known of each dialect. One that is not here fails every test that walks the routes.
-ALL = (NativeManners(), FetchesManners(), CopiesManners(), WorkflowManners(), MaintenanceManners())
+ALL = (NativeManners(), FetchesManners(), CopiesManners(), WorkflowManners(), MaintenanceManners(), SpaceManners())
 MANNERS: dict[str, Manners] = {it.dialect.name: it for it in ALL}
 NATIVE = MANNERS["native"]
 # Paths of no dialect, about the server and no org: anybody may ask, and is told the same.

@@ -18,6 +18,7 @@ from jobledger.http.context import DIALECTS
 from jobledger.http.documentation import DOCUMENTATION
 from jobledger.http.native.answers import JOB
 from jobledger.http.openapi import places_of
+from jobledger.http.space.dialect import CONSUMERS
 from jobledger.http.urls import Edge
 from jobledger.ledger.store.ledger import Ledger
 from jobledger.projections.jobs import SHOWN
@@ -115,12 +116,19 @@ def test_what_each_path_of_a_dialect_passes_over_is_told() -> None:
 
 
 def test_only_answers_that_mark_replays_are_said_to() -> None:
-    """Lines are answered as they were, a login's token is shown once, and what is done to a session is no operation."""
+    """Lines are answered as they were, a login's token is shown once, what is done to a session is no operation, links of
+    consumers say themselves what was taken, and what attests a checkpoint is attached once, however often it is sent.
+    """
     sessions = {
         f"/{console}/api/{path}"
         for console in ("webconsole", "commandcenter")
         for path in ("Login", "Logout", "RenewLoginToken", "WhoAmI")
     }
+    consumers = f"{CONSUMERS}/attributes-0/{{consumer_id}}"
+    links = {
+        f"{consumers}/{it}" for it in ("consume-next{place}", "acknowledge-next{place}", "acknowledgement{message}")
+    }
+    attested = {f"/ledger/v1/{{org}}/checkpoint/{{size}}/{it}" for it in ("cosignatures", "timestamp")}
     unmarked = {
         path
         for path, methods in document()["paths"].items()
@@ -128,7 +136,7 @@ def test_only_answers_that_mark_replays_are_said_to() -> None:
         if status.startswith("2") and "Idempotent-Replayed" not in answer["headers"]
     }
 
-    assert unmarked == {"/ledger/v1/{org}/commands", "/api/auth/token/"} | sessions
+    assert unmarked == {"/ledger/v1/{org}/commands", "/api/auth/token/", CONSUMERS} | sessions | links | attested
 
 
 def body_of(path: str) -> Any:

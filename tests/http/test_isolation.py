@@ -65,7 +65,8 @@ async def test_nothing_of_one_org_is_in_an_answer_to_the_other(walk: Walk) -> No
         answer = await walk.ask(target, walk.owners[TWIN], target.in_org(TWIN))
         # Job 1 ends by one of those that end it; the others find that it has, or that it is gone, or kept. So does the token.
         refused = {target.manners.status(target, 409), 404, *({401} if target.last == "Logout" else ())}
-        allowed = {200, 201} | refused if rank(target) >= 0 else {200, 201}
+        accepted = target.manners.accepted(target)
+        allowed = accepted | refused if rank(target) >= 0 else accepted
         assert status_of(answer) in allowed, (str(target), answer)
         assert ORG.encode() not in answer, (str(target), answer)
 
@@ -87,7 +88,8 @@ async def test_what_is_done_in_one_org_is_not_there_in_the_other(walk: Walk) -> 
         await walk.ask(target, walk.owners[ORG], target.path)
         await walk.ask(target, walk.owners[ORG], target.only_here)
 
-    assert {status_of(it) for it in before} == {200}
+    for target, answer in zip(READS, before, strict=True):
+        assert status_of(answer) in target.manners.accepted(target), (str(target), answer)
     assert await all_of_the_twin() == before
     grown, same = await walk.sizes()
     assert grown > sizes[0] + len(TARGETS) // 4
@@ -108,6 +110,8 @@ async def test_an_org_is_answered_as_if_it_were_alone(server: Server, database_u
 async def test_orgs_that_hold_the_same_answer_the_same(walk: Walk) -> None:
     """Nothing in an answer depends on what another org holds: but for its name, times and hashes they are alike."""
     for target in READS:
+        if target.is_of_hashes:
+            continue
         answers = [
             await walk.server.api().send(
                 "GET", walk.server.url + target.in_org(org), headers=shown.headers(target) or {}

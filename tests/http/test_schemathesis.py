@@ -10,11 +10,13 @@ from pathlib import Path
 import pytest
 
 from jobledger.http import access
+from jobledger.http.context import DATA
 from jobledger.ledger.domain.access import CAPABILITIES_BY_ROLE
 from jobledger.ledger.store.ledger import Ledger
 from tests.http.dialects.manners import ATTACHMENT_ID, SCHEDULE_ID
-from tests.http.equipment import add_schedule, equip
+from tests.http.equipment import add_archive, add_export, add_queue, add_schedule, equip
 from tests.http.serving import WEAK_HASHER, Server, add_principal, served
+from tests.signing import sign
 from tests.world import ORG
 
 ROOT = Path(__file__).parent.parent.parent
@@ -83,6 +85,10 @@ async def test_the_description_holds_whatever_is_sent(
         await api.draw()
         await equip(ledger, ORG, 1, diagram_id=1, template_id=2, attachment_id=ATTACHMENT_ID)
         await add_schedule(ledger, ORG, SCHEDULE_ID)
+        await add_archive(ledger, ORG, "51", server.app[DATA])
+        await add_queue(ledger, ORG, "q")
+        await add_export(ledger, ORG, "61", server.app[DATA])
+        await sign(ledger)
         token = await add_principal(ledger, roles)
 
         status, said = await run_schemathesis(server, token, tmp_path, examples)

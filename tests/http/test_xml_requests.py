@@ -66,10 +66,10 @@ async def test_members_of_another_kind(trial: Trial, spread: Spread) -> None:
     def spoilt(target: Target, member: str) -> list[bytes]:
         bodies = []
         for value in target.manners.wrong_members[member]:
-            body = write_xml({**target.due, member: value})
-            written = read_xml(body)[1]
+            body = target.manners.in_xml({**target.due, member: value})
+            written = None if body is None else target.manners.from_xml(body)
             meant = written.get(member) if isinstance(written, dict) else None
-            if meant is not None and not is_read(target.members[member], meant):
+            if body is not None and meant is not None and not is_read(target.members[member], meant):
                 bodies.append(body)
         return bodies
 
@@ -297,7 +297,7 @@ async def test_no_document_is_the_servers_fault(api: Api, request: tuple[Target,
     )
 
     assert reply.status < 500, reply.body
-    assert reply.status in (200, 201) or reply.headers["Content-Type"] in target.manners.error_types
+    assert reply.status in (200, 201, 202) or reply.headers["Content-Type"] in target.manners.error_types
     assert reply.document is not None
 
 
@@ -312,13 +312,17 @@ def said(reply: Reply, target: Target) -> Any:
 async def test_every_answer_says_the_same_in_either_form(trial: Trial) -> None:
     """Of every route that reads a document (a login gives none), and of lists that are empty or go on."""
     for target, query in [
-        *((it, "") for it in ROUTES if it.method == "GET" and not it.is_open),
+        *((it, "") for it in ROUTES if it.method == "GET" and not (it.is_open or it.is_of_one_form or it.is_recorded)),
         (JOBS, "limit=1"),
         (JOBS, "state=FAILED"),
     ]:
         url, headers = f"{trial.server.url}{target.path}?{query}", trial.credentials(target)
         in_json = await trial.api.send("GET", url, headers={**headers, "Accept": "application/json"})
         in_xml = await trial.api.send("GET", url, headers={**headers, "Accept": "application/xml"})
+        if {in_json.status, in_xml.status} == {204} <= target.manners.accepted(target):
+            assert in_json.body == in_xml.body == b""
+            continue
+        assert [it.status for it in (in_json, in_xml)] == [200, 200], str(target)
         while said(in_json, target) != said(
             again := await trial.api.send("GET", url, headers={**headers, "Accept": "application/json"}), target
         ):
@@ -329,9 +333,13 @@ async def test_every_answer_says_the_same_in_either_form(trial: Trial) -> None:
         if target.is_file:
             assert in_json.body == in_xml.body
             continue
-        assert [it.headers["Content-Type"] for it in (in_json, in_xml)] == ["application/json", "application/xml"]
+        for reply, form in ((in_json, "json"), (in_xml, "xml")):
+            told = reply.headers["Content-Type"].partition(";")[0]
+            assert told == f"application/{form}" or (told.startswith("application/vnd.") and told.endswith(f"+{form}"))
         if "events" not in target.pattern:  # which hold JSON as it was hashed: in XML as text
-            assert said(in_xml, target) == kept(said(in_json, target)), str(target)
+            written = target.manners.from_xml(in_xml.body)
+            shown = {name: it for name, it in written.items() if name not in target.manners.moments}
+            assert shown == kept(said(in_json, target)), str(target)
 
 
 async def test_a_job_may_come_in_a_namespace(api: Api) -> None:

@@ -9,22 +9,27 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from itertools import count
 from typing import NamedTuple
 from uuid import UUID
 
+from jobledger.http.context import DATA
 from jobledger.ledger.domain.access import CAPABILITIES_BY_ROLE
 from tests.http.dialects.manners import ATTACHMENT_ID, SCHEDULE_ID, Body, Target, basic
 from tests.http.dialects.native import NEW_COPY_BODY, TOKEN_ID
-from tests.http.equipment import add_schedule, equip
+from tests.http.equipment import add_archive, add_export, add_queue, add_schedule, equip
 from tests.http.serving import OWNER_PASSWORD, Api, Server, add_principal
 from tests.http.targets import GUARDED, TARGETS
+from tests.signing import sign
 from tests.world import ORG
 
 # As long a name: no answer is longer for it.
 TWIN = "twin"
 NOWHERE = "none"
+# Of who is let in by a password too.
+PASSWORD = "of somebody"
 
 DATE = re.compile(rb"(?<=\r\nDate: )[^\r]+")
 REQUEST_ID = re.compile(rb"(?<=\r\nX-Request-Id: )[0-9a-f-]{36}")
@@ -32,7 +37,8 @@ CONTENT_LENGTH = re.compile(rb"(?<=\r\nContent-Length: )\d+")
 INSTANCE = re.compile(rb"(?<=urn:uuid:)[0-9a-f-]{36}")
 
 QUERIES = [replace(it, query=query) for it in GUARDED if it.method == "GET" for query in it.manners.queries(it)]
-READS = [it for it in GUARDED if it.method == "GET"] + QUERIES
+# What changes nothing, not even what is told of who asked.
+READS = [it for it in GUARDED if it.method == "GET" and not it.is_recorded] + QUERIES
 OPEN = [it for it in TARGETS if it.is_open]
 # After these others are refused: the job has ended, or is gone; the token is none.
 LAST = (
@@ -50,11 +56,15 @@ def rank(target: Target) -> int:
     return 1 + LAST.index(target.last) if target.last in LAST else -1
 
 
-IN_ORDER = sorted(GUARDED, key=rank)
+# What is right for the others is of the very checkpoint.
+OF_A_CHECKPOINT = ("cosignatures", "timestamp")
+IN_ORDER = sorted(
+    (replace(it, query=it.manners.due_query(it)) for it in GUARDED if it.last not in OF_A_CHECKPOINT), key=rank
+)
 
 
 class Shown(NamedTuple):
-    """What a request shows: a token, or a login and its password; or nothing."""
+    """What a request shows: a token, or a login and its password; or nothing. The login goes with the token of one who has both."""
 
     token: str | None = None
     login: str | None = None
@@ -62,9 +72,11 @@ class Shown(NamedTuple):
 
     def headers(self, target: Target) -> dict[str, str] | None:
         """As the target's dialect has it; None where that does not take such a thing."""
-        if self.token is not None:
-            return target.manners.with_token(self.token)
-        return {} if self.login is None else target.manners.with_password(basic(self.login, self.password))
+        if self.token is not None and (headers := target.manners.with_token(self.token)) is not None:
+            return headers
+        if self.login is not None:
+            return target.manners.with_password(basic(self.login, self.password))
+        return None if self.token is not None else {}
 
 
 NOTHING = Shown()
@@ -87,6 +99,7 @@ class Walk:
     server: Server
     database_url: str
     owners: dict[str, Shown]
+    numbers: Iterator[int] = field(default_factory=count)
 
     async def say(
         self, method: str, path: str, headers: dict[str, str] | None = None, body: Body | None = None
@@ -131,7 +144,9 @@ class Walk:
 
     async def somebody(self, *roles: str, org: str = ORG, **members: object) -> Shown:
         """Who is known only there, with a token."""
-        return Shown(await add_principal(self.server.ledger, roles, org=org, **members))  # type: ignore[arg-type]
+        name, password = str(members.pop("name", f"somebody-{next(self.numbers)}")), members.pop("password", PASSWORD)
+        add = add_principal(self.server.ledger, roles, org=org, name=name, password=str(password), **members)  # type: ignore[arg-type]
+        return Shown(await add, f"{name}@{org}", str(password))
 
     async def add_what_only_one_has(self) -> None:
         """What the samples call so: a copy, a job with its datastream, a hold, and a principal with a token."""
@@ -146,8 +161,14 @@ class Walk:
         assert str(template.document["id"]) == only["template_id"]
         await equip(self.server.ledger, ORG, job_id, diagram_id=3, template_id=4, attachment_id=only["attachment_id"])
         await add_schedule(self.server.ledger, ORG, only["schedule_id"])
+        await add_archive(self.server.ledger, ORG, only["archive_id"], self.server.app[DATA])
+        await add_export(self.server.ledger, ORG, only["export_id"], self.server.app[DATA])
+        await add_queue(self.server.ledger, ORG, only["queue"])
         hold = await self.api(ORG).post("holds", case(f"{ORG} only"))
         assert str(hold.document["id"]) == only["hold_id"]
+        # Positions and tiles that the other has not.
+        await self.api(ORG).post("jobs", [{"type": ORG, "name": ORG}] * 500)
+        await sign(self.server.ledger, ORG)
 
     async def add_copy_of_one(self) -> None:
         """The copy that the samples call so, and its storage policy."""
@@ -200,7 +221,11 @@ async def settled(server: Server, org: str) -> Shown:
     await equip(server.ledger, org, 1, diagram_id=1, template_id=2, attachment_id=ATTACHMENT_ID)
     await api.post("holds", case(f"of {org}"))
     await add_schedule(server.ledger, org, SCHEDULE_ID)
-    return Shown(token)
+    await add_archive(server.ledger, org, "51", server.app[DATA])
+    await add_export(server.ledger, org, "61", server.app[DATA])
+    await add_queue(server.ledger, org, "q")
+    await sign(server.ledger, org)
+    return Shown(token, f"owner@{org}", OWNER_PASSWORD)
 
 
 async def register_copies(api: Api) -> None:

@@ -53,6 +53,7 @@ from jobledger.ledger.domain.schedule_commands import (
 )
 from jobledger.ledger.errors import LedgerError
 from jobledger.ledger.store.ledger import Ledger, ledger_itself
+from tests.ledger.archive_histories import Archives
 from tests.world import ALICE, spec
 
 TYPES, DOMAINS = ("copy", "audit", "Größe"), ("Global", "Sales")
@@ -72,6 +73,7 @@ class History:
         self.works: list[int] = []
         self.schedules: list[UUID] = []
         self.next_at: dict[UUID, datetime] = {}
+        self.archives = Archives(ledger, caller, self.itself, seed)
         self.holds = 0
         self.names = 0
 
@@ -112,6 +114,8 @@ class History:
         for _ in range(steps):
             [make] = self.chance.choices(makes, weights)
             command = self.register() if not self.jobs else make()
+            if self.archives.chance.random() < 0.03:
+                await self.archive()
             try:
                 outcome = await self.ledger.execute(command)
             except LedgerError:
@@ -124,6 +128,16 @@ class History:
                 self.told_of_schedule(command, outcome.result)
             elif isinstance(command, PlaceHold):
                 self.holds += 1
+
+    async def archive(self) -> None:
+        """Archive, or purge what an earlier archive holds; what a hold or somebody else forbids stays undone."""
+        try:
+            is_new = self.archives.chance.random() < 0.6
+            job_id = await (self.archives.make() if is_new else self.archives.purge())
+        except LedgerError:
+            return
+        if job_id is not None:
+            self.jobs.append(job_id)
 
     def told_of_schedule(self, command: Command, result: dict[str, Any]) -> None:
         """Which job was registered, if one was, and when it fires next."""

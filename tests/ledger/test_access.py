@@ -161,7 +161,10 @@ def test_roles_grant_what_the_design_says() -> None:
     admin = CAPABILITIES_BY_ROLE["admin"]
     assert not admin & {"jobs.purge", "jobs.erase", "holds.manage", "policy.manage"}
     assert [role for role, it in CAPABILITIES_BY_ROLE.items() if "holds.manage" in it] == ["compliance"]
-    assert {it for it in CAPABILITIES_BY_ROLE["auditor"] if not it.endswith(".read")} == {"exports.create"}
+    assert {it for it in CAPABILITIES_BY_ROLE["auditor"] if not it.endswith(".read")} == {
+        "exports.create",
+        "checkpoints.attest",
+    }
     assert CAPABILITIES_BY_ROLE["client"] < CAPABILITIES_BY_ROLE["operator"]
     assert capabilities_of(["client", "auditor"]) == CAPABILITIES_BY_ROLE["client"] | CAPABILITIES_BY_ROLE["auditor"]
     assert capabilities_of([]) == frozenset()

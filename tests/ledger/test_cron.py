@@ -13,9 +13,8 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from jobledger.ledger.domain.cron import LONGEST_EXPRESSION, CronExpression
+from jobledger.ledger.domain.cron import LONGEST_EXPRESSION, CronExpression, InvalidExpressionError
 from jobledger.ledger.domain.timing import read_timing
-from jobledger.ledger.errors import InvalidExpressionError
 
 KEPT = json.loads((Path(__file__).parents[1] / "data" / "quartz_vectors.json").read_text())
 AFTER = datetime.fromisoformat(KEPT["after"])

@@ -22,6 +22,8 @@ ALLOWED = {
     "event": {"SELECT", "INSERT"},
     "content": {"SELECT", "INSERT"},
     "ledger_head": {"SELECT", "INSERT", "UPDATE"},
+    "tile": {"SELECT", "INSERT"},
+    "checkpoint": {"SELECT", "INSERT"},
     "schema_migration": {"SELECT"},
     "installation": {"SELECT"},
 }
@@ -34,6 +36,9 @@ FORBIDDEN = [
     "TRUNCATE event",
     "TRUNCATE content",
     "DELETE FROM ledger_head",
+    "DELETE FROM tile",
+    "UPDATE checkpoint SET root = ''",
+    "DELETE FROM checkpoint",
     "INSERT INTO schema_migration (name, checksum) VALUES ('', '')",
     "DELETE FROM schema_migration",
     "UPDATE installation SET id = gen_random_uuid()",

@@ -155,9 +155,10 @@ UPDATE ledger_head SET projections = projections - 'diagrams' - 'templates';
 DELETE FROM schema_migration WHERE name LIKE '%_workflow';
 """
 WITHOUT_SCHEDULES = """
-DROP TABLE schedule, job_work;
-UPDATE ledger_head SET projections = projections - 'schedules' - 'work';
-DELETE FROM schema_migration WHERE name LIKE '%_schedules';
+DROP TABLE schedule, job_work, job_domain, queue, queue_use, message, consumer;
+DROP SEQUENCE message_id;
+UPDATE ledger_head SET projections = projections - 'schedules' - 'work' - 'domains' - 'queues';
+DELETE FROM schema_migration WHERE name LIKE '%_schedules' OR name LIKE '%_queues';
 """
 WITHOUT_KEEPING = """
 DROP TABLE job_residue, org_policy, hold;
@@ -182,7 +183,7 @@ async def test_jobs_of_an_earlier_release_are_known_by_when_they_begin(empty_url
     async with session(empty_url) as owner:
         await owner.execute(WITHOUT_SCHEDULES + WITHOUT_WORKFLOW + WITHOUT_KEEPING + WITHOUT_BEGINS)
 
-    later = ["0009_keeping", "0011_workflow", "0012_schedules"]
+    later = ["0009_keeping", "0011_workflow", "0012_schedules", "0015_queues"]
     assert await migrate(empty_url) == ["0006_job_begins", "0007_job_states", *later]
 
     async with serving(empty_url) as ledger:
@@ -200,7 +201,7 @@ async def test_jobs_of_an_earlier_release_are_known_by_when_their_end_was_record
     async with session(empty_url) as owner:
         await owner.execute(WITHOUT_SCHEDULES + WITHOUT_WORKFLOW + WITHOUT_KEEPING)
 
-    assert await migrate(empty_url) == ["0009_keeping", "0011_workflow", "0012_schedules"]
+    assert await migrate(empty_url) == ["0009_keeping", "0011_workflow", "0012_schedules", "0015_queues"]
 
     async with serving(empty_url) as ledger:
         await register_running(ledger)

@@ -16,6 +16,7 @@ from jobledger.ledger.store.columns import packed, plain_array
 from jobledger.ledger.store.database import READER_SETTINGS, WRITER_SETTINGS, connect
 from jobledger.ledger.store.ledger import Ledger
 from jobledger.ledger.store.statement import ledger_statement, statement
+from jobledger.ledger.work.catch_up import CatchUp
 from jobledger.projections.numbered_jobs import ALL_STATES, Span, parts_of
 from tests.cluster import session
 from tests.world import ORG, ids, registration, spec
@@ -119,6 +120,15 @@ INSERT INTO attachment (org, id, job_id, size_bytes, chunk_count)
 SELECT 'large', gen_random_uuid(), n, 9, 3 FROM generate_series(1, 3000) AS n;
 INSERT INTO attachment_chunk (org, id, number, body) SELECT org, id, number, '' FROM attachment, generate_series(1, 3) AS number;
 """
+# Likewise, of how jobs were; and of our own, as what follows the ledger has it.
+MANY_PASTS = """
+INSERT INTO job_past (org, gen, id, registered_position, registered_at, type, domain)
+SELECT 'large', 1, n, n * 5, to_timestamp(n), 'copy', 'Global' FROM generate_series(1, 10000) AS n;
+INSERT INTO job_history (org, gen, id, from_position, until_position, level, state, q)
+SELECT 'large', 1, n / 5, n, n + 1, 0, 'RUNNING', 'q' FROM generate_series(5, 50000) AS n;
+INSERT INTO job_snapshot (org, gen, id, version, position, has_private, job)
+SELECT 'large', 1, n, 64, n, false, '{}' FROM generate_series(1, 3000) AS n;
+"""
 MANY_PRINCIPALS = """
 INSERT INTO principal (org, gen, id, version, name, roles, home_domain, is_administrator)
 SELECT o, 1, n, 1, 'name-' || n, '{}', 'Global', false FROM generate_series(1, 3000) AS n, unnest(ARRAY['large', 'acme']) AS o;
@@ -188,6 +198,16 @@ READ: dict[str, tuple[str, list[Any]]] = {
     "read_chunk": ("jobledger.ledger.store", [ORG, UUID(int=7), 1]),
     "last_job_of_datastream": ("jobledger.projections", [ORG, "7", None]),
     "list_jobs": ("jobledger.projections", [ORG, 1, 20, *NONE]),
+    "list_past_jobs": ("jobledger.projections", [ORG, 200, 1, 20, *(None,) * 18, NOW, "[]", "[]"]),
+    "past_jobs_in_states": ("jobledger.projections", [ORG, 200, ["RUNNING", "SUCCESS"], 100, 5, 20]),
+    "past_bases": ("jobledger.projections", [ORG, 200, [7, 8]]),
+    "past_events": ("jobledger.projections", [ORG, ["job-7", "job-8"], [0, 0], [64, 64], 200]),
+    "past_streams": ("jobledger.projections", [ORG, "hold-", "hold.", 200]),
+    "past_residue": ("jobledger.projections", [ORG, 1, None]),
+    "last_snapshots": ("jobledger.projections", [ORG, 1, [7, 8]]),
+    "events_to_tell": ("jobledger.ledger.work", [ORG, ["job-7", "job-8"], [0, 0], 200]),
+    "streams_to_tell": ("jobledger.ledger.work", [ORG, 10, 60, ["job.registered"], 64, "job-"]),
+    "audit_events": ("jobledger.projections", [ORG, 1, 300, 20, None, "job-7", None]),
     "overdue_jobs": ("jobledger.projections", [100, []]),
     "stream_after": STATEMENTS["stream_after"],
     "recall_answers": STATEMENTS["recall_answers"],
@@ -206,11 +226,12 @@ async def test_a_reader_finds_what_it_asks_for_beside_an_org_that_is_far_larger(
 ) -> None:
     """A new org is in no statistics: each index that begins with org seems as good as the right one."""
     async with session(database_url) as owner:
-        await owner.execute(MANY + MANY_DIAGRAMS)
+        await owner.execute(MANY + MANY_DIAGRAMS + MANY_PASTS)
         await owner.execute("ANALYZE")
     for job_id in range(1, FEW_JOBS + 1):
         outcome = await ledger.enqueue(registration(spec(), key=str(job_id)))
     assert ids(await outcome) == [FEW_JOBS]
+    await CatchUp(ledger).wait_for(ORG, "job_history")
 
     plans: dict[str, str] = {}
     reader = await connect(database_url, READER_SETTINGS)
@@ -222,6 +243,8 @@ async def test_a_reader_finds_what_it_asks_for_beside_an_org_that_is_far_larger(
     async with session(database_url) as owner:
         for table in ("event", "content", "job", "job_count", "idempotency"):
             await owner.execute(f"DELETE FROM {table} WHERE org = 'large'")
+        await owner.execute("DELETE FROM job_past WHERE org = 'large'; DELETE FROM job_history WHERE org = 'large'")
+        await owner.execute("DELETE FROM job_snapshot WHERE org = 'large'")
         await owner.execute("TRUNCATE diagram, diagram_version, template, attachment, attachment_chunk")
 
     for plan in plans.values():

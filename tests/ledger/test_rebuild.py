@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import json
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 import pytest
 
+from jobledger.ledger.domain.archive_commands import RequestArchive
 from jobledger.ledger.domain.copy import PutCopy
 from jobledger.ledger.domain.diagram_commands import CreateDiagram, CreateTemplate
 from jobledger.ledger.domain.hold_commands import PlaceHold
 from jobledger.ledger.domain.job_copies import NoteCopied
+from jobledger.ledger.domain.job_decisions import CloseJob, ReopenJob
 from jobledger.ledger.domain.job_removal import EraseJob
+from jobledger.ledger.domain.queue_commands import CreateQueue
 from jobledger.ledger.domain.schedule_commands import CreateSchedule, RunSchedule
 from jobledger.ledger.errors import ConflictError, NotFoundError, ReleaseDiffersError
 from jobledger.ledger.store.database import Database
 from jobledger.ledger.store.ledger import Ledger
 from jobledger.ledger.work.catch_up import CatchUp
+from jobledger.projections.job_history import EVENTS_A_SNAPSHOT
 from jobledger.projections.jobs import JobsProjection
 from jobledger.projections.rebuild import course, streams
 from jobledger.projections.rebuild.course import Rebuild
@@ -81,9 +86,15 @@ async def nothing_is_left(url: str) -> None:
     async with session(url) as connection:
         for table, name in tables.items():
             assert not await connection.fetch(EVERY_ROW.format(table), ORG, told[name]["gen"]), table
-        for name in ("rollups",):
+        for name in ("rollups", "job_history"):
             others = "SELECT FROM tracking WHERE org = $1 AND projection = $2 AND gen <> $3"
             assert not await connection.fetch(others, ORG, name, told[name]["gen"])
+
+
+async def follow(ledger: Ledger) -> None:
+    """All that follows the ledger has come as far."""
+    for it in catch_up_projections():
+        await CatchUp(ledger).wait_for(ORG, it.name)
 
 
 async def hashes_are_told(url: str, report: Report) -> None:
@@ -107,8 +118,13 @@ async def test_rebuilt_is_live(ledger: Ledger, database_url: str, seed: int, mon
     monkeypatch.setattr(streams, "EVENTS_A_RANGE", 20)
     monkeypatch.setattr(streams, "STREAMS_A_WRITE", 5)
     monkeypatch.setattr("jobledger.projections.rebuild.generations.ROWS_A_COMPARISON", 3)
-    await History(ledger, seed).go_on(250)
-    await CatchUp(ledger).wait_for(ORG, "rollups")
+    history = History(ledger, seed)
+    await history.go_on(250)
+    while not {"job.purged", "job.archived", "archive.completed"} <= {
+        it.envelope()["type"] async for it in ledger.recorder.scan(ORG)
+    }:
+        await history.go_on(50)
+    await follow(ledger)
 
     report = await Rebuild(ledger).rebuild(ORG)
 
@@ -132,7 +148,7 @@ async def test_one_projection_is_rebuilt_alone(ledger: Ledger, database_url: str
     must_be_whole(report)
     generations = {it: told["gen"] for it, told in (await live(database_url)).items()}
     # Who has which copies, and what work is open, is brought up to date by the rows of the jobs.
-    also = {"jobs": 2} if name in ("job_copies", "work") else {}
+    also = {"jobs": 2} if name in ("job_copies", "work", "archived_jobs", "domains") else {}
     assert generations == {**dict.fromkeys(NAMES, 1), name: 2, **also}
     await nothing_is_left(database_url)
 
@@ -159,9 +175,21 @@ TAMPERED = {
     "diagram_version": ("DELETE FROM diagram_version", ["1"], ["no row"]),
     "template": ("UPDATE template SET defaults = '{}'", ["2"], ["defaults"]),
     "schedule": ("UPDATE schedule SET fires = fires + 1", [str(SCHEDULE)], ["fires"]),
-    "job_work": ("UPDATE job_work SET claim = 7", ["5"], ["claim"]),
+    "job_work": ("UPDATE job_work SET claim = 7 WHERE id = 5", ["5"], ["claim"]),
+    "archive": ("UPDATE archive SET requested_by = 'other'", ["6"], ["requested_by"]),
+    "archived_job": (
+        "INSERT INTO archived_job SELECT org, gen, 6, 2, 3, 'copy', 'Global', 'SUCCESS', now(), NULL, NULL, now(), now(), NULL,"
+        " NULL, false, '[]' FROM archive",
+        ["6,2"],
+        ["a row that no event makes"],
+    ),
+    "job_domain": ("UPDATE job_domain SET first_id = 99", ["Sales"], ["first_id"]),
+    "queue": ("UPDATE queue SET durable = NOT durable", ["1"], ["durable"]),
     "rollup": ("UPDATE rollup SET bytes = bytes + 1", None, ["bytes"]),
     "rollup_duration": ("DELETE FROM rollup_duration", None, ["no row"]),
+    "job_past": ("UPDATE job_past SET type = 'other' WHERE id = 2", ["2"], ["type"]),
+    "job_history": ("UPDATE job_history SET q = 'other' WHERE id = 1 AND level = 63", ["1"], ["q"]),
+    "job_snapshot": ("UPDATE job_snapshot SET job = '{}'", ["3"], ["job"]),
 }
 
 
@@ -184,6 +212,9 @@ async def test_rows_that_differ_are_told_and_nothing_is_put_in_place(unaudited_u
             await ledger.execute(succeed(await register_running(ledger)))
         for job_id in (1, 2):
             await ledger.execute(NoteCopied(caller=ALICE, job_id=job_id, copy_id=4))
+        for _ in range(EVENTS_A_SNAPSHOT // 2):
+            await ledger.execute(CloseJob(caller=ALICE, job_id=3))
+            await ledger.execute(ReopenJob(caller=ALICE, job_id=3))
         await ledger.execute(registration(spec(required_job_ids=[2])))
         await ledger.execute(PlaceHold(caller=ALICE, name="case", reason="law", job_ids=(3,)))
         content = {"steps": [{"id": "a", "next": []}], "initial_step": "a"}
@@ -192,7 +223,10 @@ async def test_rows_that_differ_are_told_and_nothing_is_put_in_place(unaudited_u
         nightly, action = "0 0 4 ? * *", {"kind": "maintenance"}
         await ledger.execute(CreateSchedule(caller=ALICE, schedule_id=SCHEDULE, expression=nightly, action=action))
         await ledger.execute(RunSchedule(caller=ALICE, schedule_id=SCHEDULE))
-        await CatchUp(ledger).wait_for(ORG, "rollups")
+        await ledger.execute(RequestArchive(caller=ALICE, ended_before=datetime(2026, 1, 1, tzinfo=UTC)))
+        await ledger.execute(registration(spec(domain="Sales")))
+        await ledger.execute(CreateQueue(caller=ALICE, name="q"))
+        await follow(ledger)
         async with session(unaudited_url) as connection:
             await connection.execute(sql)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -38,6 +39,8 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Rounds, beats and reports come at once."""
     monkeypatch.setattr(runner_module, "ROUND_S", 0.05)
     monkeypatch.setattr(runner_module, "BEAT_S", 0.05)
+    # What histories claimed by hand is soon left.
+    monkeypatch.setattr(runner_module, "LAPSE", timedelta(seconds=2))
     monkeypatch.setattr(refresh_module, "PROGRESS_S", 0.02)
 
 
@@ -56,7 +59,7 @@ async def run(ledger: Ledger, *, full_build: bool = False) -> int:
 
 async def refreshed(ledger: Ledger, refresh: Refresh, job_id: int, state: State = State.SUCCESS) -> Job:
     async with running(ledger, Maintenance(refresh=refresh)):
-        await is_over(ledger, job_id, state)
+        await is_over(ledger, job_id, state, within_s=60)
     return await ledger.job(ORG, job_id)
 
 
@@ -93,7 +96,7 @@ async def test_a_full_build_rebuilds_everything_and_puts_it_in_place(
     ledger: Ledger, database_url: str, catch_up: CatchUp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """While others append; it tells how far it is, never more than its part of the whole, and is rebuilt itself."""
-    monkeypatch.setattr(streams, "EVENTS_A_RANGE", 20)
+    monkeypatch.setattr(streams, "EVENTS_A_RANGE", 40)
     history = History(ledger, 5)
     await history.go_on(120)
     job_id = await run(ledger, full_build=True)

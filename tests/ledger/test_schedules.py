@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from jobledger.ledger.domain.aggregate import Aggregate
 from jobledger.ledger.domain.command import Command, Outcome
-from jobledger.ledger.domain.cron import CronExpression
+from jobledger.ledger.domain.cron import CronExpression, InvalidExpressionError
 from jobledger.ledger.domain.schedule import LATE, Schedule, schedule_stream
 from jobledger.ledger.domain.schedule_commands import (
     CreateSchedule,
@@ -24,13 +24,7 @@ from jobledger.ledger.domain.schedule_commands import (
     RunMaintenance,
     RunSchedule,
 )
-from jobledger.ledger.errors import (
-    GoneError,
-    InvalidCommandError,
-    InvalidExpressionError,
-    NotAllowedError,
-    NotFoundError,
-)
+from jobledger.ledger.errors import GoneError, InvalidCommandError, NotAllowedError, NotFoundError
 from jobledger.ledger.store.batch import Batch
 from jobledger.ledger.store.head import Head
 from jobledger.ledger.store.ledger import Ledger, ledger_itself

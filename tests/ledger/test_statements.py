@@ -16,7 +16,7 @@ from tests.world import projections
 
 PACKAGES = (
     *("jobledger.ledger.store", "jobledger.ledger.work", "jobledger.projections"),
-    "jobledger.projections.rebuild",
+    *("jobledger.projections.rebuild", "jobledger.ledger.evidence"),
 )
 STATEMENTS = [
     (package, file.name.removesuffix(".sql"))

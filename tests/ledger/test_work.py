@@ -14,14 +14,16 @@ import pytest
 from jobledger.ledger.domain.job import State
 from jobledger.ledger.domain.job_commands import CancelJob, ReportProgress, SendHeartbeat
 from jobledger.ledger.domain.job_decisions import CloseJob
-from jobledger.ledger.domain.job_work import MOST_CLAIMS, AdvanceWork, BeatWork, ClaimWork, CompleteWork, FailWork
-from jobledger.ledger.errors import (
+from jobledger.ledger.domain.job_work import (
+    MOST_CLAIMS,
+    AdvanceWork,
+    BeatWork,
     ClaimIsLostError,
-    CorruptLedgerError,
-    JobIsFinalError,
-    JobIsTheLedgersError,
-    NotAllowedError,
+    ClaimWork,
+    CompleteWork,
+    FailWork,
 )
+from jobledger.ledger.errors import CorruptLedgerError, JobIsFinalError, JobIsTheLedgersError, NotAllowedError
 from jobledger.ledger.store.ledger import Ledger
 from jobledger.ledger.work import runner as runner_module
 from jobledger.ledger.work.runner import Runner, Step, Task, Work, WorkFailedError
@@ -223,11 +225,23 @@ async def running(ledger: Ledger, work: Work) -> AsyncIterator[Runner]:
         await runner.stop()
 
 
-async def is_over(ledger: Ledger, job_id: int, state: State) -> None:
+async def is_over(ledger: Ledger, job_id: int, state: State, *, within_s: float = 5.0) -> None:
     async def ended() -> bool:
         return (await ledger.job(ORG, job_id)).state is state
 
-    await until(ended)
+    await until(ended, within_s=within_s)
+
+
+async def test_a_runner_that_is_woken_as_it_is_to_stop_stops(ledger: Ledger) -> None:
+    """What is over wakes it, and whoever waited for that may stop it at once."""
+    runner = Runner(ledger, WorkQuery(ledger.database).open, [Counting()])
+    await runner.start()
+    while not runner._wake._waiters:  # type: ignore[attr-defined]  # that it pauses is told by nothing else
+        await asyncio.sleep(0.01)
+    runner._wake.set()
+
+    async with asyncio.timeout(5):
+        await runner.stop()
 
 
 async def test_a_runner_that_is_woken_as_it_is_to_stop_stops(ledger: Ledger) -> None:

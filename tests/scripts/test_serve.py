@@ -284,6 +284,25 @@ def test_another_secret_key_is_refused(shared: Place) -> None:
         pass
 
 
+def test_a_data_folder_with_another_secret_key_is_refused(shared: Place, parent: Path) -> None:
+    """Of the same database: what one server encrypts, the others must read. What was changed on purpose is taken everywhere."""
+    with shared.serving():
+        pass
+    other = Place(parent / "other", dict(shared.environment))
+
+    said = [other.fail("serve", "--port", "0") for _ in range(2)]
+    other.environment["JOBLEDGER_SECRET_KEY"] = (shared.data / "secret-key").read_text().strip()
+    with other.serving():
+        pass
+    other.environment["JOBLEDGER_SECRET_KEY"] = "ab" * 32
+    (other.data / "secret-key-mark").unlink()
+    with other.serving():
+        pass
+
+    assert all("The secret key is not the one that the other servers of this database have" in it for it in said)
+    assert "The secret key is not the one" in shared.fail("serve", "--port", "0")
+
+
 def test_a_data_path_too_long_for_a_socket_is_refused(parent: Path) -> None:
     """With the limit."""
     said = Place(parent / ("d" * 120)).fail("serve", "--port", "0")

@@ -83,9 +83,27 @@ def test_how_the_server_is_reached() -> None:
         ("TRUSTED_PROXIES", "proxy.example"),
         ("TRUSTED_PROXIES", "10.0.0.1/8"),
         ("TRUSTED_PROXIES", "10.0.0.0/8;10.1.1.1"),
+        ("SCP_ALLOW", "backup.example"),
+        ("SCP_ALLOW", "10.0.0.1/8"),
+        ("SCP_TRUST", "yes"),
         ("LOG", "xml"),
     ],
 )
 def test_what_cannot_be_used_is_refused_by_name(name: str, value: str) -> None:
     with pytest.raises(UsageError, match=f"JOBLEDGER_{name} is "):
         Settings.read({f"JOBLEDGER_{name}": value})
+
+
+def test_where_archives_may_be_copied_to() -> None:
+    settings = Settings.read(
+        {
+            "JOBLEDGER_SCP_ALLOW": "192.0.2.0/24, 2001:db8::7",
+            "JOBLEDGER_SCP_KNOWN_HOSTS": "/etc/ssh/ssh_known_hosts",
+            "JOBLEDGER_SCP_TRUST": "first-use",
+        }
+    )
+
+    assert (settings.scp_allow, settings.scp_trusts_first) == (("192.0.2.0/24", "2001:db8::7/128"), True)
+    assert settings.scp_known_hosts == Path("/etc/ssh/ssh_known_hosts")
+    usual = Settings.read({})
+    assert (usual.scp_allow, usual.scp_known_hosts, usual.scp_trusts_first) == (None, None, False)

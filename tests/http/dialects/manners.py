@@ -15,6 +15,7 @@ from typing import Any, ClassVar, NamedTuple
 import orjson
 
 from jobledger.http.dialect import Dialect
+from jobledger.http.xml_document import read_xml, write_xml
 from tests.http.dialects.wrong import NO_NUMBERS
 from tests.http.serving import Reply
 
@@ -163,7 +164,26 @@ class Target:
     @property
     def is_file(self) -> bool:
         """Whether it answers with a file, and no document."""
-        return self.method == "GET" and self.pattern.endswith("/{attachment_id}")
+        return self.method == "GET" and self.pattern.endswith(
+            ("/{attachment_id}", "/{tile}", "/{archive_id}/file", "/{archive_id}/manifest", "/{export_id}/file")
+        )
+
+    @property
+    def is_recorded(self) -> bool:
+        """Whether it is told who asked for it, though nothing else is changed."""
+        return self.pattern.endswith("/{export_id}/file")
+
+    @property
+    def is_of_one_form(self) -> bool:
+        """Whether it answers with lines of text, and no document."""
+        return self.names_org and self.pattern.endswith(("/checkpoint", "/key"))
+
+    @property
+    def is_of_hashes(self) -> bool:
+        """Whether its answers are hashes, of what is another each time."""
+        return self.names_org and self.pattern.endswith(
+            ("/{tile}", "/proof", "/{position}", "/consistency", "/checkpoint", "/key", "/{size}")
+        )
 
     @property
     def passes_over(self) -> bool:
@@ -242,6 +262,10 @@ class Manners(ABC):
         """
         return ()
 
+    def due_query(self, target: Target) -> str:
+        """A query without which the request is refused."""
+        return ""
+
     def login(self, target: Target, login: str, password: str) -> Body | None:
         """The body by which a password is exchanged for a token at an open path; None where that is not what it is for."""
         return None
@@ -265,6 +289,22 @@ class Manners(ABC):
     def status(self, target: Target, meant: int) -> int:
         """The status of a refusal that HTTP itself has *meant* for."""
         return meant
+
+    def in_xml(self, document: Any) -> bytes | None:
+        """A body in XML; None where it cannot be said so."""
+        return write_xml(document)
+
+    def from_xml(self, body: bytes) -> Any:
+        """The document of a body in XML."""
+        return read_xml(body)[1]
+
+    def accepted(self, target: Target) -> frozenset[int]:
+        """The statuses of what is right as it stands."""
+        return frozenset({200, 201, 202})
+
+    def besides(self, target: Target) -> frozenset[str]:
+        """The capabilities that who asks needs beside the target's, for something that is another's."""
+        return frozenset()
 
     def outside_domains(self, target: Target) -> int | None:
         """The status for those who may see other domains only, of something that is in none of these; None for what is of no

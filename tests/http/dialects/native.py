@@ -5,6 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
+from jobledger.http.native.archives import FILTERS as ARCHIVED_JOB_FILTERS
+from jobledger.http.native.archives import NEW_ARCHIVE, PARTS, WHY
+from jobledger.http.native.archives import PAGES as ARCHIVE_PAGES
+from jobledger.http.native.audit import FILTERS as AUDIT_FILTERS
+from jobledger.http.native.checkpoints import COSIGNATURE, TIMESTAMP
 from jobledger.http.native.copies import FILTERS as COPY_FILTERS
 from jobledger.http.native.copies import NEW_COPY
 from jobledger.http.native.copies import VERBS as COPY_OPERATIONS
@@ -19,9 +24,14 @@ from jobledger.http.native.diagrams import (
 from jobledger.http.native.dialect import NATIVE
 from jobledger.http.native.events import FILTERS as EVENT_FILTERS
 from jobledger.http.native.events import PARAMETERS as EVENT_PARAMETERS
+from jobledger.http.native.evidence import PAGE as PROOF_PAGE
+from jobledger.http.native.evidence import SIZES
+from jobledger.http.native.exports import NEW_EXPORT
+from jobledger.http.native.exports import PAGES as EXPORT_PAGES
 from jobledger.http.native.holds import FILTERS as HOLD_FILTERS
 from jobledger.http.native.holds import NEW_HOLD, RELEASE
 from jobledger.http.native.job_members import MANAGEMENT, REGISTRATION, TRANSITIONS
+from jobledger.http.native.jobs import AS_OF, JOB_EVENTS
 from jobledger.http.native.jobs import FILTERS as JOB_FILTERS
 from jobledger.http.native.policy import PARAMETERS as POLICY_PARAMETERS
 from jobledger.http.native.policy import POLICY
@@ -35,7 +45,7 @@ from jobledger.http.native.tokens import FILTERS as TOKEN_FILTERS
 from jobledger.http.native.tokens import NEW_TOKEN
 from jobledger.http.native.workflow import STEPS
 from jobledger.http.native.workflow_members import JOB_MEMBERS
-from jobledger.http.negotiation import OCTETS
+from jobledger.http.negotiation import OCTETS, PLAIN
 from tests.http.dialects.manners import (
     A_FORM,
     ATTACHMENT_ID,
@@ -48,11 +58,13 @@ from tests.http.dialects.manners import (
     json_body,
     uuid_sample,
 )
+from tests.http.dialects.native_needs import DONE, DONE_TO_JOBS, DUE, NO_TILES, READ
 from tests.http.dialects.wrong import (
     NO_NUMBERS,
     WRONG_BOOLEAN,
     WRONG_DAY,
     WRONG_DETAILS,
+    WRONG_EXPORT,
     WRONG_ID,
     WRONG_INSTANT,
     WRONG_JOB_IDS,
@@ -69,7 +81,7 @@ from tests.http.dialects.wrong import (
 from tests.http.serving import NDJSON, OWNER_PASSWORD, Reply
 
 BELOW = "/ledger/v1/{org}/"
-JOB_QUERIES = ("datastream_id=3", "started_from=2000-01-01T00:00:00Z")
+JOB_QUERIES = ("as_of=2", "datastream_id=3", "started_from=2000-01-01T00:00:00Z")
 # A token of principal 2.
 TOKEN_ID = "7c9e6679-7425-40de-944b-e07fc1f90ae7"
 ABSENT_TOKEN_ID = TOKEN_ID[:-1] + "0"
@@ -96,6 +108,9 @@ BODIES: dict[str, tuple[Any, Mapping[str, Any]]] = {
     "jobs/{job_id}/update": ({}, JOB_MEMBERS),
     "jobs/{job_id}/upgrade": ({}, {}),
     "jobs/{job_id}/steps": ({"action": "run"}, STEPS),
+    "archives": ({"ended_before": "2000-01-01T00:00:00Z"}, NEW_ARCHIVE),
+    "archives/{archive_id}/purge": ({"reason": "space"}, WHY),
+    "exports": ({}, NEW_EXPORT),
     "schedules": ({"expression": "0 0 4 ? * *", "action": {"kind": "maintenance"}}, NEW_SCHEDULE),
     "diagrams": ({"name": "d", "steps": [{"id": "a"}]}, NEW_DIAGRAM),
     "diagrams/{diagram_id}": ({}, SAVED_DIAGRAM),
@@ -103,50 +118,8 @@ BODIES: dict[str, tuple[Any, Mapping[str, Any]]] = {
     "templates": ({"name": "t", "diagram_id": 1}, NEW_TEMPLATE),
     "templates/{template_id}": ({}, SAVED_TEMPLATE),
     "templates/{template_id}/jobs": ({}, CREATION),
-}
-# Of verbs on a job that take one not empty.
-DUE: dict[str, Any] = {
-    "copied": {"copy_id": 8},
-    "stage": {"stage": "b"},
-    "release": {"reason": "settled"},
-    "delete": {"reason": "asked for"},
-    "erase": {"reason": "asked for"},
-}
-READ = {
-    "jobs": "jobs.read",
-    "rollups": "jobs.read",
-    "copies": "jobs.read",
-    "diagrams": "jobs.read",
-    "templates": "jobs.read",
-    "holds": "jobs.read",
-    "policy": "jobs.read",
-    "schedules": "schedules.read",
-    "events": "events.read",
-    "principals": "access.read",
-    "tokens": "access.read",
-    "me": None,
-}
-DONE = {
-    "jobs": "jobs.register",
-    "copies": "jobs.copy",
-    "holds": "holds.manage",
-    "policy": "policy.manage",
-    "schedules": "schedules.manage",
-    "principals": "principals.manage",
-    "tokens": "tokens.manage",
-    "me": None,
-    "diagrams": "diagrams.manage",
-    "templates": "diagrams.manage",
-}
-# Of what is done to a job, but for its verbs.
-DONE_TO_JOBS = {
-    "jobs/manage": "jobs.retain",
-    "jobs/{job_id}/update": "jobs.update",
-    "jobs/{job_id}/upgrade": "jobs.upgrade",
-    "jobs/{job_id}/steps": "jobs.update",
-    "jobs/{job_id}/attachments": "jobs.update",
-    "jobs/{job_id}/attachments/{attachment_id}": "jobs.update",
-    "templates/{template_id}/jobs": "jobs.register",
+    "checkpoint/{size}/cosignatures": ({"cosignature": "— w AAAA", "key": "w+0+A"}, COSIGNATURE),
+    "checkpoint/{size}/timestamp": ({"token": "MAA="}, TIMESTAMP),
 }
 
 
@@ -158,7 +131,12 @@ class NativeManners(Manners):
     samples: ClassVar = {
         "job_id": Sample("1", "4", "9", ["2", "3", *NO_NUMBERS]),
         "principal_id": Sample("2", "3", "9", NO_NUMBERS),
+        "position": Sample("0", "300", "900", ["-1", *NO_NUMBERS[3:], "00", "9223372036854775808"]),
+        "size": Sample("1", "300", "900", ["0", "-1", *NO_NUMBERS[3:], "00", "9223372036854775808"]),
+        "tile": Sample("000.p/5", "001", "009", [*NO_TILES]),
         "hold_id": Sample("1", "2", "9", NO_NUMBERS),
+        "archive_id": Sample("51", "52", "59", NO_NUMBERS),
+        "export_id": Sample("61", "62", "69", NO_NUMBERS),
         "copy_id": Sample("7", "6", "9", NO_NUMBERS),
         "diagram_id": Sample("1", "3", "9", ["2", *NO_NUMBERS]),
         "template_id": Sample("2", "4", "9", ["5", *NO_NUMBERS]),
@@ -173,6 +151,8 @@ class NativeManners(Manners):
     }
     challenge = 'Bearer realm="job ledger", Basic realm="job ledger"'
     error_types = ("application/problem+json", "application/problem+xml")
+    # When an archive was begun, in the names of its files.
+    volatile = (rb"\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d(?=_)",)
     wrong_members: ClassVar = {
         "type": [*WRONG_TEXT, "x" * 201],
         "name": [*WRONG_TEXT, "x" * 501],
@@ -244,6 +224,11 @@ class NativeManners(Manners):
             *(1, "x", True, {}, [0], ["x"], [None], [[1]], [{}], [{"id": 0}], [{"id": 2**31}], [{"id": 1, "state": "x"}]),
             *([{"id": 1, "copied_at": "now"}], [{"id": 1, "other": 1}], [{"id": 1}] * 101),
         ],
+        "ended_before": WRONG_TIME,
+        **{it: [*WRONG_TEXT, "x" * 1_001] for it in ("cosignature", "key")},
+        "token": [*WRONG_TEXT, "é", "MAA", "M A A =", "A" * 90_000],
+        "purge": WRONG_BOOLEAN,
+        **WRONG_EXPORT,
         "copied_at": WRONG_TIME,
         "storage_policy_id": WRONG_ID,
         "storage_policy_name": [*WRONG_TEXT, "x" * 201],
@@ -269,14 +254,23 @@ class NativeManners(Manners):
         "cursor": ["", "x", "%00", "A" * 32, "A" * 101, "A" * 3_001, "%ff", "é", "=" * 32],
         "after": ["", "-2", "x", "1.5", "9" * 19, "9" * 30, "9" * 5_000, "%00", "1000"],
         "stream": ["", "x" * 101, "%00"],
+        # Positions of some, instants of others.
+        **{it: [*WRONG_INSTANT, "-1", "x", "1.5", "9" * 19] for it in ("from", "to")},
         "kind": ["", "nonsense", "%00"],
+        "part": ["", "manifest", "%00"],
         "follow": ["", "yes", "1", "TRUE", "true"],
         "name": ["", "x" * 65, "%00"],
-        **{it: ["", "0", "x", "2147483648", "9" * 30, "%00"] for it in ("principal_id", "storage_policy_id")},
-        **{name: ["", "yes", "1", "TRUE"] for name in ("closed", "held", "retained", "active", "dry_run", "deleted")},
+        **{it: ["", "0", "x", "2147483648", "9" * 30, "%00"] for it in ("principal_id", "storage_policy_id", "job_id")},
+        "as_of": ["", "maybe", "-1", "1.5", "999999", "9" * 30, "%00", "2026-01-01", "2090-01-01T00:00:00Z"],
+        **{
+            name: ["", "yes", "1", "TRUE"]
+            for name in ("closed", "held", "retained", "active", "dry_run", "deleted", "purged")
+        },
     }
 
     def words(self, pattern: str) -> Mapping[str, Sequence[str]]:
+        if "/{level}/" in pattern:
+            return {"level": ["0"]}
         if pattern.endswith("/activate"):
             return {"number": ["2"]}
         verbs: dict[str, Mapping[str, Any]] = {
@@ -319,15 +313,23 @@ class NativeManners(Manners):
         return {
             "jobs": [*JOB_FILTERS],
             "events": [*EVENT_PARAMETERS, *EVENT_FILTERS],
-            "jobs/{job_id}/events": [*EVENT_PARAMETERS],
+            "jobs/{job_id}": [*AS_OF] if target.method == "GET" else [],
+            "jobs/{job_id}/events": [*JOB_EVENTS],
+            "audit": [*AUDIT_FILTERS],
             "principals": [*PRINCIPAL_FILTERS],
             "tokens": [*TOKEN_FILTERS],
             "holds": [*HOLD_FILTERS],
             "schedules": [*SCHEDULE_FILTERS],
             "copies": [*COPY_FILTERS],
             "rollups": [*ROLLUP_FILTERS],
+            "consistency": [*SIZES],
+            "jobs/{job_id}/proof": [*PROOF_PAGE],
             "diagrams": [*PAGES],
             "templates": [*PAGES],
+            "archives": [*ARCHIVE_PAGES],
+            "exports": [*EXPORT_PAGES],
+            "archives/{archive_id}/jobs": [*ARCHIVED_JOB_FILTERS],
+            "archives/{archive_id}/file": [*PARTS],
             "policy": [] if target.method == "GET" else [*POLICY_PARAMETERS],
         }.get(target.pattern.removeprefix(BELOW), [])
 
@@ -335,18 +337,24 @@ class NativeManners(Manners):
         return {
             "jobs": ["state=RUNNING", "state=RUNNING&state=SCHEDULED&q=of", *JOB_QUERIES],
             "events": ["stream=job-1", "type=job.registered"],
-            "principals": ["name=bob"],
+            "principals": ["name=bob", "as_of=1"],
+            "audit": ["job_id=1", "principal_id=2", "type=job.registered&from=2026-01-01T00:00:00Z"],
             "tokens": ["principal_id=2"],
             "holds": ["active=true"],
             "schedules": ["active=true", "deleted=true", "kind=maintenance"],
             "copies": ["storage_policy_id=3"],
+            "consistency": ["from=3&to=7"],
             "rollups": ["type=copy", "day_from=2026-01-01&state=SUCCESS"],
         }.get(target.pattern.removeprefix(BELOW), [])
+
+    def due_query(self, target: Target) -> str:
+        return "reason=space" if target.method == "DELETE" and target.pattern.endswith("{archive_id}") else ""
 
     def capability(self, target: Target) -> str | None:
         resource = target.pattern.removeprefix(BELOW).partition("/")[0]
         if target.method == "GET":
-            return READ[resource]
+            is_file = target.pattern.endswith(("/{archive_id}/file", "/{archive_id}/manifest"))
+            return "events.read" if is_file else READ[resource]
         if target.pattern == JOB_VERBS:
             return TRANSITIONS[target.last].command.capability
         if target.pattern == COPY_VERBS:
@@ -365,10 +373,10 @@ class NativeManners(Manners):
         templates and schedules are of none.
         """
         if "{copy_id}" in target.pattern or target.pattern.removeprefix(BELOW).startswith(
-            ("diagrams", "templates", "schedules")
+            ("diagrams", "templates", "schedules", "checkpoint", "key", "consistency", "tile/{level}")
         ):
             return None
-        return 404 if "{job_id}" in target.pattern else 403
+        return 404 if "{job_id}" in target.pattern or "{archive_id}" in target.pattern else 403
 
     def is_upload(self, target: Target) -> bool:
         return target.method == "POST" and target.pattern.endswith("/attachments")
@@ -386,13 +394,15 @@ class NativeManners(Manners):
             return ["is no problem document"]
         faults = []
         offered = NDJSON if target.is_commands else OCTETS.media_type if target.is_file else "application/json"
+        if target.last in ("checkpoint", "key"):
+            offered = PLAIN.content_type
         for document in reply.lines if is_stream else [reply.document]:
             members = [it for it in document if it != "line"][:6]
             if members != ["type", "title", "status", "detail", "code", "instance"]:
                 faults.append(f"has members {members}")
             elif not document["instance"].endswith(reply.headers["X-Request-Id"]):
                 faults.append("names another request")
-            elif reply.status == 406 and document["offered"][0] != offered:
+            elif reply.status == 406 and offered not in (document["offered"], document["offered"][0]):
                 faults.append("does not say what is offered")
         return faults
 

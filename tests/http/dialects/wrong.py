@@ -37,3 +37,11 @@ WRONG_PROPERTIES: list[Any] = [
 WRONG_WORD = ["", "x" * 501, "%00"]
 WRONG_DAY = ["", "today", "2026-13-01", "20261121", "2026-W47-6", "2026-11-21T00:00:00Z", "%00"]
 WRONG_INSTANT = ["", "now", "2026-11-21", "2026-11-21T22:34:05", "2026-13-01T00:00:00Z", "9999-12-31T23:59:59Z", "%00"]
+WRONG_POSITION: list[Any] = [-1, 1.5, "x", "", True, [], {}, 2**63]
+WRONG_EXPORT: dict[str, list[Any]] = {
+    **dict.fromkeys(("from_position", "to_position"), WRONG_POSITION),
+    "checkpoint": [0, *WRONG_POSITION],
+    **{f"recorded_{end}": WRONG_TIME for end in ("from", "to")},
+    "private": WRONG_BOOLEAN,
+    "render": [*WRONG_TEXT, "pdf", "CSV"],
+}

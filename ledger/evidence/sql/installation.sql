@@ -1,0 +1,2 @@
+-- Which installation this database is.
+SELECT id FROM installation;

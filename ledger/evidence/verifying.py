@@ -1,0 +1,306 @@
+"""Verifying an org's whole ledger: each event, tile, checkpoint and attachment, in the database and in the witness."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import orjson
+
+from jobledger.ledger.errors import CorruptLedgerError, NotFoundError
+from jobledger.ledger.evidence.checkpoint import Checkpoint, origin_of, read_checkpoint
+from jobledger.ledger.evidence.note import NoteError, VerifierKey, read_note, read_verifier_key
+from jobledger.ledger.evidence.store import PACKAGE, EvidenceStore
+from jobledger.ledger.evidence.tree import HASH_BYTES, TILE_WIDTH, Edge, FullTile
+from jobledger.ledger.evidence.witness import Witness
+from jobledger.ledger.store.attachments import AttachmentStore
+from jobledger.ledger.store.database import Database
+from jobledger.ledger.store.recorder import Recorder
+from jobledger.ledger.store.statement import statement
+
+# What one statement reads, far less than a second; the next is read while these are looked at.
+EVENTS_A_READ = 4_000
+CHECKPOINTS_A_READ = 10_000
+# After these the contents of a stream's events before may be gone.
+REMOVING = frozenset({"job.purged", "job.deleted", "job.erased"})
+ATTACHED = "job.attachment_added"
+
+
+class DiffersError(Exception):
+    """The first that is not as it must be: the message names the place, and what differs."""
+
+
+@dataclass(slots=True)
+class Verified:
+    """What was found to be as it must be, by number. *removed*: events whose contents are gone, by an event that says so."""
+
+    size: int = 0
+    contents: int = 0
+    removed: int = 0
+    tiles: int = 0
+    checkpoints: int = 0
+    witnessed: int = 0
+    attachments: int = 0
+
+
+class Verification:
+    """One look at an org's ledger, as far as it has come when this begins; ``verify`` raises DiffersError at what differs first."""
+
+    def __init__(
+        self,
+        database: Database,
+        org: str,
+        witness: Witness | None = None,
+        kept: Sequence[Checkpoint] = (),
+        progress: Callable[[int, int], None] = lambda _done, _of: None,
+    ) -> None:
+        """*kept*: checkpoints from elsewhere, that the ledger must be the continuation of."""
+        self._database = database
+        self._org = org
+        self._store = EvidenceStore(database)
+        self._recorder = Recorder(database)
+        self._witness = witness
+        self._kept = kept
+        self._progress = progress
+        self._verified = Verified()
+        self._edge = Edge()
+        self._tiled = 0
+        self._fork = 1
+        self._versions: dict[str, int] = {}
+        self._recorded_at = ""
+        self._missing: dict[str, int] = {}
+        self._removed_at: dict[str, int] = {}
+        self._attached: dict[str, str] = {}
+        # By size, what was signed of it: where that stands, and the root.
+        self._signed: dict[int, list[tuple[str, bytes]]] = defaultdict(list)
+
+    async def verify(self) -> Verified:
+        """All of it. Raises DiffersError, NotFoundError, DatabaseIsAwayError, OSError."""
+        head = await self._recorder.head(self._org)
+        self._fork = (await self._store.history(self._org)).fork
+        self._tiled = await self._store.tiled(self._org, self._fork)
+        await self._gather_checkpoints(head.size)
+        sizes = iter([*sorted(self._signed), None])
+        upcoming = next(sizes)
+        if upcoming == 0:
+            upcoming = next(sizes)
+        leaf, start = b"", 0
+        reading = asyncio.ensure_future(self._read(0, head.size))
+        try:
+            while start < head.size:
+                records = await reading
+                end = min(start + EVENTS_A_READ, head.size)
+                reading = asyncio.ensure_future(self._read(end, head.size))
+                leaves = self._look_at(records, start, end)
+                at = start
+                while at < end:
+                    until = end if upcoming is None else min(end, upcoming)
+                    full = list(self._edge.add(b"".join(leaves[at - start : until - start])))
+                    await self._compare_tiles(full)
+                    at = until
+                    if at == upcoming:
+                        self._compare_roots(at)
+                        upcoming = next(sizes)
+                leaf, start = leaves[-1], end
+                self._progress(end, head.size)
+        finally:
+            reading.cancel()
+            await asyncio.wait([reading])
+        if leaf != head.last_leaf:
+            raise DiffersError(f"position {head.size - 1}: it is not the one that the head names")
+        self._must_be_removed()
+        await self._compare_attachments()
+        self._verified.size = head.size
+        return self._verified
+
+    async def _read(self, start: int, size: int) -> Sequence[asyncpg.Record]:
+        end = min(start + EVENTS_A_READ, size)
+        if start >= end:
+            return []
+        return await self._database.fetch(statement(PACKAGE, "verify_events"), self._org, start, end)
+
+    def _look_at(self, records: Sequence[asyncpg.Record], start: int, end: int) -> list[bytes]:
+        """The leaves of these events, each of which is what it must be by itself and after the one before."""
+        leaves: list[bytes] = []
+        versions, org, recorded_at = self._versions, self._org, self._recorded_at
+        verified = self._verified
+        expected = start
+        for position, stream, version, type_name, header, body, private in records:
+            if position != expected:
+                break
+            try:
+                named: Mapping[str, Any] = orjson.loads(header)
+            except orjson.JSONDecodeError:
+                raise DiffersError(f"position {position}: its header is no JSON") from None
+            if (named.get("org"), named.get("position")) != (org, position):
+                raise DiffersError(f"position {position}: its header is of another place")
+            if (named["stream"], named["version"], named["type"]) != (stream, version, type_name):
+                raise DiffersError(f"position {position}: its row says otherwise than its header")
+            if version != versions.get(stream, 0) + 1:
+                raise DiffersError(
+                    f"position {position}: it is version {version} of {stream}, after {versions.get(stream, 0)}"
+                )
+            versions[stream] = version
+            if named["recorded_at"] < recorded_at:
+                raise DiffersError(f"position {position}: it was recorded before the one before it")
+            recorded_at = named["recorded_at"]
+            if body is None:
+                self._missing[stream] = position
+                verified.removed += 1
+            elif sha256(body).hexdigest() != named["content"]:
+                raise DiffersError(f"position {position}: its content is not the one that its header names")
+            else:
+                verified.contents += 1
+            if private is not None:
+                if sha256(private).hexdigest() != named.get("private"):
+                    raise DiffersError(f"position {position}: its private content is not the one that its header names")
+            elif "private" in named:
+                self._missing[stream] = position
+            if type_name in REMOVING:
+                self._removed_at[stream] = position
+            elif type_name == ATTACHED and body is not None:
+                data = orjson.loads(body)["data"]
+                self._attached[data["attachment_id"]] = data["sha256"]
+            leaves.append(sha256(b"\0" + header).digest())
+            expected += 1
+        if expected != end:
+            raise DiffersError(f"position {expected}: it is missing")
+        self._recorded_at = recorded_at
+        return leaves
+
+    async def _compare_tiles(self, full: Sequence[FullTile]) -> None:
+        """The tiles that the leaves make against those that are stored."""
+        there = [it for it in full if (it.number + 1) << 8 * (it.level + 1) <= self._tiled]
+        if not there:
+            return
+        levels, numbers = [it.level for it in there], [it.number for it in there]
+        found = {
+            (record["level"], record["number"]): record["hashes"]
+            for record in await self._database.fetch(
+                statement(PACKAGE, "full_tiles"), self._org, self._fork, levels, numbers
+            )
+        }
+        for tile in there:
+            stored = found.get((tile.level, tile.number))
+            if stored is None:
+                raise DiffersError(f"tile {tile.level}/{tile.number}: it is missing")
+            if stored != tile.hashes:
+                at = next(at for at in range(0, len(stored), HASH_BYTES) if stored[at:][:32] != tile.hashes[at:][:32])
+                place = tile.number * 256 + at // HASH_BYTES
+                what = f"position {place}" if tile.level == 0 else f"tile {tile.level}/{tile.number}"
+                raise DiffersError(f"{what}: the tree that was built has another hash there")
+            self._verified.tiles += 1
+
+    def _compare_roots(self, size: int) -> None:
+        root = self._edge.root
+        for where, signed in self._signed[size]:
+            if signed != root:
+                raise DiffersError(
+                    f"{where}: it was signed of {size} other events: one before position {size} was altered"
+                )
+
+    async def _gather_checkpoints(self, size: int) -> None:
+        """What was signed, by whom it must be."""
+        installation = await self._store.installation()
+        origin = origin_of(installation, self._org, self._fork)
+        earlier = {origin_of(installation, self._org, it) for it in range(1, self._fork)}
+        keys = await self._keys(origin)
+        after = 0
+        while records := await self._database.fetch(
+            statement(PACKAGE, "checkpoints_of"), self._org, self._fork, after, CHECKPOINTS_A_READ
+        ):
+            for record in records:
+                where = f"checkpoint of {record['size']}"
+                try:
+                    checkpoint = read_checkpoint(record["note"])
+                    checkpoint.signed.must_be_signed_by(VerifierKey(origin, record["public_key"]))
+                except NoteError as error:
+                    raise DiffersError(f"{where}: {error}") from None
+                if (checkpoint.origin, checkpoint.size, checkpoint.root) != (origin, record["size"], record["root"]):
+                    raise DiffersError(f"{where}: its row says otherwise than what was signed")
+                if not self._is_turn_of(keys, record["size"], record["public_key"]):
+                    raise DiffersError(f"{where}: it is signed by another key than the ledger says")
+                self._must_fit(where, checkpoint, size)
+                self._verified.checkpoints += 1
+            after = records[-1]["size"]
+        # Tiles were committed before the checkpoint.
+        self._tiled = max(self._tiled, after // TILE_WIDTH * TILE_WIDTH)
+        witnessed = [] if self._witness is None else await asyncio.to_thread(list, self._witness.every(self._org))
+        for checkpoint, where in [
+            *((it, f"witness, checkpoint of {it.size}") for it in witnessed),
+            *((it, f"the checkpoint given, of {it.size}") for it in self._kept),
+        ]:
+            if checkpoint.origin in earlier:
+                continue
+            if checkpoint.origin != origin:
+                raise DiffersError(f"{where}: it is of {checkpoint.origin}, and the ledger is {origin}")
+            self._must_fit(where, checkpoint, size)
+        self._verified.witnessed = len(witnessed)
+
+    def _must_fit(self, where: str, checkpoint: Checkpoint, size: int) -> None:
+        if checkpoint.size > size:
+            raise DiffersError(f"{where}: {checkpoint.size - size} events are missing, from position {size} on")
+        self._signed[checkpoint.size].append((where, checkpoint.root))
+
+    async def _keys(self, origin: str) -> list[tuple[int, bytes]]:
+        """From which size on another public key signs."""
+        keys = []
+        for position, type_name, body in await self._database.fetch(statement(PACKAGE, "marks"), self._org):
+            if type_name != "org.key_changed":
+                continue
+            data = orjson.loads(body)["data"]
+            public = bytes.fromhex(data["public_key"])
+            try:
+                must_be_change(data["note"].encode(), public)
+            except NoteError as error:
+                raise DiffersError(f"position {position}: the change of the key: {error}") from None
+            keys.append((position + 1, public))
+        return keys
+
+    @staticmethod
+    def _is_turn_of(keys: Sequence[tuple[int, bytes]], size: int, public: bytes) -> bool:
+        turns = [it for since, it in keys if size >= since]
+        return not turns or turns[-1] == public
+
+    def _must_be_removed(self) -> None:
+        for stream, position in self._missing.items():
+            if self._removed_at.get(stream, -1) < position:
+                raise DiffersError(
+                    f"position {position}: its content is missing, and no event says that it was removed"
+                )
+
+    async def _compare_attachments(self) -> None:
+        store, after = AttachmentStore(self._database), UUID(int=0)
+        while records := await self._database.fetch(statement(PACKAGE, "attachments_after"), self._org, after, 1_000):
+            for record in records:
+                expected = self._attached.get(str(record["id"]))
+                if expected is not None:
+                    try:
+                        async for _chunk in store.chunks(self._org, record["id"], record["size_bytes"], expected):
+                            pass
+                    except (CorruptLedgerError, NotFoundError) as error:
+                        raise DiffersError(f"attachment {record['id']}: {error}") from None
+                    self._verified.attachments += 1
+            after = records[-1]["id"]
+
+
+def must_be_change(note: bytes, public: bytes) -> None:
+    """Raise NoteError unless a note says that a key signs from now on, and is signed by it and by the one before.
+
+    The text is the origin, ``key changed``, and the verifier keys before and after.
+    """
+    read = read_note(note)
+    lines = read.text.decode().split("\n")
+    if len(lines) != 5 or lines[1] != "key changed":
+        raise NoteError("It does not say so.")
+    before, after = read_verifier_key(lines[2]), read_verifier_key(lines[3])
+    if after.public != public:
+        raise NoteError("It is of another key.")
+    read.must_be_signed_by(before)
+    read.must_be_signed_by(after)

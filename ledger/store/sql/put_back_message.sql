@@ -1,0 +1,4 @@
+-- Let a message that a consumer was given be had by anybody again.
+--   $1 org text    $2 queue id integer    $3 id bigint    $4 consumer uuid
+UPDATE message SET consumer = NULL
+ WHERE org = $1::text AND queue_id = $2::integer AND id = $3::bigint AND consumer = $4::uuid;

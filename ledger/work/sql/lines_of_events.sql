@@ -1,0 +1,22 @@
+-- The first of some events, up to so many bytes but at least one, as the lines of an archive: bytes are joined as they are stored.
+--   $1 org text    $2 positions, ascending, bigint[] as a literal    $3 about so many bytes integer
+-- Returns one row: number, how many they are; lines, each {"header":…,"content":…} and a newline, content being null where it has left
+-- the store; privates, the lines {"position":…,"private":…} of those that have private content; private_number, how many have.
+WITH asked AS MATERIALIZED (
+  SELECT e.position, e.header, c.body, c.private,
+         sum(octet_length(e.header) + coalesce(octet_length(c.body), 0) + coalesce(octet_length(c.private), 0))
+           OVER (ORDER BY e.position ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before_bytes
+    FROM unnest($2::text::bigint[]) AS u (position)
+   CROSS JOIN LATERAL (
+         SELECT position, header FROM event WHERE org = (SELECT $1::text) AND position = u.position OFFSET 0) AS e
+    LEFT JOIN LATERAL (
+         SELECT body, private FROM content WHERE org = (SELECT $1::text) AND position = u.position OFFSET 0) AS c ON true
+)
+SELECT count(*)::integer AS number,
+       string_agg('{"header":'::bytea || header || ',"content":'::bytea || coalesce(body, 'null'::bytea) || '\x7d0a'::bytea,
+                  ''::bytea ORDER BY position) AS lines,
+       coalesce(string_agg(convert_to('{"position":' || position || ',"private":', 'UTF8') || private || '\x7d0a'::bytea,
+                           ''::bytea ORDER BY position) FILTER (WHERE private IS NOT NULL), ''::bytea) AS privates,
+       count(private)::integer AS private_number
+  FROM asked
+ WHERE coalesce(before_bytes, 0) < $3::integer;
