@@ -244,18 +244,6 @@ async def test_a_runner_that_is_woken_as_it_is_to_stop_stops(ledger: Ledger) -> 
         await runner.stop()
 
 
-async def test_a_runner_that_is_woken_as_it_is_to_stop_stops(ledger: Ledger) -> None:
-    """What is over wakes it, and whoever waited for that may stop it at once."""
-    runner = Runner(ledger, WorkQuery(ledger.database).open, [Counting()])
-    await runner.start()
-    while not runner._wake._waiters:  # type: ignore[attr-defined]  # that it pauses is told by nothing else
-        await asyncio.sleep(0.01)
-    runner._wake.set()
-
-    async with asyncio.timeout(5):
-        await runner.stop()
-
-
 @pytest.mark.usefixtures("quick")
 async def test_a_runner_does_what_is_ordered_one_after_the_other(ledger: Ledger) -> None:
     work = Counting()
