@@ -16,7 +16,7 @@ from aiohttp import web
 from jobledger.http.context import CALLER, FORM, LEDGER
 from jobledger.http.exchange import answer, answer_json
 from jobledger.http.members import Reader, integer, one_of, text
-from jobledger.http.native.answers import EVENT_LINES, EVENT_PAGE, EVENT_TEXT_PAGE, SERVER_SENT
+from jobledger.http.native.event_answers import EVENT_LINES, EVENT_PAGE, EVENT_TEXT_PAGE, SERVER_SENT
 from jobledger.http.native.event_texts import events_in_xml
 from jobledger.http.native.live import JSON_LINES, SERVER_SENT_EVENTS, live_events, shown_event
 from jobledger.http.native.parameters import DEFAULT_LIMIT, LINK, limit

@@ -11,15 +11,10 @@ from jobledger.http.context import CALLER, CURSOR_KEY, FETCH_START_TIMEOUT_S, FO
 from jobledger.http.csv_rows import write_csv
 from jobledger.http.exchange import answer, answer_json, read_document
 from jobledger.http.members import instant, one_of, text
-from jobledger.http.native.answers import (
-    EVENT_PAGE,
-    JOB_PAGE,
-    MANAGED_JOBS,
-    REGISTRATION_ANSWER,
-    RETENTION,
-)
+from jobledger.http.native.answers import JOB_PAGE, MANAGED_JOBS, REGISTRATION_ANSWER, RETENTION
 from jobledger.http.native.archive_answers import JOB_OR_RESIDUE
 from jobledger.http.native.as_of import as_of, moment_of, past_cursor, read_past_cursor
+from jobledger.http.native.event_answers import EVENT_PAGE
 from jobledger.http.native.events import EVENTS_IN, FORMS, PARAMETERS, SEEN, event_page
 from jobledger.http.native.job_members import (
     JOBS_BODY,

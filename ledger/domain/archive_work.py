@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -39,6 +40,8 @@ class ArchiveStep(WorkStep):
 
     archive_id: int
     is_counted: ClassVar[bool] = False
+    # Whether it may be about an archive that was deleted.
+    takes_deleted: ClassVar[bool] = False
 
     def streams(self) -> Iterable[str]:
         """The job that does it, and the archive."""
@@ -50,12 +53,13 @@ class ArchiveStep(WorkStep):
         archive = unit.get(Archive, archive_stream(self.archive_id))
         if archive is None:
             raise NotFoundError(f"There is no archive {self.archive_id}.", archive_id=self.archive_id)
-        archive.must_be_here()
+        if not self.takes_deleted:
+            archive.must_be_here()
         return self.tell(unit, archive)
 
+    @abstractmethod
     def tell(self, unit: UnitOfWork, archive: Archive) -> dict[str, Any]:
         """What the step comes to."""
-        raise NotImplementedError
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -178,16 +182,15 @@ class NoteErased(ArchiveStep):
     The result is ``{"accepted"}``: false where they were made of others than those that the archive has by now.
     """
 
+    takes_deleted: ClassVar[bool] = True
     erased_job_id: int
     scope: str
     tag: str
     files: Mapping[str, Mapping[str, Any]]
 
-    def decide(self, unit: UnitOfWork) -> dict[str, Any]:
-        """Raises NotFoundError, ClaimIsLostError, JobIsFinalError."""
-        must_hold(visible_job(unit, self.caller, self.job_id), self.claim)
-        archive = unit.get(Archive, archive_stream(self.archive_id))
-        if archive is None or archive.written is None or archive.deleted_at is not None:
+    def tell(self, unit: UnitOfWork, archive: Archive) -> dict[str, Any]:
+        """Whether it was accepted."""
+        if archive.written is None or archive.deleted_at is not None:
             return {"accepted": False}
         there = archive.written["files"]
         if any(there[name]["sha256"] != it["before"] for name, it in self.files.items()):

@@ -18,7 +18,8 @@ from uuid import UUID
 from jobledger.http.context import DATA
 from jobledger.ledger.domain.access import CAPABILITIES_BY_ROLE
 from tests.http.dialects.manners import ATTACHMENT_ID, SCHEDULE_ID, Body, Target, basic
-from tests.http.dialects.native import NEW_COPY_BODY, TOKEN_ID
+from tests.http.dialects.native import TOKEN_ID
+from tests.http.dialects.native_bodies import NEW_COPY_BODY
 from tests.http.equipment import add_archive, add_export, add_queue, add_schedule, equip
 from tests.http.serving import OWNER_PASSWORD, Api, Server, add_principal
 from tests.http.targets import GUARDED, TARGETS

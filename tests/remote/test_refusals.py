@@ -8,6 +8,7 @@ import json
 import logging
 import os
 import subprocess
+from abc import abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -151,8 +152,9 @@ class Faulty(asyncssh.SFTPServer):
         written: int = super().write(file_obj, offset, data)  # type: ignore[assignment]  # it is no coroutine there
         return written
 
+    @abstractmethod
     def fault(self, data: bytes) -> bytes:
-        raise NotImplementedError
+        """What is written instead, or an error raised."""
 
 
 def faulty(what: str, *, once: bool = False) -> type[Faulty]:

@@ -6,45 +6,31 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from jobledger.http.native.archives import FILTERS as ARCHIVED_JOB_FILTERS
-from jobledger.http.native.archives import NEW_ARCHIVE, PARTS, WHY
 from jobledger.http.native.archives import PAGES as ARCHIVE_PAGES
+from jobledger.http.native.archives import PARTS
 from jobledger.http.native.audit import FILTERS as AUDIT_FILTERS
-from jobledger.http.native.checkpoints import COSIGNATURE, TIMESTAMP
 from jobledger.http.native.copies import FILTERS as COPY_FILTERS
-from jobledger.http.native.copies import NEW_COPY
 from jobledger.http.native.copies import VERBS as COPY_OPERATIONS
 from jobledger.http.native.diagrams import (
-    CREATION,
-    NEW_DIAGRAM,
-    NEW_TEMPLATE,
     PAGES,
-    SAVED_DIAGRAM,
-    SAVED_TEMPLATE,
 )
 from jobledger.http.native.dialect import NATIVE
 from jobledger.http.native.events import FILTERS as EVENT_FILTERS
 from jobledger.http.native.events import PARAMETERS as EVENT_PARAMETERS
 from jobledger.http.native.evidence import PAGE as PROOF_PAGE
 from jobledger.http.native.evidence import SIZES
-from jobledger.http.native.exports import NEW_EXPORT
 from jobledger.http.native.exports import PAGES as EXPORT_PAGES
 from jobledger.http.native.holds import FILTERS as HOLD_FILTERS
-from jobledger.http.native.holds import NEW_HOLD, RELEASE
-from jobledger.http.native.job_members import MANAGEMENT, REGISTRATION, TRANSITIONS
+from jobledger.http.native.job_members import TRANSITIONS
 from jobledger.http.native.jobs import AS_OF, JOB_EVENTS
 from jobledger.http.native.jobs import FILTERS as JOB_FILTERS
 from jobledger.http.native.policy import PARAMETERS as POLICY_PARAMETERS
-from jobledger.http.native.policy import POLICY
-from jobledger.http.native.principals import CHANGE, NEW_PRINCIPAL, OWN_PASSWORD, PASSWORD, REASON, VERBS
 from jobledger.http.native.principals import FILTERS as PRINCIPAL_FILTERS
+from jobledger.http.native.principals import VERBS
 from jobledger.http.native.rollups import FILTERS as ROLLUP_FILTERS
 from jobledger.http.native.schedules import FILTERS as SCHEDULE_FILTERS
-from jobledger.http.native.schedules import NEW_SCHEDULE
 from jobledger.http.native.schedules import VERBS as SCHEDULE_OPERATIONS
 from jobledger.http.native.tokens import FILTERS as TOKEN_FILTERS
-from jobledger.http.native.tokens import NEW_TOKEN
-from jobledger.http.native.workflow import STEPS
-from jobledger.http.native.workflow_members import JOB_MEMBERS
 from jobledger.http.negotiation import OCTETS, PLAIN
 from tests.http.dialects.manners import (
     A_FORM,
@@ -58,6 +44,7 @@ from tests.http.dialects.manners import (
     json_body,
     uuid_sample,
 )
+from tests.http.dialects.native_bodies import BODIES
 from tests.http.dialects.native_needs import DONE, DONE_TO_JOBS, DUE, NO_TILES, READ
 from tests.http.dialects.wrong import (
     NO_NUMBERS,
@@ -78,49 +65,17 @@ from tests.http.dialects.wrong import (
     WRONG_WORD,
     WRONG_WORDS,
 )
-from tests.http.serving import NDJSON, OWNER_PASSWORD, Reply
+from tests.http.serving import NDJSON, Reply
 
 BELOW = "/ledger/v1/{org}/"
 JOB_QUERIES = ("as_of=2", "datastream_id=3", "started_from=2000-01-01T00:00:00Z")
 # A token of principal 2.
 TOKEN_ID = "7c9e6679-7425-40de-944b-e07fc1f90ae7"
 ABSENT_TOKEN_ID = TOKEN_ID[:-1] + "0"
-# Of the copies 7 and 8; job 1 is to be copied to 7.
-NEW_COPY_BODY = {"name": "primary", "storage_policy_id": 3, "storage_policy_name": "nightly"}
 COMMAND = {"command": "heartbeat", "id": 1}
 JOB_VERBS, PRINCIPAL_VERBS = f"{BELOW}jobs/{{job_id}}/{{verb}}", f"{BELOW}principals/{{principal_id}}/{{verb}}"
 COPY_VERBS = f"{BELOW}copies/{{copy_id}}/{{verb}}"
 SCHEDULE_VERBS = f"{BELOW}schedules/{{schedule_id}}/{{verb}}"
-# By the path below the org: the document that is accepted, and the readers of its members.
-BODIES: dict[str, tuple[Any, Mapping[str, Any]]] = {
-    "jobs": ({"type": "copy", "name": "n"}, REGISTRATION),
-    "principals": ({"name": "carol", "roles": ["client"]}, NEW_PRINCIPAL),
-    "principals/{principal_id}": ({"roles": ["client"]}, CHANGE),
-    "principals/{principal_id}/password": ({"password": "correct horse"}, PASSWORD),
-    "me/password": ({"current": OWNER_PASSWORD, "password": OWNER_PASSWORD}, OWN_PASSWORD),
-    "tokens": ({"principal_id": 2}, NEW_TOKEN),
-    "tokens/{token_id}/revoke": ({}, REASON),
-    "jobs/manage": ({"action": "retain", "job_ids": [1]}, MANAGEMENT),
-    "holds": ({"name": "case 7", "reason": "a lawsuit", "filter": {"type": "none"}}, NEW_HOLD),
-    "holds/{hold_id}/release": ({"reason": "settled"}, RELEASE),
-    "policy": ({"rules": [{"type": "other", "basic_days": 1}], "reason": "law"}, POLICY),
-    "copies/{copy_id}": (NEW_COPY_BODY, NEW_COPY),
-    "jobs/{job_id}/update": ({}, JOB_MEMBERS),
-    "jobs/{job_id}/upgrade": ({}, {}),
-    "jobs/{job_id}/steps": ({"action": "run"}, STEPS),
-    "archives": ({"ended_before": "2000-01-01T00:00:00Z"}, NEW_ARCHIVE),
-    "archives/{archive_id}/purge": ({"reason": "space"}, WHY),
-    "exports": ({}, NEW_EXPORT),
-    "schedules": ({"expression": "0 0 4 ? * *", "action": {"kind": "maintenance"}}, NEW_SCHEDULE),
-    "diagrams": ({"name": "d", "steps": [{"id": "a"}]}, NEW_DIAGRAM),
-    "diagrams/{diagram_id}": ({}, SAVED_DIAGRAM),
-    "diagrams/{diagram_id}/versions/{number}/activate": ({}, {}),
-    "templates": ({"name": "t", "diagram_id": 1}, NEW_TEMPLATE),
-    "templates/{template_id}": ({}, SAVED_TEMPLATE),
-    "templates/{template_id}/jobs": ({}, CREATION),
-    "checkpoint/{size}/cosignatures": ({"cosignature": "— w AAAA", "key": "w+0+A"}, COSIGNATURE),
-    "checkpoint/{size}/timestamp": ({"token": "MAA="}, TIMESTAMP),
-}
 
 
 class NativeManners(Manners):
