@@ -190,7 +190,8 @@ async def test_servers_that_count_at_once_count_each_event_once(
         for it in followers:
             await it.stop()
     async with session(database_url) as connection:
-        position = await connection.fetchval("SELECT position FROM tracking WHERE org = $1", ORG)
+        of_rollups = "SELECT position FROM tracking WHERE org = $1 AND projection = 'rollups'"
+        position = await connection.fetchval(of_rollups, ORG)
     assert position == (await ledger.recorder.head(ORG)).size
 
 
