@@ -151,22 +151,22 @@ async def drop_consumer(request: web.Request) -> web.Response:
     return web.Response(status=204)
 
 
-# There was none within the wait: 503, with the text that clients know.
-RECEIVED = {200: "The next message."}
-
-
-@consumer_routes.post(f"{CONSUMER}/consume-next{{place}}")
-@gives(XML, JSON)
-@operation(
+takes_next = operation(
     PROGRESS,
     capability=USE_QUEUES,
     body=form_of("autoAck"),
     headers=WAIT,
-    statuses=RECEIVED,
+    # There was none within the wait: 503, with the text that clients know.
+    statuses={200: "The next message."},
     may=(TooManyConsumersError, StaleLinkError),
     gives_headers=LINKS,
     marks_replays=False,
 )
+
+
+@consumer_routes.post(f"{CONSUMER}/consume-next{{place}}")
+@gives(XML, JSON)
+@takes_next
 async def consume_next(request: web.Request) -> web.Response:
     """Take the next message; the one before is acknowledged by it."""
     return await take_next(request, auto_acknowledge=True)
@@ -174,16 +174,7 @@ async def consume_next(request: web.Request) -> web.Response:
 
 @consumer_routes.post(f"{CONSUMER}/acknowledge-next{{place}}")
 @gives(XML, JSON)
-@operation(
-    PROGRESS,
-    capability=USE_QUEUES,
-    body=form_of("autoAck"),
-    headers=WAIT,
-    statuses=RECEIVED,
-    may=(TooManyConsumersError, StaleLinkError),
-    gives_headers=LINKS,
-    marks_replays=False,
-)
+@takes_next
 async def acknowledge_next(request: web.Request) -> web.Response:
     """Take the next message, to be acknowledged."""
     return await take_next(request, auto_acknowledge=False)

@@ -26,6 +26,29 @@ WITH head AS MATERIALIZED (
 )
 SELECT id, version, registration, course, decisions, private, body_hash, final_at, imported
   FROM job
+ -- Computed only where it is asked for.
+ CROSS JOIN LATERAL (
+       SELECT coalesce(is_held, false) OR EXISTS (
+              SELECT 1
+                FROM held_by AS h
+               WHERE (h.type IS NULL OR h.type = job.type)
+                 AND (h.domain IS NULL OR h.domain = job.domain)
+                 AND (h.datastream_id IS NULL OR h.datastream_id = job.datastream_id)
+                 AND (h.source IS NULL OR h.source = job.source)
+                 AND (h.external_id IS NULL OR h.external_id = job.external_id)
+                 AND (h.state IS NULL OR h.state = job.state)
+                 AND ((h.registered_from IS NULL AND h.registered_to IS NULL)
+                      OR ((job.registration::json ->> 'registered_at')::timestamptz >= coalesce(h.registered_from, '-infinity')
+                          AND (job.registration::json ->> 'registered_at')::timestamptz < coalesce(h.registered_to, 'infinity')))
+                 AND ((h.scheduled_from IS NULL AND h.scheduled_to IS NULL)
+                      OR (job.scheduled_at >= coalesce(h.scheduled_from, '-infinity')
+                          AND job.scheduled_at < coalesce(h.scheduled_to, 'infinity')))
+                 AND ((h.started_from IS NULL AND h.started_to IS NULL)
+                      OR (job.started_at >= coalesce(h.started_from, '-infinity')
+                          AND job.started_at < coalesce(h.started_to, 'infinity')))
+                 AND ((h.ended_from IS NULL AND h.ended_to IS NULL)
+                      OR (job.ended_at >= coalesce(h.ended_from, '-infinity')
+                          AND job.ended_at < coalesce(h.ended_to, 'infinity')))) AS now) AS held
  WHERE org = (SELECT $1::text)
    AND gen = (SELECT (projections -> 'jobs' ->> 'gen')::integer FROM ledger_head WHERE org = (SELECT $1::text))
    AND id > $2::integer
@@ -46,48 +69,8 @@ SELECT id, version, registration, course, decisions, private, body_hash, final_a
    AND ($18::text IS NULL OR strpos(q, $18::text) > 0)
    AND ($19::boolean IS DISTINCT FROM true OR is_closed)
    AND ($19::boolean IS DISTINCT FROM false OR is_closed IS NULL)
-   AND ($20::boolean IS NULL OR $20::boolean = (coalesce(is_held, false) OR EXISTS (
-            SELECT 1
-              FROM held_by AS h
-             WHERE (h.type IS NULL OR h.type = job.type)
-               AND (h.domain IS NULL OR h.domain = job.domain)
-               AND (h.datastream_id IS NULL OR h.datastream_id = job.datastream_id)
-               AND (h.source IS NULL OR h.source = job.source)
-               AND (h.external_id IS NULL OR h.external_id = job.external_id)
-               AND (h.state IS NULL OR h.state = job.state)
-               AND ((h.registered_from IS NULL AND h.registered_to IS NULL)
-                    OR ((job.registration::json ->> 'registered_at')::timestamptz >= coalesce(h.registered_from, '-infinity')
-                        AND (job.registration::json ->> 'registered_at')::timestamptz < coalesce(h.registered_to, 'infinity')))
-               AND ((h.scheduled_from IS NULL AND h.scheduled_to IS NULL)
-                    OR (job.scheduled_at >= coalesce(h.scheduled_from, '-infinity')
-                        AND job.scheduled_at < coalesce(h.scheduled_to, 'infinity')))
-               AND ((h.started_from IS NULL AND h.started_to IS NULL)
-                    OR (job.started_at >= coalesce(h.started_from, '-infinity')
-                        AND job.started_at < coalesce(h.started_to, 'infinity')))
-               AND ((h.ended_from IS NULL AND h.ended_to IS NULL)
-                    OR (job.ended_at >= coalesce(h.ended_from, '-infinity')
-                        AND job.ended_at < coalesce(h.ended_to, 'infinity'))))))
-   AND ($21::boolean IS NULL OR $21::boolean = (coalesce(is_held, false) OR EXISTS (
-            SELECT 1
-              FROM held_by AS h
-             WHERE (h.type IS NULL OR h.type = job.type)
-               AND (h.domain IS NULL OR h.domain = job.domain)
-               AND (h.datastream_id IS NULL OR h.datastream_id = job.datastream_id)
-               AND (h.source IS NULL OR h.source = job.source)
-               AND (h.external_id IS NULL OR h.external_id = job.external_id)
-               AND (h.state IS NULL OR h.state = job.state)
-               AND ((h.registered_from IS NULL AND h.registered_to IS NULL)
-                    OR ((job.registration::json ->> 'registered_at')::timestamptz >= coalesce(h.registered_from, '-infinity')
-                        AND (job.registration::json ->> 'registered_at')::timestamptz < coalesce(h.registered_to, 'infinity')))
-               AND ((h.scheduled_from IS NULL AND h.scheduled_to IS NULL)
-                    OR (job.scheduled_at >= coalesce(h.scheduled_from, '-infinity')
-                        AND job.scheduled_at < coalesce(h.scheduled_to, 'infinity')))
-               AND ((h.started_from IS NULL AND h.started_to IS NULL)
-                    OR (job.started_at >= coalesce(h.started_from, '-infinity')
-                        AND job.started_at < coalesce(h.started_to, 'infinity')))
-               AND ((h.ended_from IS NULL AND h.ended_to IS NULL)
-                    OR (job.ended_at >= coalesce(h.ended_from, '-infinity')
-                        AND job.ended_at < coalesce(h.ended_to, 'infinity'))))
+   AND ($20::boolean IS NULL OR $20::boolean = held.now)
+   AND ($21::boolean IS NULL OR $21::boolean = (held.now
         OR coalesce(retained_until > (SELECT now FROM head), false)
         OR (final_at IS NOT NULL AND EXISTS (
             SELECT 1

@@ -29,6 +29,25 @@ SELECT p.id
           AND id = p.id AND from_position <= $2::bigint
         ORDER BY from_position DESC
         LIMIT 1) AS s
+ -- Computed only where it is asked for.
+ CROSS JOIN LATERAL (
+       SELECT coalesce(s.is_held, false) OR EXISTS (
+              SELECT 1
+                FROM held_by AS h
+               WHERE (h.type IS NULL OR h.type = p.type)
+                 AND (h.domain IS NULL OR h.domain = p.domain)
+                 AND (h.datastream_id IS NULL OR h.datastream_id = p.datastream_id)
+                 AND (h.source IS NULL OR h.source = p.source)
+                 AND (h.external_id IS NULL OR h.external_id = p.external_id)
+                 AND (h.state IS NULL OR h.state = s.state)
+                 AND ((h.registered_from IS NULL AND h.registered_to IS NULL)
+                      OR (p.registered_at >= coalesce(h.registered_from, '-infinity') AND p.registered_at < coalesce(h.registered_to, 'infinity')))
+                 AND ((h.scheduled_from IS NULL AND h.scheduled_to IS NULL)
+                      OR (p.scheduled_at >= coalesce(h.scheduled_from, '-infinity') AND p.scheduled_at < coalesce(h.scheduled_to, 'infinity')))
+                 AND ((h.started_from IS NULL AND h.started_to IS NULL)
+                      OR (s.started_at >= coalesce(h.started_from, '-infinity') AND s.started_at < coalesce(h.started_to, 'infinity')))
+                 AND ((h.ended_from IS NULL AND h.ended_to IS NULL)
+                      OR (s.ended_at >= coalesce(h.ended_from, '-infinity') AND s.ended_at < coalesce(h.ended_to, 'infinity')))) AS now) AS held
  WHERE p.org = (SELECT $1::text)
    AND p.gen = (SELECT (projections -> 'job_history' ->> 'gen')::integer FROM ledger_head WHERE org = (SELECT $1::text))
    AND p.id > $3::integer
@@ -51,40 +70,8 @@ SELECT p.id
    AND ($19::text IS NULL OR strpos(s.q, $19::text) > 0)
    AND ($20::boolean IS DISTINCT FROM true OR s.is_closed)
    AND ($20::boolean IS DISTINCT FROM false OR s.is_closed IS NULL)
-   AND ($21::boolean IS NULL OR $21::boolean = (coalesce(s.is_held, false) OR EXISTS (
-            SELECT 1
-              FROM held_by AS h
-             WHERE (h.type IS NULL OR h.type = p.type)
-               AND (h.domain IS NULL OR h.domain = p.domain)
-               AND (h.datastream_id IS NULL OR h.datastream_id = p.datastream_id)
-               AND (h.source IS NULL OR h.source = p.source)
-               AND (h.external_id IS NULL OR h.external_id = p.external_id)
-               AND (h.state IS NULL OR h.state = s.state)
-               AND ((h.registered_from IS NULL AND h.registered_to IS NULL)
-                    OR (p.registered_at >= coalesce(h.registered_from, '-infinity') AND p.registered_at < coalesce(h.registered_to, 'infinity')))
-               AND ((h.scheduled_from IS NULL AND h.scheduled_to IS NULL)
-                    OR (p.scheduled_at >= coalesce(h.scheduled_from, '-infinity') AND p.scheduled_at < coalesce(h.scheduled_to, 'infinity')))
-               AND ((h.started_from IS NULL AND h.started_to IS NULL)
-                    OR (s.started_at >= coalesce(h.started_from, '-infinity') AND s.started_at < coalesce(h.started_to, 'infinity')))
-               AND ((h.ended_from IS NULL AND h.ended_to IS NULL)
-                    OR (s.ended_at >= coalesce(h.ended_from, '-infinity') AND s.ended_at < coalesce(h.ended_to, 'infinity'))))))
-   AND ($22::boolean IS NULL OR $22::boolean = (coalesce(s.is_held, false) OR EXISTS (
-            SELECT 1
-              FROM held_by AS h
-             WHERE (h.type IS NULL OR h.type = p.type)
-               AND (h.domain IS NULL OR h.domain = p.domain)
-               AND (h.datastream_id IS NULL OR h.datastream_id = p.datastream_id)
-               AND (h.source IS NULL OR h.source = p.source)
-               AND (h.external_id IS NULL OR h.external_id = p.external_id)
-               AND (h.state IS NULL OR h.state = s.state)
-               AND ((h.registered_from IS NULL AND h.registered_to IS NULL)
-                    OR (p.registered_at >= coalesce(h.registered_from, '-infinity') AND p.registered_at < coalesce(h.registered_to, 'infinity')))
-               AND ((h.scheduled_from IS NULL AND h.scheduled_to IS NULL)
-                    OR (p.scheduled_at >= coalesce(h.scheduled_from, '-infinity') AND p.scheduled_at < coalesce(h.scheduled_to, 'infinity')))
-               AND ((h.started_from IS NULL AND h.started_to IS NULL)
-                    OR (s.started_at >= coalesce(h.started_from, '-infinity') AND s.started_at < coalesce(h.started_to, 'infinity')))
-               AND ((h.ended_from IS NULL AND h.ended_to IS NULL)
-                    OR (s.ended_at >= coalesce(h.ended_from, '-infinity') AND s.ended_at < coalesce(h.ended_to, 'infinity'))))
+   AND ($21::boolean IS NULL OR $21::boolean = held.now)
+   AND ($22::boolean IS NULL OR $22::boolean = (held.now
         OR coalesce(s.retained_until > $23::timestamptz, false)
         OR (s.final_at IS NOT NULL AND EXISTS (
             SELECT 1
