@@ -74,6 +74,7 @@ async def writer(ledger: Ledger, database_url: str) -> AsyncIterator[asyncpg.Con
     await writer.close()
 
 
+@pytest.mark.slow
 async def test_a_lookup_by_keys_reads_no_more_than_it_gives(
     ledger: Ledger, writer: asyncpg.Connection[asyncpg.Record]
 ) -> None:

@@ -32,6 +32,7 @@ from jobledger.projections.rebuild.report import Report
 from jobledger.projections.rollups import RollupsProjection
 from tests.auditor import PROJECTED, audit
 from tests.cluster import session
+from tests.examples import quick_or_slow
 from tests.ledger.histories import History
 from tests.world import (
     ALICE,
@@ -111,7 +112,7 @@ def must_be_whole(report: Report) -> None:
     assert all(it.is_compared for it in report.projections)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", quick_or_slow(range(3), 1))
 async def test_rebuilt_is_live(ledger: Ledger, database_url: str, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """After any history, erased and deleted jobs among it, byte for byte; and the hash told is that of what is live."""
     monkeypatch.setattr(streams, "EVENTS_A_PAGE", 7)
@@ -139,7 +140,7 @@ async def test_rebuilt_is_live(ledger: Ledger, database_url: str, seed: int, mon
     must_be_whole(await Rebuild(ledger).rebuild(ORG))
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", quick_or_slow(NAMES, 3))
 async def test_one_projection_is_rebuilt_alone(ledger: Ledger, database_url: str, name: str) -> None:
     await History(ledger, 7).go_on(60)
 
@@ -198,7 +199,7 @@ def test_every_table_is_tampered_with() -> None:
     assert TAMPERED.keys() == every
 
 
-@pytest.mark.parametrize("table", TAMPERED)
+@pytest.mark.parametrize("table", quick_or_slow(TAMPERED, 3))
 async def test_rows_that_differ_are_told_and_nothing_is_put_in_place(unaudited_url: str, table: str) -> None:
     """The table, the keys and the columns, and no value; what was live stays so."""
     sql, keys, columns = TAMPERED[table]
@@ -280,7 +281,7 @@ async def test_what_happens_while_rows_are_made_is_in_them(ledger: Ledger, datab
 
 
 @pytest.mark.parametrize(
-    "step", ["_fill", "_come_near", "_compare_all", "_must_not_differ", "_put_in_place", "set_live"]
+    "step", quick_or_slow(["set_live", "_fill", "_come_near", "_compare_all", "_must_not_differ", "_put_in_place"], 1)
 )
 async def test_a_rebuild_that_ends_anywhere_leaves_what_is_live(
     ledger: Ledger, database_url: str, monkeypatch: pytest.MonkeyPatch, step: str

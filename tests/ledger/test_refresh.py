@@ -122,12 +122,15 @@ async def test_a_full_build_rebuilds_everything_and_puts_it_in_place(
 
     job = await refreshed(ledger, Refresh(catch_up, folding), job_id)
 
-    assert {name: it["gen"] for name, it in (await live(database_url)).items()} == dict.fromkeys(NAMES, 2)
+    # One that took so long that its claim was lost is begun anew.
+    generations = {it["gen"] for it in (await live(database_url)).values()}
+    assert len(generations) == 1
+    assert min(generations) >= 2
     assert job.figures is not None
     assert job.figures["projections_rebuilt"] == len(NAMES)
     assert job.figures["events_folded"] > size
-    [progress] = told
-    assert 0 < progress <= 1 / 3
+    assert told
+    assert all(0 < it <= 1 / 3 for it in told)
     await nothing_is_left(database_url)
 
 

@@ -19,6 +19,7 @@ from jobledger.ledger.store.secret_store import SecretStore
 from jobledger.ledger.work.host_keys import HostKeys
 from jobledger.ledger.work.remote import SCP, SshCopy
 from jobledger.ledger.work.remote_host import RemoteHosts
+from tests.examples import quick_or_slow
 from tests.remote.ssh_servers import LACK, PASSWORD, SshServer, account, asyncssh_server, openssh_server
 from tests.world import ORG
 
@@ -128,7 +129,7 @@ SSHD_SETTINGS = {
 KINDS = ("asyncssh", "asyncssh without commands", "asyncssh without SFTP", *SSHD_SETTINGS)
 
 
-@pytest.fixture(params=KINDS)
+@pytest.fixture(params=quick_or_slow(KINDS, 2))
 async def server(request: pytest.FixtureRequest, far: Path, tmp_path: Path, sender: Sender) -> AsyncIterator[SshServer]:
     """A server of each kind, whose key is known."""
     async with server_of_kind(request, far, tmp_path) as served:

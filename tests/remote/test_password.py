@@ -27,6 +27,7 @@ from jobledger.ledger.work.secret_sweep import SecretSweep
 from jobledger.projections.pruning import sweep_secrets
 from jobledger.projections.work_query import WorkQuery
 from tests.cluster import session
+from tests.examples import quick_or_slow
 from tests.ledger.test_watch import until
 from tests.remote.conftest import HOST, Sender
 from tests.remote.ssh_servers import PASSWORD, asyncssh_server
@@ -71,7 +72,9 @@ async def dump(url: str) -> bytes:
 
 @pytest.mark.parametrize(
     ("password", "is_cancelled", "state"),
-    [(PASSWORD, False, State.SUCCESS), (WRONG, False, State.FAILED), (PASSWORD, True, State.CANCELLED)],
+    quick_or_slow(
+        [(PASSWORD, False, State.SUCCESS), (WRONG, False, State.FAILED), (PASSWORD, True, State.CANCELLED)], 1
+    ),
 )
 async def test_the_password_is_nowhere_else(
     sender: Sender,

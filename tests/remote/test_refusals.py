@@ -18,6 +18,7 @@ import pytest
 
 from jobledger.ledger.store.secret_store import SecretStore
 from jobledger.ledger.work.runner import WorkFailedError
+from tests.examples import quick_or_slow
 from tests.remote import conftest
 from tests.remote.conftest import HOST, SSHD_SETTINGS, Sender
 from tests.remote.ssh_servers import PASSWORD, asyncssh_server, openssh_server
@@ -175,7 +176,7 @@ def faulty(what: str, *, once: bool = False) -> type[Faulty]:
     return Server
 
 
-@pytest.mark.parametrize("runs_commands", [True, False])
+@pytest.mark.parametrize("runs_commands", quick_or_slow([True, False], 1))
 @pytest.mark.parametrize(
     ("what", "word"),
     [("cut", "copy failed"), ("full", "copy failed"), ("refusing", "copy failed"), ("altering", "copy differs")],
@@ -281,7 +282,7 @@ def full_disk(far: Path, far_account: str) -> Iterator[Path]:
     subprocess.run(["umount", far], check=True)
 
 
-@pytest.mark.parametrize("kind", SSHD_SETTINGS)
+@pytest.mark.parametrize("kind", quick_or_slow(SSHD_SETTINGS, 1))
 async def test_a_full_disk_leaves_nothing(
     sender: Sender, full_disk: Path, far_account: str, tmp_path: Path, kind: str
 ) -> None:

@@ -15,6 +15,7 @@ import pytest
 from jobledger.ledger.evidence.witness import Witness
 from jobledger.ledger.postgres.postmaster import binaries_folder, output_of
 from tests.cluster import session
+from tests.examples import quick_or_slow
 from tests.scripts.place import Place, Server, eventually
 
 JOB = {"type": "copy", "name": "nightly"}
@@ -75,6 +76,7 @@ def test_a_backup_has_no_secret_unless_asked_for(shared: Place, copy: Path) -> N
     assert "is there already" in shared.fail("backup", copy)
 
 
+@pytest.mark.slow
 def test_a_restore_takes_nothing_that_is_not_empty(copy: Path, unmigrated: Place, shared: Place, parent: Path) -> None:
     restored = Place(parent / "restored", unmigrated.environment, unmigrated.ready)
     restored.data.mkdir()
@@ -115,7 +117,7 @@ def append(path: Path) -> None:
     path.write_bytes(path.read_bytes() + b"x")
 
 
-@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("fault", quick_or_slow(FAULTS, 2))
 def test_a_backup_that_is_not_whole_is_not_put_back(copy: Path, unmigrated: Place, parent: Path, fault: str) -> None:
     """And leaves no data folder behind."""
     break_it, said = FAULTS[fault]
