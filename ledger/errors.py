@@ -67,6 +67,9 @@ class LedgerError(Exception):
     """
 
     code: ClassVar[str] = "refused"
+    # What kind of attempt is recorded as denied when it is refused so; None where it is not: by most errors a client only
+    # learns how things stand.
+    denial: ClassVar[str | None] = None
 
     def __init__(self, detail: str, **facts: Any) -> None:
         super().__init__(detail)
@@ -163,6 +166,7 @@ class JobIsClosedError(ConflictError):
     """The job is closed."""
 
     code = "job_is_closed"
+    denial = "job_is_closed"
 
 
 class JobIsOpenError(ConflictError):
@@ -199,6 +203,7 @@ class JobIsRequiredError(ConflictError):
     """Other jobs require the job."""
 
     code = "job_is_required"
+    denial = "job_is_required"
 
 
 class JobIsBelowError(ConflictError):
@@ -235,6 +240,7 @@ class JobIsTheLedgersError(ConflictError):
     """The ledger does this job itself."""
 
     code = "job_is_the_ledgers"
+    denial = "job_is_the_ledgers"
 
 
 class JobIsNotFinalError(ConflictError):
@@ -247,12 +253,14 @@ class JobIsRetainedError(ConflictError):
     """The job is retained."""
 
     code = "job_is_retained"
+    denial = "job_is_retained"
 
 
 class JobIsHeldError(JobIsRetainedError):
     """The job is on legal hold."""
 
     code = "job_is_held"
+    denial = "job_is_held"
 
 
 class JobsRefusedError(ConflictError):
@@ -292,6 +300,7 @@ class PolicyIsLockedError(ConflictError):
     """The policy is locked: it only grows."""
 
     code = "policy_is_locked"
+    denial = "policy_is_locked"
 
 
 class NameIsTakenError(ConflictError):
@@ -310,6 +319,7 @@ class LastAdministratorError(ConflictError):
     """The org would be left without anybody who can manage it."""
 
     code = "last_administrator"
+    denial = "last_administrator"
 
 
 class TooManyTokensError(ConflictError):
@@ -322,6 +332,7 @@ class NotAllowedError(LedgerError):
     """The caller lacks the capability."""
 
     code = "not_allowed"
+    denial = "not_allowed"
 
 
 class NotLetInError(LedgerError):
