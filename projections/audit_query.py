@@ -153,7 +153,10 @@ def _document(record: asyncpg.Record) -> dict[str, Any]:
         "principal": None,
         **{name: content.get(name) for name in ("via", "from", "request")},
         "reason": data.get("reason"),
-        "outcome": DONE, "kind": None, "count": None, "asked": None,
+        "outcome": DONE,
+        "kind": None,
+        "count": None,
+        "asked": None,
     }
     if header["type"] == DENIED_TYPE:
         shown |= {"outcome": DENIED, **{name: data.get(name) for name in ("kind", "count", "asked")}}
