@@ -74,8 +74,10 @@ async def test_what_is_refused_in_each_dialect_is_in_the_audit(server: Server, r
         reply = await Api(server.session, server.url).send(
             target.method, server.url + target.path, headers=headers, **options
         )
-        if target.manners.statuses(reply) == {target.manners.status(target, 403)}:
-            refused[target.manners.dialect.name] += 1
+        is_refused = target.manners.statuses(reply) == {target.manners.status(target, 403)}
+        # Of several jobs each is refused, in an answer of another status.
+        if is_refused or b"InsufficientPrivileges" in reply.body:
+            refused[target.manners.dialect.name] += len(reply.lines) if target.is_commands else 1
     assert min(refused.values()) > 0
     assert len(refused) == 6
 
@@ -89,7 +91,7 @@ async def test_what_is_refused_in_each_dialect_is_in_the_audit(server: Server, r
     assert [it["position"] for it in page] == [it["position"] for it in found]
     assert (page[0]["principal"], page[0]["outcome"], page[0]["kind"]) == ("nobody", "denied", "not_allowed")
     xml = await auditor.get("audit", {"outcome": "denied"}, headers={"Accept": "application/xml"})
-    assert xml.document["audit"] == page[0] or len(page) > 1
+    assert xml.body.count(b"<outcome>denied</outcome>") == len(page)
     csv = await auditor.get("audit", {"outcome": "denied"}, headers={"Accept": "text/csv"})
     assert csv.body.count(b"\r\n") == 1 + len(page)
     assert b",nobody,native,127.0.0.1," in csv.body
