@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -39,7 +39,7 @@ MOST_ASKED = 10
 # guessing crowds out what principals were refused.
 MOST_COUNTED = 20_000
 MOST_OF_ORG = 1_000
-# Anybody can make logins fail: of all principals of an org together no more of them are told in an interval.
+# Anybody can make logins fail: of all principals of an org together so many of them are told at once, then one an interval.
 MOST_LOGINS = 10
 # What comes together in so long is looked at together.
 GATHERING_S = 0.05
@@ -127,7 +127,8 @@ class DeniedAttempts(Rounds):
         self._suspects: dict[str, list[Suspect]] = {}
         self._entries: dict[Key, Entry] = {}
         self._of_org: Counter[tuple[str, bool]] = Counter()
-        self._logins: dict[str, deque[float]] = {}
+        # Until when those that were told count: each for one interval, one after the other.
+        self._logins: dict[str, float] = {}
         self._uncounted = 0
         self._something = asyncio.Event()
 
@@ -290,12 +291,12 @@ class DeniedAttempts(Rounds):
         )
 
     def _take_login(self, org: str) -> float:
-        """Take one of the org's failed logins of this interval; in how many seconds there is one, where there is none."""
+        """Take one of the org's failed logins that may be told; in how many seconds there is one, where there is none."""
         interval_s, now = self._interval.total_seconds(), monotonic()
-        told = self._logins.setdefault(org, deque(maxlen=MOST_LOGINS))
-        wait_s = told[0] + interval_s - now if len(told) == MOST_LOGINS else 0.0
+        until = max(self._logins.get(org, 0.0), now)
+        wait_s = until - now - (MOST_LOGINS - 1) * interval_s
         if wait_s <= 0:
-            told.append(now)
+            self._logins[org] = until + interval_s
         return max(0.0, wait_s)
 
     def _forget(self, key: Key) -> None:
@@ -304,5 +305,3 @@ class DeniedAttempts(Rounds):
         self._of_org[place] -= 1
         if not self._of_org[place]:
             del self._of_org[place]
-            if place[1]:
-                self._logins.pop(key.org, None)

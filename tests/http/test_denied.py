@@ -257,7 +257,7 @@ async def test_strangers_fill_no_ledger(ledger: Ledger) -> None:
     for number in range(1, MOST_OF_ORG + 100):
         denied.note(Key(ORG, number, LOGIN), Asked("GET /x", via="native"))
     denied.note(Key(ORG, 5, "not_allowed"), Asked("GET /x", via="native"))
-    assert denied.pending_count == MOST_OF_ORG + 1
+    assert denied.pending_count == MOST_OF_ORG + 1  # of more principals than are counted
 
     await denied.start()
     found = await told(ledger, MOST_LOGINS + 1)
@@ -267,6 +267,22 @@ async def test_strangers_fill_no_ledger(ledger: Ledger) -> None:
     assert Counter(it["data"]["kind"] for it in found) == {"login": MOST_LOGINS, "not_allowed": 1}
     await denied.stop()
     assert len(await events(ledger)) == MOST_OF_ORG + 1
+
+
+async def test_failed_logins_that_wait_are_told_one_an_interval(ledger: Ledger) -> None:
+    """Of all principals of the org together; each with its count."""
+    interval = timedelta(seconds=0.2)
+    denied = DeniedAttempts(ledger, KindQuery(ledger.database).kinds, interval)
+    for number in range(1, 2 * MOST_LOGINS + 1):
+        denied.note(Key(ORG, number, LOGIN), Asked("GET /x", via="native"), count=3)
+    await denied.start()
+
+    found = await told(ledger, 3 * (MOST_LOGINS + 4))
+    await denied.stop()
+
+    at = [datetime.fromisoformat(it["recorded_at"]) for it in found]
+    assert at[MOST_LOGINS + 3] - at[0] >= 3 * interval
+    assert sum(it["data"]["count"] for it in await events(ledger)) == 3 * 2 * MOST_LOGINS
 
 
 async def test_what_a_rule_forbids_is_told_with_the_job(server: Server, recording: DeniedAttempts) -> None:
