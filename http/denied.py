@@ -20,9 +20,11 @@ from jobledger.ledger.errors import (
     JobIsRetainedError,
     JobIsTheLedgersError,
     JobsRefusedError,
+    LastAdministratorError,
     LedgerError,
     NotAllowedError,
     NotFoundError,
+    PolicyIsLockedError,
 )
 from jobledger.ledger.work.denied_attempts import MOST_ASKED, Key, Suspect
 
@@ -32,14 +34,13 @@ PRINCIPAL = principal_stream(0).removesuffix("0")
 LARGEST_ID = 2**31 - 1
 # Of a path that nothing answers, or not by this method: neither is told as the client wrote it.
 NOTHING = "nothing that there is"
+# What is recorded as denied, its code being the kind: by other errors a client only learns how things stand.
+RECORDED: tuple[type[LedgerError], ...] = (
+    *(NotAllowedError, JobIsClosedError, JobIsHeldError, JobIsRequiredError, JobIsRetainedError, JobIsTheLedgersError),
+    *(LastAdministratorError, PolicyIsLockedError),
+)
 # Why single jobs among several are refused, by the code that a result tells.
-REFUSALS: Mapping[str, type[LedgerError]] = {
-    it.code: it
-    for it in (
-        *(JobIsClosedError, JobIsHeldError, JobIsRequiredError, JobIsRetainedError, JobIsTheLedgersError),
-        *(NotAllowedError, NotFoundError),
-    )
-}
+REFUSALS: Mapping[str, type[LedgerError]] = {it.code: it for it in (*RECORDED, NotFoundError)}
 
 
 def note_refusal(
@@ -107,8 +108,8 @@ def _note(
     what = _what(request) if command is None else f"{_what(request)} {command}"
     needs = error.facts.get("capability")
     asked = Asked(what, job_id, needs if isinstance(needs, str) else None, caller.via, caller.address)
-    if error.denial is not None:
-        _count(request, caller, error.denial, asked, count)
+    if isinstance(error, RECORDED):
+        _count(request, caller, error.code, asked, count)
     elif isinstance(error, NotFoundError) and caller.domains is not None and job_id is not None:
         number = _number(caller)
         if number is not None:

@@ -67,9 +67,6 @@ class LedgerError(Exception):
     """
 
     code: ClassVar[str] = "refused"
-    # What kind of attempt is recorded as denied when it is refused so; None where it is not: by most errors a client only
-    # learns how things stand.
-    denial: ClassVar[str | None] = None
 
     def __init__(self, detail: str, **facts: Any) -> None:
         super().__init__(detail)
@@ -166,7 +163,6 @@ class JobIsClosedError(ConflictError):
     """The job is closed."""
 
     code = "job_is_closed"
-    denial = "job_is_closed"
 
 
 class JobIsOpenError(ConflictError):
@@ -203,7 +199,6 @@ class JobIsRequiredError(ConflictError):
     """Other jobs require the job."""
 
     code = "job_is_required"
-    denial = "job_is_required"
 
 
 class JobIsBelowError(ConflictError):
@@ -240,7 +235,6 @@ class JobIsTheLedgersError(ConflictError):
     """The ledger does this job itself."""
 
     code = "job_is_the_ledgers"
-    denial = "job_is_the_ledgers"
 
 
 class JobIsNotFinalError(ConflictError):
@@ -253,14 +247,12 @@ class JobIsRetainedError(ConflictError):
     """The job is retained."""
 
     code = "job_is_retained"
-    denial = "job_is_retained"
 
 
 class JobIsHeldError(JobIsRetainedError):
     """The job is on legal hold."""
 
     code = "job_is_held"
-    denial = "job_is_held"
 
 
 class JobsRefusedError(ConflictError):
@@ -300,7 +292,6 @@ class PolicyIsLockedError(ConflictError):
     """The policy is locked: it only grows."""
 
     code = "policy_is_locked"
-    denial = "policy_is_locked"
 
 
 class NameIsTakenError(ConflictError):
@@ -319,7 +310,6 @@ class LastAdministratorError(ConflictError):
     """The org would be left without anybody who can manage it."""
 
     code = "last_administrator"
-    denial = "last_administrator"
 
 
 class TooManyTokensError(ConflictError):
@@ -332,7 +322,6 @@ class NotAllowedError(LedgerError):
     """The caller lacks the capability."""
 
     code = "not_allowed"
-    denial = "not_allowed"
 
 
 class NotLetInError(LedgerError):

@@ -18,7 +18,7 @@ from jobledger.ledger.domain.aggregate import Aggregate
 from jobledger.ledger.domain.command import Caller, Command, UnitOfWork
 from jobledger.ledger.errors import UnavailableError
 
-# Kinds beside those that errors name in ``denial``.
+# Kinds beside the codes of errors.
 DOMAIN = "domain"
 LOGIN = "login"
 ORG = "org"
