@@ -40,7 +40,8 @@ RECORDED: tuple[type[LedgerError], ...] = (
     *(LastAdministratorError, PolicyIsLockedError),
 )
 # Why single jobs among several are refused, by the code that a result tells.
-REFUSALS: Mapping[str, type[LedgerError]] = {it.code: it for it in (*RECORDED, NotFoundError)}
+_TOLD: tuple[type[LedgerError], ...] = (*RECORDED, NotFoundError)
+REFUSALS: Mapping[str, type[LedgerError]] = {it.code: it for it in _TOLD}
 
 
 def note_refusal(
