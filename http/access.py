@@ -9,14 +9,14 @@ import re
 import secrets
 from base64 import b64decode
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import lru_cache
 from hashlib import sha256
 from math import ceil
 from time import monotonic
-from typing import NamedTuple, TypeVar, TypeVarTuple
+from typing import NamedTuple, TypeAlias, TypeVar, TypeVarTuple
 from uuid import uuid4
 
 from argon2 import PasswordHasher
@@ -44,6 +44,9 @@ MOST_WAITING = 32
 # Failed logins of a name, and from an address: so many at once, then one each so many seconds. In every process.
 FAILURES_OF_NAME = (10, 30.0)
 FAILURES_FROM_ADDRESS = (50, 2.0)
+
+# Told the org and the number of a principal whose name was given, and no password of its.
+TellDenied: TypeAlias = Callable[[str, int], None]
 
 Given = TypeVarTuple("Given")
 Result = TypeVar("Result")
@@ -94,17 +97,21 @@ class Access:
         self._by_name = Throttle(*FAILURES_OF_NAME)
         self._by_address = Throttle(*FAILURES_FROM_ADDRESS)
 
-    async def caller(self, authorization: str | None, org: str, address: str | None = None) -> Caller | None:
-        """Who shows *authorization* on a path of *org*; None for nobody.
+    async def caller(
+        self, authorization: str | None, org: str, address: str | None = None, tell_denied: TellDenied | None = None
+    ) -> Caller | None:
+        """Who shows *authorization* on a path of *org*; None for nobody. *tell_denied* is told of whom it is not the password.
 
         Raises TooManyAttemptsError, UnavailableError where too many passwords wait to be hashed, DatabaseIsAwayError.
         """
-        caller = await self.known(authorization, org, address)
+        caller = await self.known(authorization, org, address, tell_denied)
         if caller is None and authorization is not None:
             self._tell_failure()
         return caller
 
-    async def known(self, authorization: str | None, org: str, address: str | None = None) -> Caller | None:
+    async def known(
+        self, authorization: str | None, org: str, address: str | None = None, tell_denied: TellDenied | None = None
+    ) -> Caller | None:
         """As ``caller``, of somebody who was let in before: no longer to be is no failed login."""
         if authorization is None:
             return None
@@ -113,7 +120,7 @@ class Access:
             case "bearer":
                 shown = await self._by_token(credentials.strip())
             case "basic":
-                shown = await self._by_basic(credentials.strip(), org, address)
+                shown = await self._by_basic(credentials.strip(), org, address, tell_denied)
             case _:
                 return None
         if shown is None:
@@ -138,7 +145,12 @@ class Access:
         return None if principal is None else Shown(_caller(org, principal), principal)
 
     async def by_password(
-        self, login: str, password: str, org: str = DEFAULT_ORG, address: str | None = None
+        self,
+        login: str,
+        password: str,
+        org: str = DEFAULT_ORG,
+        address: str | None = None,
+        tell_denied: TellDenied | None = None,
     ) -> Shown | None:
         """Whose password it is; *login* is ``name@org``, or a name of *org*, else of ``default``, whose matches.
 
@@ -154,9 +166,15 @@ class Access:
         known = [await self._principals.by_name(it, name) for it in orgs]
         stored = [None if it is None or it.is_disabled else it.password_hash for it in known]
         whom = [sha256(f"{it}\0{name}".encode()).digest() for it in orgs]
-        right = await self._right_one(password, stored or [None], whom, address)
+        right: int | None = None
+        try:
+            right = await self._right_one(password, stored or [None], whom, address)
+        except TooManyAttemptsError:
+            _tell(tell_denied, orgs, known)
+            raise
         principal = None if right is None else known[right]
         if right is None or principal is None:
+            _tell(tell_denied, orgs, known)
             return None
         return Shown(_caller(orgs[right], principal), principal)
 
@@ -170,12 +188,13 @@ class Access:
         address: str | None = None,
         request: str | None = None,
         idempotency: Idempotency | None = None,
+        tell_denied: TellDenied | None = None,
     ) -> Login | None:
         """Exchange a password for a token of 12 hours, which is an event; None where it is nobody's.
 
         Raises as ``caller``, and as ``Ledger.execute``.
         """
-        shown = await self.by_password(login, password, org, address)
+        shown = await self.by_password(login, password, org, address, tell_denied)
         if shown is None:
             self._tell_failure()
             return None
@@ -202,13 +221,15 @@ class Access:
         """Its argon2id hash. Raises UnavailableError where too many wait for theirs."""
         return await self._in_thread(self._hasher.hash, password)
 
-    async def _by_basic(self, credentials: str, org: str, address: str | None) -> Shown | None:
+    async def _by_basic(
+        self, credentials: str, org: str, address: str | None, tell_denied: TellDenied | None
+    ) -> Shown | None:
         try:
             login, colon, password = b64decode(credentials, validate=True).decode().partition(":")
         except ValueError:
             # Not base64, not ASCII, not UTF-8.
             return None
-        return await self.by_password(login, password, org, address) if colon else None
+        return await self.by_password(login, password, org, address, tell_denied) if colon else None
 
     async def _right_one(
         self, password: str, stored: list[str | None], whom: list[bytes], address: str | None
@@ -291,6 +312,14 @@ def new_token(org: str) -> str:
 def just_now(caller: Caller) -> Caller:
     """The caller as one who has just shown its password."""
     return replace(caller, capabilities=caller.capabilities | {LOGGED_IN})
+
+
+def _tell(tell_denied: TellDenied | None, orgs: Sequence[str], known: Sequence[KnownPrincipal | None]) -> None:
+    """Tell of each that there is: its password was tried."""
+    if tell_denied is not None:
+        for org, principal in zip(orgs, known, strict=True):
+            if principal is not None:
+                tell_denied(org, principal.number)
 
 
 # Few sets of roles are shown again and again.

@@ -11,6 +11,7 @@ from aiohttp import web
 from jobledger.http.access import DEFAULT_ORG
 from jobledger.http.believed import Known
 from jobledger.http.context import ACCESS, ASKED_AT, CALLER, DIALECT, FORM, OWNER, REQUEST_ID
+from jobledger.http.denied import login_teller, note_foreign_org
 from jobledger.http.negotiation import form_of_answer, forms_of
 from jobledger.http.operation import has_small_body_of_members
 from jobledger.http.places import PLACE, PLACES
@@ -109,10 +110,11 @@ async def _answer_believed(request: web.Request, handler: Handler, asked: Asked,
 async def _caller(request: web.Request, asked: Asked) -> Caller:
     """Who calls, as of now. Raises HTTPUnauthorized, NotFoundError, and what asking raises."""
     request[ASKED_AT] = monotonic()
-    caller = await request.app[ACCESS].caller(asked.shown, asked.looked_up_in, asked.address)
+    caller = await request.app[ACCESS].caller(asked.shown, asked.looked_up_in, asked.address, login_teller(request))
     if caller is None:
         raise web.HTTPUnauthorized
     if asked.org is not None and caller.org != asked.org:
+        note_foreign_org(request, _asking(request, caller, asked))
         raise NotFoundError("There is nothing at this path.")
     return _asking(request, caller, asked)
 

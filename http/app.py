@@ -24,6 +24,7 @@ from jobledger.http.context import (
     COPY_JOBS,
     CURSOR_KEY,
     DATA,
+    DENIED,
     DIAGRAMS,
     DIALECT,
     DIALECTS,
@@ -52,6 +53,7 @@ from jobledger.http.context import (
 from jobledger.http.copies import COPIES, COPIES_ROUTES
 from jobledger.http.cursor import CursorKey
 from jobledger.http.deadlines import TooSlowError
+from jobledger.http.denied import note_refusal
 from jobledger.http.dialect import Dialects
 from jobledger.http.document import BODY, is_waiting, must_meet_expectation
 from jobledger.http.documentation import DOCUMENTATION, Documentation, documentation_routes
@@ -100,6 +102,7 @@ from jobledger.ledger.store.messages import MessageStore
 from jobledger.ledger.store.secret_store import SECRET_KEY_BYTES, SecretStore
 from jobledger.ledger.store.survey import Surveyor
 from jobledger.ledger.work.catch_up import CatchUp
+from jobledger.ledger.work.denied_attempts import DeniedAttempts
 from jobledger.ledger.work.remote_host import RemoteHosts
 from jobledger.projections.archive_query import ArchiveQuery
 from jobledger.projections.audit_query import AuditQuery
@@ -109,6 +112,7 @@ from jobledger.projections.domain_query import DomainQuery
 from jobledger.projections.job_query import JobQuery
 from jobledger.projections.job_search import JobSearch
 from jobledger.projections.keeping_query import KeepingQuery
+from jobledger.projections.kind_query import KindQuery
 from jobledger.projections.numbered_jobs import NumberedJobs
 from jobledger.projections.past_query import PastQuery
 from jobledger.projections.principal_query import PrincipalQuery
@@ -141,14 +145,15 @@ def make_app(
     largest_attachment_bytes: int = USUAL_ATTACHMENT_BYTES,
     secrets: SecretStore | None = None,
     remote_hosts: RemoteHosts | None = None,
+    denied: DeniedAttempts | None = None,
 ) -> web.Application:
     """The application over *ledger*. *cursor_key* is the installation's secret, the same in every server of it.
 
     *metrics*: those that the ledger tells of its appends; *places*: how many requests an org may have; *catch_up*: what
     moves on the projections that follow the ledger; *data*: the folder that archives lie in, and that must not run full;
     *trouble*: what else can keep it from being ready, each says why or None; *secrets*: where passwords of other hosts are kept;
-    *remote_hosts*: which hosts those may be. Absent: new ones, the usual ones, one that does so when they are read, none, none,
-    one that only this process can read, the usual ones.
+    *remote_hosts*: which hosts those may be; *denied*: what records what is refused. Absent: new ones, the usual ones, one that
+    does so when they are read, none, none, one that only this process can read, the usual ones, one that is not started.
     """
     # Bodies are bounded where they are read: each path has its own limit, and some stream.
     app = web.Application(middlewares=[answer_errors], client_max_size=0)
@@ -188,6 +193,7 @@ def make_app(
     app[EDGE] = edge
     app[PLACES] = places or Places()
     app[METRICS] = metrics or Metrics()
+    app[DENIED] = denied or DeniedAttempts(ledger, KindQuery(ledger.database).kinds)
     app[ACCESS] = Access(app[PRINCIPALS], ledger, app[METRICS].login_failed)
     app[HEALTH] = Health(Surveyor(ledger.database.url, ledger.projections, ledger.catch_up_projections), data, trouble)
     native = (
@@ -236,6 +242,7 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
             # The client went away: there is nobody to answer, and nothing to tell.
             return request.get(BEGUN) or web.Response()
         answer = answer_to(error, request)
+        note_refusal(request, error)
         if in_flight.is_ending:
             answer.force_close()
         begun: web.StreamResponse | None = request.get(BEGUN)

@@ -20,6 +20,7 @@ from jobledger.ledger.store.message_waiting import MessageWaiting
 from jobledger.ledger.store.messages import MessageStore
 from jobledger.ledger.store.secret_store import SecretStore
 from jobledger.ledger.work.catch_up import CatchUp
+from jobledger.ledger.work.denied_attempts import DeniedAttempts
 from jobledger.ledger.work.remote_host import RemoteHosts
 from jobledger.projections.archive_query import ArchiveQuery
 from jobledger.projections.audit_query import AuditQuery
@@ -63,6 +64,7 @@ MESSAGE_WAITING = web.AppKey("message_waiting", MessageWaiting)
 SECRETS = web.AppKey("secrets", SecretStore)
 REMOTE_HOSTS = web.AppKey("remote_hosts", RemoteHosts)
 ACCESS = web.AppKey("access", Access)
+DENIED = web.AppKey("denied", DeniedAttempts)
 CURSOR_KEY = web.AppKey("cursor_key", CursorKey)
 LARGEST_ATTACHMENT_BYTES = web.AppKey("largest_attachment_bytes", int)
 FETCH_START_TIMEOUT_S = web.AppKey("fetch_start_timeout_s", int)

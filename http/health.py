@@ -16,12 +16,13 @@ from aiohttp import web
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 
-from jobledger.http.context import ACCESS
+from jobledger.http.context import ACCESS, CALLER, DIALECT, REQUEST_ID
+from jobledger.http.denied import login_teller
 from jobledger.http.metrics import PROMETHEUS, Metrics, gauge
 from jobledger.http.negotiation import JSON, gives
 from jobledger.http.operation import operation
 from jobledger.http.schema import BOOLEAN, STRING, Named, array_of, object_of
-from jobledger.http.urls import is_local
+from jobledger.http.urls import EDGE, is_local, shown_address
 from jobledger.ledger.errors import (
     DatabaseIsAwayError,
     NotAllowedError,
@@ -181,11 +182,14 @@ async def get_readiness(request: web.Request) -> web.Response:
 async def get_metrics(request: web.Request) -> web.Response:
     """The numbers, to processes of this machine and to who of the installation's own org may read them."""
     if not is_local(request):
-        caller = await request.app[ACCESS].caller(request.headers.get("Authorization"), DEFAULT_ORG)
+        address = shown_address(request, request.app[EDGE])
+        shown = request.headers.get("Authorization")
+        caller = await request.app[ACCESS].caller(shown, DEFAULT_ORG, None, login_teller(request))
         if caller is None:
             raise web.HTTPUnauthorized(
                 headers={"WWW-Authenticate": 'Bearer realm="job ledger", Basic realm="job ledger"'}
             )
+        request[CALLER] = caller.asking(request[DIALECT].name, address, request[REQUEST_ID])
         if caller.org != DEFAULT_ORG:
             # The numbers are of all orgs: any other could tell from them that there are more.
             raise NotAllowedError(f"The numbers are the installation's: principals of {DEFAULT_ORG} may read them.")

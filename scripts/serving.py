@@ -24,6 +24,7 @@ from jobledger.ledger.store.secret_store import SecretStore
 from jobledger.ledger.work.archiving.work import Archiving
 from jobledger.ledger.work.catch_up import CatchUp
 from jobledger.ledger.work.checkpointing import Checkpointing
+from jobledger.ledger.work.denied_attempts import DeniedAttempts
 from jobledger.ledger.work.firing import Firing
 from jobledger.ledger.work.host_keys import HostKeys
 from jobledger.ledger.work.maintenance import Maintenance, forget_messages
@@ -34,6 +35,7 @@ from jobledger.ledger.work.secret_sweep import SecretSweep
 from jobledger.ledger.work.watch import Watch
 from jobledger.projections.archive_query import ArchiveQuery
 from jobledger.projections.job_query import JobQuery
+from jobledger.projections.kind_query import KindQuery
 from jobledger.projections.pruning import forget_heartbeats, sweep_secrets
 from jobledger.projections.queue_query import QueueQuery
 from jobledger.projections.rebuild.refresh import Refresh
@@ -107,6 +109,7 @@ async def serve_app(listener: socket.socket, plan: Plan, stop: Stop, tell_ready:
     metrics = Metrics()
     async with ledger_at(plan.url, observer=metrics) as ledger:
         catch_up = CatchUp(ledger)
+        denied = DeniedAttempts(ledger, KindQuery(ledger.database).kinds)
         secrets = SecretStore(ledger.database, plan.secret_key)
         evidence = plan.evidence
         checkpointing = None if evidence is None else Checkpointing(ledger, evidence.witness, evidence.keys())
@@ -121,6 +124,7 @@ async def serve_app(listener: socket.socket, plan: Plan, stop: Stop, tell_ready:
             largest_attachment_bytes=plan.largest_attachment_bytes,
             secrets=secrets,
             remote_hosts=plan.remote_hosts,
+            denied=denied,
             trouble={} if checkpointing is None else {"witness": checkpointing.trouble},
         )
         lines = LineWriter()
@@ -157,6 +161,7 @@ async def serve_app(listener: socket.socket, plan: Plan, stop: Stop, tell_ready:
             await worker.start()
             await sweep.start()
             await catch_up.start()
+            await denied.start()
             settle_memory()
             tell_ready()
             await stop.requested.wait()
@@ -175,6 +180,8 @@ async def serve_app(listener: socket.socket, plan: Plan, stop: Stop, tell_ready:
             await catch_up.stop()
             if checkpointing is not None:
                 await checkpointing.stop()
+            # After the last answer: what it refused is told, too.
+            await unless(stop.hurried, denied.stop())
             await unless(stop.hurried, ledger.close())
             if stop.hurried.is_set():
                 # What could not be decided by now is not acknowledged either.

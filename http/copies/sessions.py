@@ -19,6 +19,7 @@ from jobledger.http.access import LONGEST_PASSWORD_BYTES, just_now
 from jobledger.http.context import ACCESS, CALLER, LEDGER, PRINCIPALS, REQUEST_ID
 from jobledger.http.copies.answers import LOGIN_ANSWER, NO_RENEWAL_ANSWER, NOTHING, USER
 from jobledger.http.copies.dialect import ACCESS_DENIED, COPIES, PREFIX, operation
+from jobledger.http.denied import login_teller
 from jobledger.http.exchange import answer, read_document
 from jobledger.http.members import Members, reads, text
 from jobledger.http.native.parameters import header_key, idempotency, request_hash
@@ -82,6 +83,7 @@ async def log_in(request: web.Request) -> web.Response:
         address=None if address is None else str(address),
         request=request[REQUEST_ID],
         idempotency=None if key is None else Idempotency(key, hashed),
+        tell_denied=login_teller(request),
     )
     if login is None:
         return answer(request, {"errList": [{"errLogMessage": NO_LOGIN, "errorCode": ACCESS_DENIED}]})

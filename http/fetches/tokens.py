@@ -12,6 +12,7 @@ from aiohttp import web
 
 from jobledger.http.access import LONGEST_PASSWORD_BYTES
 from jobledger.http.context import ACCESS, REQUEST_ID
+from jobledger.http.denied import login_teller
 from jobledger.http.document import MalformedDocumentError, read_body
 from jobledger.http.exchange import answer, read_document
 from jobledger.http.fetches.answers import TOKEN
@@ -50,6 +51,7 @@ async def issue_token(request: web.Request) -> web.Response:
         address=None if address is None else str(address),
         request=request[REQUEST_ID],
         idempotency=idempotency,
+        tell_denied=login_teller(request),
     )
     if login is None:
         raise InvalidCommandError(

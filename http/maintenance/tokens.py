@@ -6,7 +6,8 @@ from base64 import b64decode
 
 from aiohttp import web
 
-from jobledger.http.context import ACCESS, REQUEST_ID
+from jobledger.http.context import ACCESS, DIALECT, REQUEST_ID
+from jobledger.http.denied import login_teller, note_foreign_org
 from jobledger.http.maintenance.dialect import MAINTENANCE
 from jobledger.http.negotiation import PLAIN, Form, gives
 from jobledger.http.operation import operation, read_parameters
@@ -35,10 +36,11 @@ async def issue_token(request: web.Request) -> web.Response:
     shown = request.headers.get("Authorization", "")
     scheme, _, credentials = shown.partition(" ")
     address = shown_address(request, request.app[EDGE])
-    caller = await access.caller(shown, org, address) if scheme.lower() == "basic" else None
+    caller = await access.caller(shown, org, address, login_teller(request)) if scheme.lower() == "basic" else None
     if caller is None:
         raise web.HTTPUnauthorized
     if caller.org != org:
+        note_foreign_org(request, caller.asking(request[DIALECT].name, address, request[REQUEST_ID]))
         raise NotFoundError("There is nothing at this path.")
     # It was let in by this just now.
     login, _, password = b64decode(credentials.strip()).decode().partition(":")

@@ -1,4 +1,4 @@
-"""The native API's audit view: who did what to which job, when, by which dialect, from which address."""
+"""The native API's audit view: who did what to which job, when, by which dialect, from which address; and what was refused."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from aiohttp import web
 from jobledger.http.context import AUDIT, CURSOR_KEY, FORM, LEDGER
 from jobledger.http.csv_rows import write_csv
 from jobledger.http.exchange import answer
-from jobledger.http.members import instant, integer, job_id
+from jobledger.http.members import instant, integer, job_id, one_of
 from jobledger.http.native.answers import NEXT
 from jobledger.http.native.events import FILTERS as EVENT_FILTERS
 from jobledger.http.native.parameters import DEFAULT_LIMIT, LINK, cursor, limit
@@ -20,14 +20,15 @@ from jobledger.http.operation import Parameters, operation, permitted, read_para
 from jobledger.http.schema import INTEGER, STRING, TIME, Named, array_of, nullable, object_of
 from jobledger.ledger.domain.command import Caller
 from jobledger.ledger.errors import NotAllowedError
-from jobledger.projections.audit_query import SHOWN, AuditFilter
+from jobledger.projections.audit_query import DENIED, DONE, SHOWN, AuditFilter
 
 audit_routes = web.RouteTableDef()
 
 FILTERS = Parameters(
     {
-        "principal_id": integer(1, 2**31 - 1).about("Done by this principal."),
-        "job_id": job_id.about("Done to this job."),
+        "principal_id": integer(1, 2**31 - 1).about("Done by this principal, or refused to it."),
+        "job_id": job_id.about("Done to this job, or refused."),
+        "outcome": one_of(DONE, DENIED).about("What was done, or what was refused; both without this."),
         "type": EVENT_FILTERS["type"],
         "from": instant.about("Recorded at this time or later."),
         "to": instant.about("Recorded before this time."),
@@ -35,7 +36,18 @@ FILTERS = Parameters(
         "cursor": replace(cursor),
     }
 )
-DONE = Named(
+ASKED = object_of(
+    {
+        "what": STRING,
+        "job_id": INTEGER,
+        "needs": STRING,
+        "via": STRING,
+        "from": STRING,
+        "count": INTEGER,
+    },
+    without=("job_id", "needs", "via", "from"),
+)
+ENTRY = Named(
     "AuditEntry",
     object_of(
         {
@@ -52,17 +64,21 @@ DONE = Named(
             "from": nullable(STRING),
             "request": nullable(STRING),
             "reason": nullable(STRING),
+            "outcome": {**STRING, "enum": [DONE, DENIED]},
+            "kind": nullable(STRING),
+            "count": nullable(INTEGER),
+            "asked": nullable(array_of(ASKED)),
         }
     ),
 )
-AUDIT_PAGE = Named("AuditPage", object_of({"audit": array_of(DONE), "next": NEXT, "position": INTEGER}))
+AUDIT_PAGE = Named("AuditPage", object_of({"audit": array_of(ENTRY), "next": NEXT, "position": INTEGER}))
 
 
 @audit_routes.get("/ledger/v1/{org}/audit")
 @gives(JSON, XML, CSV)
 @operation(AUDIT_PAGE, forms={"csv": STRING}, parameters=FILTERS, capability="events.read", gives_headers=LINK)
 async def get_audit(request: web.Request) -> web.Response:
-    """A page of what was done in the org, in the order of the ledger. It may hold none and have a next one."""
+    """A page of what was done in the org and what was refused, in the order of the ledger. It may hold none and have a next one."""
     caller = permitted(request)
     if caller.domains is not None:
         raise NotAllowedError("The ledger's events are of all domains, and you may see only some.")

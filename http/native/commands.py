@@ -18,6 +18,7 @@ import orjson
 from aiohttp import web
 
 from jobledger.http.context import CALLER, FETCH_START_TIMEOUT_S, LEDGER, REQUEST_ID
+from jobledger.http.denied import note_refusal
 from jobledger.http.document import (
     LARGEST_BODY_BYTES,
     BodyTooLargeError,
@@ -97,20 +98,24 @@ COMMANDS = Body(
 class Line:
     """One line's command on its way to an answer."""
 
-    __slots__ = ("command_name", "error", "is_list", "number", "outcome")
+    __slots__ = ("command_name", "error", "is_list", "job_id", "number", "outcome")
 
     def __init__(self, number: int) -> None:
         self.number = number
         self.command_name = ""
+        self.job_id: int | None = None
         self.is_list = False
         self.error: BaseException | None = None
         self.outcome: asyncio.Future[Outcome] | None = None
 
+    @property
+    def refusal(self) -> BaseException | None:
+        """What it failed with. To be asked for when that is known."""
+        return self.outcome.exception() if self.error is None and self.outcome is not None else self.error
+
     def answer(self, request_id: str) -> bytes:
         """The line's outcome as NDJSON. To be asked for when it is there."""
-        error = self.error
-        if error is None and self.outcome is not None:
-            error = self.outcome.exception()
+        error = self.refusal
         if error is not None:
             if not isinstance(error, LedgerError | CorruptLedgerError):
                 log.error("Line %s of request %s failed", self.number, request_id, exc_info=error)
@@ -139,7 +144,7 @@ async def execute_commands(request: web.Request) -> web.StreamResponse:
     lines: asyncio.Queue[list[Line]] = asyncio.Queue(MOST_UNANSWERED // MOST_TOGETHER)
     reading = asyncio.create_task(_read_lines(request, reader, lines))
     try:
-        await _write_answers(request[REQUEST_ID], response, lines)
+        await _write_answers(request, response, lines)
         await reading
     finally:
         # A client that went away has had its queued commands decided all the same.
@@ -190,7 +195,7 @@ async def _read_lines(request: web.Request, reader: CommandReader, lines: asynci
         await lines.put([])
 
 
-async def _write_answers(request_id: str, response: web.StreamResponse, lines: asyncio.Queue[list[Line]]) -> None:
+async def _write_answers(request: web.Request, response: web.StreamResponse, lines: asyncio.Queue[list[Line]]) -> None:
     while together := await lines.get():
         answers: list[bytes] = []
         for line in together:
@@ -199,7 +204,9 @@ async def _write_answers(request_id: str, response: web.StreamResponse, lines: a
                     await response.write(b"".join(answers))
                     answers = []
                 await asyncio.wait([line.outcome])
-            answers.append(line.answer(request_id))
+            answers.append(line.answer(request[REQUEST_ID]))
+            if line.refusal is not None:
+                note_refusal(request, line.refusal, command=line.command_name, job_id=line.job_id)
         await response.write(b"".join(answers))
 
 
@@ -279,7 +286,7 @@ class CommandReader:
                 "A line's command is one of register, " + ", ".join(TRANSITIONS) + ".", parameter="command"
             )
         members = LINES[name].read(body)
-        members["job_id"] = members.pop("id")
+        line.job_id = members["job_id"] = members.pop("id")
         return transition.command(caller=self._caller, idempotency=idempotency, **members)
 
     async def _register(self, body: dict[str, Any], line: Line, idempotency: Idempotency | None) -> Command:

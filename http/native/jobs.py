@@ -9,6 +9,7 @@ from aiohttp import web
 
 from jobledger.http.context import CALLER, CURSOR_KEY, FETCH_START_TIMEOUT_S, FORM, JOBS, LEDGER, PAST
 from jobledger.http.csv_rows import write_csv
+from jobledger.http.denied import note_told_refusals
 from jobledger.http.exchange import answer, answer_json, read_document
 from jobledger.http.members import instant, one_of, text
 from jobledger.http.native.answers import JOB_PAGE, MANAGED_JOBS, REGISTRATION_ANSWER, RETENTION
@@ -250,6 +251,7 @@ async def manage_jobs(request: web.Request) -> web.Response:
     members, body = await read_body_members(request)
     command = read_management(members, request[CALLER], idempotency(request, body))
     outcome = await request.app[LEDGER].execute(command)
+    note_told_refusals(request, outcome)
     shown = {
         **outcome.result,
         "first_position": outcome.first_position,

@@ -8,6 +8,7 @@ from typing import Any
 from aiohttp import web
 
 from jobledger.http.context import CALLER, JOBS, LEDGER
+from jobledger.http.denied import note_told_refusals
 from jobledger.http.members import Members, Reader, list_of, reads
 from jobledger.http.native.jobs import told_of
 from jobledger.http.native.parameters import idempotency
@@ -89,6 +90,7 @@ async def cancel_jobs(request: web.Request) -> web.Response:
             ManageJobs(caller=caller, idempotency=idempotency(request, body), commands=commands)
         )
         headers = told_of(outcome)
+        note_told_refusals(request, outcome)
         shown = [await _refused(request, it["id"]) for it in outcome.result["refused"]]
     return reply(request, {"jobs": {"@total": len(shown), "@uri": JOBS_HREF, "job": shown}}, headers=headers)
 

@@ -7,6 +7,7 @@ from typing import Any
 from aiohttp import web
 
 from jobledger.http.context import CALLER, DIAGRAMS, DOMAINS, KEEPING, LEDGER
+from jobledger.http.denied import note_told_refusals
 from jobledger.http.exchange import answer, read_document
 from jobledger.http.members import Members, integer, list_of, one_of, read_members, reads, text
 from jobledger.http.native.jobs import told_of
@@ -289,6 +290,7 @@ async def manage_jobs(request: web.Request) -> web.Response:
             )
         )
         headers = told_of(outcome)
+        note_told_refusals(request, outcome)
         refused = {str(it["id"]): (it["code"], it["detail"]) for it in outcome.result["refused"]}
     unknown = {it: ("not_found", f"There is no job {it}.") for it in job_ids if not is_job_id(it)}
     refused = {it: refused.get(it) or unknown[it] for it in job_ids if it in refused or it in unknown}

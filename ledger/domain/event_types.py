@@ -10,6 +10,7 @@ from jobledger.ledger.domain.access import Org, Principal
 from jobledger.ledger.domain.aggregate import Aggregate, event_from_data
 from jobledger.ledger.domain.archive import Archive
 from jobledger.ledger.domain.copy import Copy
+from jobledger.ledger.domain.denial import Denials
 from jobledger.ledger.domain.diagram import Diagram
 from jobledger.ledger.domain.evidence import Forked, KeyChanged
 from jobledger.ledger.domain.export import Export
@@ -121,6 +122,7 @@ EVENT_CLASSES: tuple[type[Aggregate.Event], ...] = (
     Principal.PasswordRemoved,
     Principal.TokenIssued,
     Principal.TokenRevoked,
+    Denials.Denied,
 )
 CLASS_BY_TYPE: dict[str, type[Aggregate.Event]] = {cls.type_name: cls for cls in EVENT_CLASSES}
 

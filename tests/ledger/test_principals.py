@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -18,6 +18,7 @@ from jobledger.ledger.domain.access import (
     CAPABILITIES_BY_ROLE,
     CAPABILITY_BY_ALIAS,
     LOGGED_IN,
+    Principal,
     principal_stream,
 )
 from jobledger.ledger.domain.access_commands import (
@@ -43,6 +44,7 @@ from jobledger.ledger.errors import (
 from jobledger.ledger.store.codec import StoredEvent
 from jobledger.ledger.store.ledger import Ledger
 from jobledger.ledger.store.migration import known_migrations
+from jobledger.projections.past_query import PastQuery
 from jobledger.projections.principal_query import PrincipalQuery
 from tests.cluster import session
 from tests.examples import examples
@@ -258,6 +260,50 @@ async def test_a_row_is_the_fold_of_the_events(ledger: Ledger, database_url: str
             known = {name: it for name, it in vars(folded).items() if name != "_modified_on"}
             assert {name: vars(loaded)[name] for name in known} == known
             assert list(loaded.tokens) == list(folded.tokens)
+
+
+@examples(40)
+@given(commands=commands, size=st.integers(1, 3))
+async def test_who_could_do_what_is_the_fold_up_to_there(ledger: Ledger, commands: list[Command], size: int) -> None:
+    """At every position, in pages of any size: whoever reviews access sees what the events up to there come to."""
+    for name in ("ann", "bob"):
+        if await PrincipalQuery(ledger.database).by_name(ORG, name) is None:
+            await add(ledger, name, "admin", password=True)
+    before = (await ledger.recorder.head(ORG)).size
+    await asyncio.gather(*(ledger.execute(it) for it in commands), return_exceptions=True)
+    query, folded = PastQuery(ledger.database, ledger.recorder), dict[str, Any]()
+
+    async for stored in ledger.recorder.scan(ORG):
+        stream = stored.envelope()["stream"]
+        if stream.startswith("principal-"):
+            folded[stream] = stored.event().mutate(folded.get(stream))
+        if stored.position < before - 1:
+            continue
+        moment = await query.moment(ORG, stored.position)
+        shown: list[dict[str, Any]] = []
+        after: int | None = 0
+        while after is not None:
+            page = await query.principals(ORG, moment, after=after, limit=size)
+            shown += page.documents
+            after = page.next_after
+        assert shown == [as_shown(it, moment.now) for it in folded.values()]
+
+
+def as_shown(principal: Principal, now: datetime) -> dict[str, Any]:
+    """What a review shows of it."""
+    return {
+        "id": int(principal.id.removeprefix("principal-")),
+        "name": principal.name,
+        "roles": principal.roles,
+        "capabilities": principal.capabilities,
+        "home_domain": principal.home_domain,
+        "domains": principal.domains,
+        "is_disabled": principal.is_disabled,
+        "has_password": principal.password is not None,
+        "tokens": len([it for it in principal.tokens.values() if it.expires_at is None or it.expires_at > now]),
+        "version": principal.version,
+        "added_at": principal.created_on,
+    }
 
 
 async def test_every_change_is_told_as_the_ledgers_own_or_the_principals(ledger: Ledger) -> None:
