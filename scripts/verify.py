@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 """Checks an export, or an archive, of a Job Ledger: one file, nothing but the standard library, no network. Python 3.9 or later.
 
-    python3 verify.py EXPORT [--key KEY] [--seen CHECKPOINT [--consistency FILE]]
+    python3 verify.py EXPORT [--key KEY] [--seen CHECKPOINT]
     python3 verify.py ARCHIVE.ndjson.gz [--manifest-sha256 HEX] [--export EXPORT]
 
 EXPORT is the .zip, or the folder that it was unpacked to. KEY is the verifier key, or a file with some, from elsewhere than the
-export: what `jobledger key show` printed. CHECKPOINT is one that was kept; where the export alone does not show that it continues
-that one, FILE is the answer of GET consistency?from=…&to=….
+export: what `jobledger key show` printed. CHECKPOINT is one that was kept, of no more events than where the export ends, and no
+fewer than where it begins.
 
 Exit codes: 0 all was checked and nothing differs, 1 something differs or could not be checked, 2 usage.
 """
@@ -44,11 +44,13 @@ HEADER_FORM = (
     rb'"version":(?P<version>[1-9][0-9]*),"type":"(?P<type>[a-z_.]+)","schema":[1-9][0-9]*,"by":"[a-z0-9-]+",'
     rb'"content":"(?P<named>[0-9a-f]{64})"(?:,"private":"(?P<private>[0-9a-f]{64})")?\}'
 )
-CONTENT = re.compile(
-    rb'\{"position":(?P<position>0|[1-9][0-9]*),"(?:content|private)":(?P<content>\{[^\n]*\}|null)\}\n'
-)
+# What follows its name, to the end of the line; null where it is gone.
+BODY = rb"(?:null|(?P<content>\{[^\n]*\}))\}\n"
+CONTENT = re.compile(rb'\{"position":(?P<position>0|[1-9][0-9]*),"(?:content|private)":' + BODY)
 CHECKPOINT = re.compile(rb"([^\n]+)\n(0|[1-9][0-9]{0,18})\n([A-Za-z0-9+/]{43}=)\n((?:[^\n]+\n)*)")
-SIGNATURE_LINE = re.compile(r"— ([^\s+]+) ([A-Za-z0-9+/]+={0,2})")
+BASE64 = r"((?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{4}|[A-Za-z0-9+/]{3}=|[A-Za-z0-9+/]{2}==))"
+SIGNATURE_LINE = re.compile(r"— ([^\s+]+) " + BASE64)
+VERIFIER_KEY = re.compile(r"([^\s+]+)\+([0-9a-f]{8})\+" + BASE64)
 
 
 class DiffersError(Exception):
@@ -67,18 +69,10 @@ def differs(position: int, what: str) -> None:
 
 
 def decoded(text: str, where: str) -> bytes:
-    """What base64 says, in its only form."""
-    try:
-        raw = base64.b64decode(text, validate=True)
-    except ValueError:
-        raise DiffersError(f"{where}: {text[:60]!r} is not base64") from None
+    """What base64 says, in its only form. Raises ValueError, too."""
+    raw = base64.b64decode(text, validate=True)
     must(base64.b64encode(raw).decode() == text, where, "its base64 has another form")
     return raw
-
-
-def hashes_of(texts: Iterable[str]) -> list[bytes]:
-    """The hashes of a proof."""
-    return [decoded(it, "a proof") for it in texts]
 
 
 # Ed25519 (RFC 8032), points as (X, Y, Z, T) with x = X/Z, y = Y/Z, xy = T/Z.
@@ -98,12 +92,10 @@ def added(a: Point, b: Point) -> Point:
 
 def times(number: int, point: Point) -> Point:
     """A point so many times."""
-    total: Point = (0, 1, 1, 0)
-    while number:
-        if number & 1:
-            total = added(total, point)
-        point, number = added(point, point), number >> 1
-    return total
+    if number == 0:
+        return 0, 1, 1, 0
+    doubled = times(number >> 1, added(point, point))
+    return added(doubled, point) if number & 1 else doubled
 
 
 def point_of(encoded: bytes) -> Any:
@@ -134,24 +126,21 @@ def has_signed(public: bytes, text: bytes, signature: bytes) -> bool:
     return (a[0] * b[2] - b[0] * a[2]) % P == 0 and (a[1] * b[2] - b[1] * a[2]) % P == 0
 
 
-# Signed notes and verifier keys (C2SP signed-note), checkpoints (C2SP tlog-checkpoint).
-
-
 class Key:
-    """A verifier key: <name>+<8 hex digits>+<base64 of 0x01 and the public key>."""
+    """A verifier key (C2SP signed-note): <name>+<8 hex digits>+<base64 of 0x01 and the public key>."""
 
     def __init__(self, text: str, where: str) -> None:
-        parts = text.split("+", 2)
-        must(len(parts) == 3 and parts[0] and parts[2], where, "it is no verifier key")
-        raw = decoded(parts[2], where)
-        self.text, self.name, self.public = text, parts[0], raw[1:]
+        match: Any = VERIFIER_KEY.fullmatch(text)
+        must(match, where, "it is no verifier key")
+        raw = decoded(match[3], where)
+        self.text, self.name, self.public = text, match[1], raw[1:]
         self.id = sha256(self.name.encode() + b"\n" + raw).digest()[:4]
-        must(raw[:1] == b"\1" and len(raw) == 33, where, "it is not the verifier key of an Ed25519 key")
-        must(self.id.hex() == parts[1], where, "the verifier key is misspelt")
+        is_it = raw[:1] == b"\1" and len(raw) == 33 and self.id.hex() == match[2]
+        must(is_it, where, "it is not the verifier key of an Ed25519 key, or is misspelt")
 
 
 class Note:
-    """A signed note: its text, and by whom it says to be signed."""
+    """A signed note (C2SP signed-note): its text, and by whom it says to be signed."""
 
     def __init__(self, raw: bytes, where: str) -> None:
         text, blank, lines = raw.rpartition(b"\n\n")
@@ -166,33 +155,20 @@ class Note:
     def must_be_signed_by(self, key: Key) -> None:
         """Raise DiffersError unless the key has signed it, and all that is said to be of the key is so."""
         own = [raw[4:] for name, raw in self.signatures if (name, raw[:4]) == (key.name, key.id)]
-        must(own, self.where, f"it is not signed by {key.text}")
-        must(
-            all(has_signed(key.public, self.text, it) for it in own),
-            self.where,
-            f"the signature of {key.name} is false",
-        )
+        is_signed = own and all(has_signed(key.public, self.text, it) for it in own)
+        must(is_signed, self.where, f"the signature of {key.text} is missing, or false")
 
     def checkpoint(self) -> tuple[str, int, bytes]:
-        """Origin, size and root, of a checkpoint."""
+        """Origin, size and root, of a checkpoint (C2SP tlog-checkpoint)."""
         match: Any = CHECKPOINT.fullmatch(self.text)
         must(match, self.where, "it is no checkpoint")
         return match[1].decode("utf-8", "replace"), int(match[2]), decoded(match[3].decode(), self.where)
 
 
-# The tree (RFC 6962).
-
-
-def node(left: bytes, right: bytes) -> bytes:
-    """The hash of a node."""
-    return sha256(b"\1" + left + right).digest()
-
-
 class Tree:
-    """A tree that grows at its right edge, by leaves or by whole subtrees where these fit."""
+    """A tree (RFC 6962) that grows at its right edge. *waiting*: the roots of whole subtrees, by height, still to be joined."""
 
     def __init__(self, waiting: dict[int, bytes] | None = None) -> None:
-        # By their heights the roots of whole subtrees that are to be joined with what comes.
         self.waiting = dict(waiting or {})
 
     def add(self, hashes: list[bytes], height: int = 0) -> Tree:
@@ -207,39 +183,23 @@ class Tree:
             height += 1
         return self
 
-    def add_cover(self, start: int, end: int, hashes: list[bytes]) -> bool:
-        """Add leaves from *start* to before *end* by the roots of whole subtrees; whether these are so many."""
+    def add_cover(self, start: int, end: int, hashes: Sequence[str]) -> bool:
+        """Add leaves from *start* to before *end* by the roots of whole subtrees, in base64; whether these are so many."""
         for it in hashes:
             if start >= end:
                 return False
-            height = (end - start).bit_length() - 1
-            height = min(height, (start & -start).bit_length() - 1) if start else height
-            self.add([it], height)
+            whole = (end - start).bit_length() - 1
+            height = min(whole, (start & -start).bit_length() - 1) if start else whole
+            self.add([decoded(it, "a proof")], height)
             start += 1 << height
         return start == end
 
     def root(self) -> bytes:
         """The root of what was added."""
-        root: bytes | None = None
+        root = b""
         for height in sorted(self.waiting):
-            root = self.waiting[height] if root is None else node(self.waiting[height], root)
-        return sha256(b"").digest() if root is None else root
-
-
-def roots_of(old: int, old_root: bytes, new: int, proof: list[bytes], is_whole: bool = True) -> tuple[bytes, bytes]:
-    """The roots of both trees by a proof of consistency (RFC 9162, 2.1.4), which is used up from its end. Raises IndexError."""
-    if old == new:
-        root = old_root if is_whole else proof.pop()
-        return root, root
-    half, beside = 1 << (new - 1).bit_length() - 1, proof.pop()
-    if old <= half:
-        first, second = roots_of(old, old_root, half, proof, is_whole)
-        return first, node(second, beside)
-    first, second = roots_of(old - half, old_root, new - half, proof, False)
-    return node(beside, first), node(beside, second)
-
-
-# Files: plain, gzipped, or in a zip of the one form that exports have.
+            root = sha256(b"\1" + self.waiting[height] + root).digest() if root else self.waiting[height]
+        return root or sha256(b"").digest()
 
 
 def pieces_of(name: str, opened: Any = io.FileIO) -> Iterator[bytes]:
@@ -250,6 +210,14 @@ def pieces_of(name: str, opened: Any = io.FileIO) -> Iterator[bytes]:
                 yield piece
     except (zlib.error, gzip.BadGzipFile, zipfile.BadZipFile, EOFError):
         raise DiffersError(f"{name}: it does not unpack") from None
+
+
+def digest_of(pieces: Iterable[bytes]) -> str:
+    """The SHA-256 of all of them, in hex."""
+    digest = sha256()
+    for piece in pieces:
+        digest.update(piece)
+    return digest.hexdigest()
 
 
 def lines_of(pieces: Iterable[bytes], where: str) -> Iterator[bytes]:
@@ -279,8 +247,7 @@ def matches_of(
 def opened_zip(path: str, files: ExitStack) -> tuple[zipfile.ZipFile, dict[str, str]]:
     """A zip, and the SHA-256 of what each of its files is packed to.
 
-    It is entries without gaps, dated 1980-01-01 and with the sizes of zip64, and their directory; nothing else. Such a zip, but for
-    what is packed in it, is made here of what its directory says, and compared.
+    It is entries without gaps, all of one date and with sizes as in zip64, and their directory, as they are made here to compare.
     """
     file = files.enter_context(io.FileIO(path))
     try:
@@ -295,10 +262,8 @@ def opened_zip(path: str, files: ExitStack) -> tuple[zipfile.ZipFile, dict[str, 
         sizes = struct.pack("<QQ", it.file_size, it.compress_size)
         head = b"PK\3\4" + members + struct.pack("<H", 20) + name + struct.pack("<HH", 1, 16) + sizes
         must(file.read(len(head)) == head, f"byte {end}", f"it is not how {it.filename} begins in exports")
-        digest = sha256()
-        for left in range(it.compress_size, 0, -PIECE_BYTES):
-            digest.update(file.read(min(left, PIECE_BYTES)))
-        packed[it.filename] = digest.hexdigest()
+        lefts = range(it.compress_size, 0, -PIECE_BYTES)
+        packed[it.filename] = digest_of(file.read(min(left, PIECE_BYTES)) for left in lefts)
         directory += b"PK\1\2\x2d\3" + members + struct.pack("<HHHHII", 28, 0, 0, 0, 0o100644 << 16, unknown)
         directory += name + struct.pack("<HH", 1, 24) + sizes + struct.pack("<Q", end)
         end += len(head) + it.compress_size
@@ -310,29 +275,22 @@ def opened_zip(path: str, files: ExitStack) -> tuple[zipfile.ZipFile, dict[str, 
     return opened, packed
 
 
-# Exports.
-
-
 class Contents:
     """Contents that are read beside the headers. *at*: the position of the next, BEYOND after the last."""
 
     def __init__(self, pieces: Iterable[bytes], name: str, start: int = 0) -> None:
-        self.what = "private content" if "private" in name else "content"
-        self.lines, self.at, self.content = matches_of(CONTENT, pieces, name, start - 1), -1, None  # type: Any, int, Any
-        self.number = self.removed = 0
-        self._advance()
-
-    def _advance(self) -> None:
-        line = next(self.lines, None)
-        self.at, self.content = (int(line["position"]), line["content"]) if line else (BEYOND, None)
+        lines = matches_of(CONTENT, pieces, name, start - 1)
+        self.lines: Iterator[tuple[int, bytes | None]] = ((int(it["position"]), it["content"]) for it in lines)
+        self.what, self.number, self.removed = "private content" if "private" in name else "content", 0, 0
+        self.at, self.content = next(self.lines, (BEYOND, None))
 
     def take(self, named: bytes) -> bytes | None:
         """The next one, which must be what its header names; None where it is gone."""
-        at, content = self.at, None if self.content == b"null" else self.content
+        at, content = self.at, self.content
         if content and sha256(content).hexdigest().encode() != named:
             differs(at, f"its {self.what} is not the one that its header names")
         self.number, self.removed = self.number + 1, self.removed + (content is None)
-        self._advance()
+        self.at, self.content = next(self.lines, (BEYOND, None))
         return content
 
 
@@ -346,18 +304,14 @@ class Export:
             opened, self.packed = opened_zip(path, files)
             self.open = opened.open
         names = sorted(self.packed or os.listdir(path))
-        must(MANIFEST in names, "the export", "it has no manifest")
         manifest = json.loads(self.whole(MANIFEST))
         must(manifest["format"] == FORMAT, MANIFEST, "it is of another format")
         self.files, self.selection, self.counts = manifest["files"], manifest["selection"], manifest["counts"]
         self.org, self.start, self.end, self.has_private = (manifest[it] for it in ("org", "from", "to", "private"))
         must(sorted([*self.files, MANIFEST, SIGNATURE]) == names, MANIFEST, "it names other files than there are")
-        may_have = {*NEEDED, *OPTIONAL} if self.has_private else {*NEEDED, *OPTIONAL} - {"private.ndjson"}
-        must(
-            {*NEEDED} <= set(self.files) <= may_have,
-            MANIFEST,
-            "a file that it names should not be there, or one is missing",
-        )
+        is_export = {*NEEDED} <= {*self.files} <= {*NEEDED, *OPTIONAL}
+        must(is_export, MANIFEST, "it names a file that exports do not have, or lacks one that they have")
+        must(self.has_private == ("private.ndjson" in self.files), MANIFEST, "private contents are not as it says")
         self.key = Key(self.whole("key").decode("utf-8", "replace").rstrip("\n"), "key")
         self.is_signer_known = any(it.text == self.key.text for it in keys)
         must(not keys or self.is_signer_known, "key", f"the export was signed by {self.key.text}, not by the key given")
@@ -394,18 +348,18 @@ class Export:
     def check(self, seen: Sequence[Note], wanted: dict[int, bytes]) -> None:
         """Check everything. Of what was *seen* the roots are kept; *wanted*: leaves that must stand at these positions."""
         proof, tree = json.loads(self.whole("proof.json")), Tree()
-        must(tree.add_cover(0, self.start, hashes_of(proof["before"])), "proof.json", "it proves another range")
+        must(tree.add_cover(0, self.start, proof["before"]), "proof.json", "it proves another range")
         self.contents = Contents(self.pieces("contents.ndjson"), "contents.ndjson", self.start)
         private = self.pieces("private.ndjson") if self.has_private else ()
         self.privates = Contents(private, "private.ndjson", self.start)
         self._check_headers(tree, [it.checkpoint()[1] for it in seen], wanted)
-        must(tree.add_cover(self.end, self.size, hashes_of(proof["after"])), "proof.json", "it proves another range")
+        must(tree.add_cover(self.end, self.size, proof["after"]), "proof.json", "it proves another range")
         what = f"one of the positions {self.start} to {self.end - 1} is not what the checkpoint was signed of"
         must(tree.root() == self.root, "headers.ndjson", what)
         self._check_removals()
         for name, told in sorted(self.files.items()):
             if name not in self.digests:
-                self.whole(name)
+                digest_of(self.pieces(name))
             must(self.digests[name] == told["sha256"], name, "it is not the file that the manifest names")
             packed = told.get("deflated_sha256", told["sha256"])
             must(self.packed.get(name, packed) == packed, name, "it is not packed as it was")
@@ -424,7 +378,7 @@ class Export:
             self._check_order(rows, start)
             self._check_contents(rows, start)
             leaves = [sha256(b"\0" + line).digest() for line in lines]
-            for at in [it for it in wanted if start <= it < end]:
+            for at in sorted(wanted.keys() & range(start, end)):
                 if wanted.pop(at) != leaves[at - start]:
                     differs(at, "the archive has another header than the export")
             for size in seen_sizes:
@@ -489,49 +443,40 @@ class Export:
         """What is gone is gone by an event; those beyond the range are given with their proofs."""
         for line in self.whole("removals.ndjson").splitlines():
             told, tree = json.loads(line), Tree()
-            header, match = told["header"].encode(), self.header.fullmatch(told["header"].encode())  # type: bytes, Any
+            match: Any = self.header.fullmatch(told["header"].encode())
             must(match, "removals.ndjson", "a header in it is none")
-            position, leaf = int(match["position"]), sha256(b"\0" + header).digest()
-            is_proved = self.end <= position < self.size and tree.add_cover(0, position, hashes_of(told["before"]))
-            tree.add([leaf])
-            is_proved = is_proved and tree.add_cover(position + 1, self.size, hashes_of(told["after"]))
-            must(
-                is_proved and tree.root() == self.root,
-                "removals.ndjson",
-                f"position {position} is not proved to be signed",
-            )
+            position = int(match["position"])
+            is_signed = self.end <= position < self.size and tree.add_cover(0, position, told["before"])
+            tree.add([sha256(b"\0" + match[0]).digest()])
+            is_signed = is_signed and tree.add_cover(position + 1, self.size, told["after"])
+            is_signed = is_signed and tree.root() == self.root
+            must(is_signed, "removals.ndjson", f"position {position} is not proved to be under the checkpoint")
             if match["type"] in REMOVING:
                 self.removed_at[match["stream"]] = position
         for stream, position in sorted(self.missing.items(), key=lambda it: it[1]):
             if self.removed_at.get(stream, -1) <= position:
                 differs(position, f"content of {stream.decode()} is gone, and no event says why")
 
-    def continued(self, note: Note, keys: Sequence[Key], consistency: str) -> str:
-        """What is proved by a checkpoint that was kept: that the tree of one continues the other's, as a sentence."""
+    def continued(self, note: Note, keys: Sequence[Key]) -> str:
+        """What is proved by a checkpoint that was kept: that this tree continues that one, as a sentence."""
         (origin, size, root), name = note.checkpoint(), note.where
         must(origin == self.origin, name, f"it is of the history {origin}, the export of {self.origin}")
         note.must_be_signed_by(next((it for it in keys if it.name == origin), self.key))
-        older, newer = sorted([(size, root), (self.size, self.root)])
-        is_continued = self.roots.get(size) == root
-        if size not in self.roots:
-            ask = f"give the answer of GET consistency?from={older[0]}&to={newer[0]} by --consistency"
-            must(consistency, name, f"the export alone does not show it: {ask}")
-            proof = hashes_of(json.loads(b"".join(pieces_of(consistency)))["proof"])
-            try:
-                is_continued = roots_of(*older, newer[0], proof) == (older[1], newer[1]) and not proof
-            except IndexError:
-                is_continued = False
-        must(is_continued, name, f"one of the first {older[0]} events was altered since it was signed")
-        relation = "It continues" if size <= self.size else "It is the beginning of"
-        return f"Proved: {relation} the history of the checkpoint of {size} events that was kept."
+        must(size <= self.size, name, f"it is of {size} events, the export's of {self.size}: take a newer export")
+        is_shown = size in self.roots
+        must(
+            is_shown, name, f"the export does not show it: take one from position {size}, or before, to there or beyond"
+        )
+        must(self.roots[size] == root, name, f"one of the first {size} events was altered since it was signed")
+        return f"Proved: It continues the history of the checkpoint of {size} events that was kept."
 
     def told(self) -> Iterator[str]:
         """What is proved, and what is not, as sentences."""
         removed, what = self.contents.removed, [f"{name} {it}" for name, it in self.selection.items() if name != "jobs"]
         what += [f"{len(self.asked)} jobs asked for by id"] if self.asked is not None else []
         yield f"Checkpoint: {self.size} events of {self.origin}, root {base64.b64encode(self.root).decode()}."
-        where = f"from position {self.start} to {self.end - 1}"
-        yield f"Proved: each header {where} is the one that was signed, none left out."
+        span = f"{self.start} to {self.end - 1}"
+        yield f"Proved: each header from position {span} is the one that was signed, none left out."
         yield f"Proved: {self.contents.number - removed} contents are those that their headers name."
         if what:
             yield f"Proved: of each job selected ({', '.join(what)}) every event of the range is there."
@@ -556,68 +501,53 @@ def check_export(options: argparse.Namespace, path: str, wanted: dict[int, bytes
     with ExitStack() as files:
         export = Export(path, keys, files)
         export.check(seen, wanted)
-    continued = [export.continued(it, keys, options.consistency) for it in seen]
+    continued = [export.continued(it, keys) for it in seen]
     rate = export.counts["headers"] / max(time.process_time() - began_at, 1e-9)
     print(f"{path}: nothing differs; {rate:,.0f} headers a second of processor time.")
     print("\n".join([*export.told(), *continued]))
     return export
 
 
-# Archives.
-
-
-def check_archived(path: str, base: str, manifest: dict[str, Any]) -> dict[int, bytes]:
-    """The leaves of an archive's events by position. Each event is what its header says, each job whole up to its version."""
+def check_events(path: str, private: str, manifest: dict[str, Any]) -> tuple[dict[int, bytes], int]:
+    """The leaves of an archive's events by position, and how many private contents there are; each is what its header says."""
     header = HEADER_FORM % re.escape(manifest["org"].encode())
-    form = re.compile(rb'\{"header":(?P<header>' + header + rb'),"content":(?P<content>\{[^\n]*\}|null)\}\n')
-    private = base + ".private.ndjson.gz"
-    has_private = os.path.basename(private) in manifest["files"]
-    must(has_private == os.path.exists(private), base, "its private part is not as its manifest says")
-    privates = Contents(pieces_of(private, gzip.open) if has_private else (), private)
+    form = re.compile(rb'\{"header":(?P<header>' + header + rb'),"content":' + BODY)
+    privates = Contents(pieces_of(private, gzip.open), "private")
     versions, leaves = {}, {}  # type: dict[bytes, int], dict[int, bytes]
     for match in matches_of(form, pieces_of(path, gzip.open), path):
-        position, stream, version, content = (
-            int(match["position"]),
-            match["stream"],
-            int(match["version"]),
-            match["content"],
-        )
+        position, stream, version = int(match["position"]), match["stream"], int(match["version"])
         if version != versions.get(stream, 0) + 1:
             differs(position, "a version of its stream is missing before it")
-        if content != b"null" and sha256(content).hexdigest().encode() != match["named"]:
+        if match["content"] and sha256(match["content"]).hexdigest().encode() != match["named"]:
             differs(position, "its content is not the one that its header names")
         if privates.at == position:
             privates.take(match["private"])
         versions[stream], leaves[position] = version, sha256(b"\0" + match["header"]).digest()
     must(privates.at == BEYOND, f"position {privates.at}", "a private content is given that belongs nowhere")
     jobs = {b"job-%d" % job: version for job, version, _members in manifest["jobs"]}
-    for stream in jobs.keys() | versions.keys():
-        must(
-            versions.get(stream) == jobs.get(stream), stream.decode(), "there are not the events that the manifest says"
-        )
-    counts = {"jobs": len(manifest["jobs"]), "events": len(leaves), "private": privates.number}
-    is_told = counts["jobs"] == len(jobs) and all(manifest["counts"][it] == number for it, number in counts.items())
-    must(is_told, base + ".manifest.json", "its counts are not those of what there is")
-    files = [(os.path.join(os.path.dirname(path), it), told) for it, told in manifest["files"].items()]
-    files += [(os.path.join(base + ".attachments", it["file"]), it) for it in manifest["attachments"]]
-    for name, told in files:
-        digest = sha256()
-        for piece in pieces_of(name):
-            digest.update(piece)
-        must(digest.hexdigest() == told["sha256"], name, "it is not the file that was written")
-    return leaves
+    must(len(jobs) == len(manifest["jobs"]), MANIFEST, "it names a job twice")
+    for it in sorted(jobs.keys() | versions.keys()):
+        must(versions.get(it) == jobs.get(it), it.decode(), "its events are not those that the manifest says")
+    return leaves, privates.number
 
 
 def check_archive(options: argparse.Namespace) -> bool:
     """Check an archive and say what is proved; whether all was checked."""
     path, base, is_proved = options.path, options.path[: -len(".ndjson.gz")], options.manifest_sha256 is not None
-    where = base + ".manifest.json"
+    where, private = base + ".manifest.json", base + ".private.ndjson.gz"
     raw = b"".join(pieces_of(where))
     digest, manifest = sha256(raw).hexdigest(), json.loads(raw)
     must(digest == (options.manifest_sha256 or digest).lower(), where, "it is not the manifest of that SHA-256")
     must(manifest["format"] == ARCHIVE_FORMAT, where, "it is of another format")
-    leaves = check_archived(path, base, manifest)
-    count = len(leaves)
+    files = {os.path.join(os.path.dirname(path), it): told for it, told in manifest["files"].items()}
+    files.update({os.path.join(base + ".attachments", it["file"]): it for it in manifest["attachments"]})
+    must((private in files) == os.path.exists(private), base, "its private part is not as its manifest says")
+    leaves, number_private = check_events(path, private if private in files else os.devnull, manifest)
+    for name, told in files.items():
+        must(digest_of(pieces_of(name)) == told["sha256"], name, "it is not the file that was written")
+    counts = {"jobs": len(manifest["jobs"]), "events": len(leaves), "private": number_private}
+    is_told = all(manifest["counts"][it] == number for it, number in counts.items())
+    must(is_told, where, "its counts are not those of what there is")
     if options.export:
         export = check_export(options, options.export, leaves)
         rest = min(leaves, default=None)
@@ -626,11 +556,9 @@ def check_archive(options: argparse.Namespace) -> bool:
         must(digest in verified, where, "no archive.verified in the export names this manifest")
         print("Proved: each header in the archive is the one in the export, and the ledger verified this manifest.")
         is_proved = is_proved or export.is_signer_known
-    print(f"{path}: nothing differs in {count} events of {len(manifest['jobs'])} jobs, each whole up to its version.")
+    print("{}: nothing differs in {events} events of {jobs} jobs, each whole up to its version.".format(path, **counts))
     if not is_proved and not options.export:
-        print(
-            "consistent; whether the ledger verified this archive was not checked: give --manifest-sha256 or --export."
-        )
+        print("consistent; that the ledger verified it was not checked: give --manifest-sha256 or --export.")
     return is_proved
 
 
@@ -640,7 +568,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("path", help="an export (.zip or folder), or an archive (.ndjson.gz, its manifest beside it)")
     parser.add_argument("--key", action="append", default=[], help="the verifier key, or a file with one or more")
     parser.add_argument("--seen", action="append", default=[], metavar="CHECKPOINT", help="one that was kept, a file")
-    parser.add_argument("--consistency", metavar="FILE", help="a proof that the two checkpoints are of one history")
     parser.add_argument("--manifest-sha256", metavar="HEX", help="of an archive: what archive.verified says")
     parser.add_argument("--export", help="of an archive: an export that covers it")
     options = parser.parse_args(arguments)

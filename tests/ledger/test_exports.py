@@ -134,6 +134,32 @@ async def test_an_export_continues_the_checkpoints_that_were_kept(ledger: Ledger
     assert verified(path, "--seen", str(kept[1])) == 1
 
 
+async def test_an_export_of_what_came_since_continues_the_checkpoint_that_was_kept(
+    ledger: Ledger, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It begins where that one ended, or before; one that begins later, or is of an older checkpoint, says what to take."""
+    await ended(ledger)
+    kept = tmp_path / "kept"
+    size = (await sign(ledger)).size
+    kept.write_bytes((checkpoint := await sign(ledger)).note)
+    assert checkpoint.size == size
+    await ended(ledger)
+    await sign(ledger)
+
+    for begin in (size - 1, size):
+        path = await exported(ledger, tmp_path, from_position=begin)
+        assert verified(path, "--seen", str(kept)) == 0, capsys.readouterr().out
+
+    path = await exported(ledger, tmp_path, from_position=size + 1)
+    assert verified(path, "--seen", str(kept)) == 1
+    assert f"take one from position {size}, or before" in capsys.readouterr().out
+    newest = tmp_path / "newest"
+    path = await exported(ledger, tmp_path, checkpoint=size)
+    newest.write_bytes((await sign(ledger)).note)
+    assert verified(path, "--seen", str(newest)) == 1
+    assert "take a newer export" in capsys.readouterr().out
+
+
 async def test_an_archive_verifies_by_its_manifest_and_by_an_export_that_covers_it(
     ledger: Ledger, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -169,6 +195,7 @@ def test_the_verifier_is_one_file_for_old_pythons_and_of_the_standard_library_al
     imported = {alias.name for it in ast.walk(tree) if isinstance(it, ast.Import) for alias in it.names}
     imported |= {it.module or "" for it in ast.walk(tree) if isinstance(it, ast.ImportFrom)}
     assert imported <= sys.stdlib_module_names
+    assert VERIFIER.read_bytes().count(b"\n") <= 600
     newer = {"strict"} & {it.arg for it in ast.walk(tree) if isinstance(it, ast.keyword)}
     assert not newer
 
