@@ -27,15 +27,14 @@ import time
 import zipfile
 import zlib
 from contextlib import ExitStack
-from hashlib import sha256, sha512
+from hashlib import sha256, sha384, sha512
 from typing import Any, Iterable, Iterator, Sequence  # noqa: UP035  # as Python 3.9 has it
 
 FORMAT, ARCHIVE_FORMAT = "jobledger-export/1", "jobledger-archive/1"
 MANIFEST, SIGNATURE = "manifest.json", "manifest.sig"
 NEEDED = ("checkpoint", "contents.ndjson", "headers.ndjson", "key", "proof.json", "removals.ndjson", "verify.py")
-OPTIONAL = ("events.csv", "events.xml", "private.ndjson")
-PIECE_BYTES = 1 << 18
-BEYOND = 1 << 62
+OPTIONAL = ("events.csv", "events.xml", "private.ndjson", *(f"timestamp-{number}.der" for number in range(1, 9)))
+PIECE_BYTES, BEYOND = 1 << 18, 1 << 62
 # Only after one of these may contents of the same stream be gone.
 REMOVING = frozenset((b"job.purged", b"job.deleted", b"job.erased"))
 # A header, of the org that is put in: position, recorded_at, stream, version, type, SHA-256 of content and private content.
@@ -244,8 +243,8 @@ def matches_of(
         must(end == len(lines), where, f"the line after position {last} is none, or not where it belongs")
 
 
-def opened_zip(path: str, files: ExitStack) -> tuple[zipfile.ZipFile, dict[str, str]]:
-    """A zip, and the SHA-256 of what each of its files is packed to.
+def opened_zip(path: str, files: ExitStack) -> tuple[Any, dict[str, str]]:
+    """What opens the files of a zip, and the SHA-256 of what each of its files is packed to.
 
     It is entries without gaps, all of one date and with sizes as in zip64, and their directory, as they are made here to compare.
     """
@@ -272,7 +271,7 @@ def opened_zip(path: str, files: ExitStack) -> tuple[zipfile.ZipFile, dict[str, 
     directory += b"PK\6\7" + struct.pack("<IQI", 0, end + length, 1)
     directory += b"PK\5\6" + struct.pack("<HHHHIIH", 0, 0, number, number, length, unknown, 0)
     must(file.read(len(directory) + 1) == directory, f"byte {end}", "it is not the directory of what is before it")
-    return opened, packed
+    return opened.open, packed
 
 
 class Contents:
@@ -301,21 +300,21 @@ class Export:
         self.open: Any = lambda name: files.enter_context(io.FileIO(os.path.join(path, name)))
         self.packed, self.digests = {}, {}  # type: dict[str, str], dict[str, str]
         if not os.path.isdir(path):
-            opened, self.packed = opened_zip(path, files)
-            self.open = opened.open
-        names = sorted(self.packed or os.listdir(path))
+            self.open, self.packed = opened_zip(path, files)
         manifest = json.loads(self.whole(MANIFEST))
         must(manifest["format"] == FORMAT, MANIFEST, "it is of another format")
         self.files, self.selection, self.counts = manifest["files"], manifest["selection"], manifest["counts"]
         self.org, self.start, self.end, self.has_private = (manifest[it] for it in ("org", "from", "to", "private"))
-        must(sorted([*self.files, MANIFEST, SIGNATURE]) == names, MANIFEST, "it names other files than there are")
+        is_all = sorted([*self.files, MANIFEST, SIGNATURE]) == sorted(self.packed or os.listdir(path))
+        must(is_all, MANIFEST, "it names other files than there are")
         is_export = {*NEEDED} <= {*self.files} <= {*NEEDED, *OPTIONAL}
-        must(is_export, MANIFEST, "it names a file that exports do not have, or lacks one that they have")
-        must(self.has_private == ("private.ndjson" in self.files), MANIFEST, "private contents are not as it says")
+        is_export = is_export and self.has_private == ("private.ndjson" in self.files)
+        must(is_export, MANIFEST, "it names a file that such exports do not have, or lacks one that they have")
         self.key = Key(self.whole("key").decode("utf-8", "replace").rstrip("\n"), "key")
         self.is_signer_known = any(it.text == self.key.text for it in keys)
         must(not keys or self.is_signer_known, "key", f"the export was signed by {self.key.text}, not by the key given")
-        signed, note = Note(self.whole(SIGNATURE), SIGNATURE), Note(self.whole("checkpoint"), "checkpoint")
+        self.note = self.whole("checkpoint")
+        signed, note = Note(self.whole(SIGNATURE), SIGNATURE), Note(self.note, "checkpoint")
         signed.must_be_signed_by(self.key)
         note.must_be_signed_by(self.key)
         self.origin, self.size, self.root = note.checkpoint()
@@ -357,6 +356,7 @@ class Export:
         what = f"one of the positions {self.start} to {self.end - 1} is not what the checkpoint was signed of"
         must(tree.root() == self.root, "headers.ndjson", what)
         self._check_removals()
+        self.stamps = [self._stamped(it) for it in sorted(self.files) if it.startswith("timestamp")]
         for name, told in sorted(self.files.items()):
             if name not in self.digests:
                 digest_of(self.pieces(name))
@@ -457,16 +457,28 @@ class Export:
             if self.removed_at.get(stream, -1) <= position:
                 differs(position, f"content of {stream.decode()} is gone, and no event says why")
 
+    def _stamped(self, name: str) -> str:
+        """What a time stamp (RFC 3161) says of the checkpoint: of its text, or of its note with the signatures it had then."""
+        token, text = self.whole(name), self.note.rpartition(b"\n\n")[0] + b"\n"
+        stamped = [self.note[: it.end()] for it in re.finditer(b"\n", self.note) if it.end() >= len(text)]
+        for digest in (made(it).digest() for it in stamped for made in (sha256, sha384, sha512)):
+            # In DER: the octets of the imprint, the integer of a serial number, the time.
+            form = b"\x04%c" % len(digest) + re.escape(digest) + rb"\x02.{2,22}?\x18.([0-9]{4})(..)(..)(..)(..)(..)"
+            if match := re.search(form, token, re.DOTALL):
+                at = "{}-{}-{} {}:{}:{} UTC".format(*(it.decode() for it in match.groups()))
+                how = f"openssl ts -verify -token_in -in {name} -digest {digest.hex()} -CAfile AUTHORITY.pem"
+                return (
+                    f"Proved: {name} is a time stamp of this checkpoint.\nNot proved: that it was made at {at}: {how}"
+                )
+        raise DiffersError(f"{name}: it is no time stamp of this checkpoint")
+
     def continued(self, note: Note, keys: Sequence[Key]) -> str:
         """What is proved by a checkpoint that was kept: that this tree continues that one, as a sentence."""
         (origin, size, root), name = note.checkpoint(), note.where
         must(origin == self.origin, name, f"it is of the history {origin}, the export of {self.origin}")
         note.must_be_signed_by(next((it for it in keys if it.name == origin), self.key))
         must(size <= self.size, name, f"it is of {size} events, the export's of {self.size}: take a newer export")
-        is_shown = size in self.roots
-        must(
-            is_shown, name, f"the export does not show it: take one from position {size}, or before, to there or beyond"
-        )
+        must(size in self.roots, name, f"the export does not show it: take one from position {size}, or before")
         must(self.roots[size] == root, name, f"one of the first {size} events was altered since it was signed")
         return f"Proved: It continues the history of the checkpoint of {size} events that was kept."
 
@@ -475,8 +487,7 @@ class Export:
         removed, what = self.contents.removed, [f"{name} {it}" for name, it in self.selection.items() if name != "jobs"]
         what += [f"{len(self.asked)} jobs asked for by id"] if self.asked is not None else []
         yield f"Checkpoint: {self.size} events of {self.origin}, root {base64.b64encode(self.root).decode()}."
-        span = f"{self.start} to {self.end - 1}"
-        yield f"Proved: each header from position {span} is the one that was signed, none left out."
+        yield f"Proved: each header from {self.start} to {self.end - 1} is the one that was signed, none left out."
         yield f"Proved: {self.contents.number - removed} contents are those that their headers name."
         if what:
             yield f"Proved: of each job selected ({', '.join(what)}) every event of the range is there."
@@ -486,6 +497,7 @@ class Export:
             yield "Not proved: that no other job is of that type or domain; headers do not tell."
         if {"events.csv", "events.xml"} & set(self.files):
             yield "Not proved: that events.csv or events.xml says the same; it is the file that was signed with the rest."
+        yield from self.stamps
         yield "Not proved: that what was recorded is true, nor that all that happened was recorded."
         if not self.is_signer_known:
             yield "consistent; signer not checked: give the key that you have from elsewhere by --key."
@@ -546,8 +558,7 @@ def check_archive(options: argparse.Namespace) -> bool:
     for name, told in files.items():
         must(digest_of(pieces_of(name)) == told["sha256"], name, "it is not the file that was written")
     counts = {"jobs": len(manifest["jobs"]), "events": len(leaves), "private": number_private}
-    is_told = all(manifest["counts"][it] == number for it, number in counts.items())
-    must(is_told, where, "its counts are not those of what there is")
+    must(all(manifest["counts"][it] == counts[it] for it in counts), where, "its counts are not those of what there is")
     if options.export:
         export = check_export(options, options.export, leaves)
         rest = min(leaves, default=None)
@@ -585,6 +596,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    # Nothing here refers to itself: collecting would cost a tenth.
-    gc.disable()
+    gc.disable()  # Nothing here refers to itself: collecting would cost a tenth.
     sys.exit(main())

@@ -229,5 +229,5 @@ def test_a_zip_has_one_form_whatever_its_size(tmp_path: Path) -> None:
 
     with ExitStack() as files:
         opened, packed = verify.opened_zip(str(tmp_path / "made.zip"), files)
-        assert {name: opened.read(name) for name in packed} == contents
+        assert {name: opened(name).read() for name in packed} == contents
     assert subprocess.run(["unzip", "-tqq", tmp_path / "made.zip"], check=False).returncode == 0
