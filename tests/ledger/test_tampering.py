@@ -72,7 +72,7 @@ class Tamperer:
     def packed(self, files: dict[str, bytes], *, is_told: bool = False, key: SigningKey | None = None) -> bytes:
         """A zip of these files; the manifest says so where *is_told*, and is signed by the key where there is one."""
         self.path.unlink(missing_ok=True)
-        entries = []
+        entries: list[Entry] = []
         for name, content in files.items():
             entry = Entry(name, self.folder / name, DEFLATED if name.endswith("ndjson") else STORED)
             if name.startswith("manifest") and is_told:
