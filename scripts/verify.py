@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 """Checks an export, or an archive, of a Job Ledger: one file, nothing but the standard library, no network. Python 3.9 or later.
 
-    python3 verify.py EXPORT [--key KEY] [--seen CHECKPOINT [--consistency FILE]]
+    python3 verify.py EXPORT [--key KEY] [--seen CHECKPOINT]
     python3 verify.py ARCHIVE.ndjson.gz [--manifest-sha256 HEX] [--export EXPORT]
 
 EXPORT is the .zip, or the folder that it was unpacked to. KEY is the verifier key, or a file with some, from elsewhere than the
-export: what `jobledger key show` printed. CHECKPOINT is one that was kept; where the export alone does not show that it continues
-that one, FILE is the answer of GET consistency?from=…&to=….
+export: what `jobledger key show` printed. CHECKPOINT is one that was kept, of no more events than where the export ends, and no
+fewer than where it begins.
 
 Exit codes: 0 all was checked and nothing differs, 1 something differs or could not be checked, 2 usage.
 """
@@ -16,33 +16,40 @@ from __future__ import annotations
 import argparse
 import base64
 import gc
+import gzip
+import io
 import json
 import os
 import re
 import struct
 import sys
 import time
+import zipfile
 import zlib
-from hashlib import sha256, sha512
-from typing import Any, BinaryIO, Iterator, Sequence  # noqa: UP035  # as Python 3.9 has it
+from contextlib import ExitStack
+from hashlib import sha256, sha384, sha512
+from typing import Any, Iterable, Iterator, Sequence  # noqa: UP035  # as Python 3.9 has it
 
 FORMAT, ARCHIVE_FORMAT = "jobledger-export/1", "jobledger-archive/1"
-PIECE_BYTES = 1 << 20
 MANIFEST, SIGNATURE = "manifest.json", "manifest.sig"
 NEEDED = ("checkpoint", "contents.ndjson", "headers.ndjson", "key", "proof.json", "removals.ndjson", "verify.py")
-OPTIONAL = ("events.csv", "events.xml", "private.ndjson")
+OPTIONAL = ("events.csv", "events.xml", "private.ndjson", *(f"timestamp-{number}.der" for number in range(1, 9)))
+PIECE_BYTES, BEYOND = 1 << 18, 1 << 62
 # Only after one of these may contents of the same stream be gone.
-REMOVING = (b"job.purged", b"job.deleted", b"job.erased")
+REMOVING = frozenset((b"job.purged", b"job.deleted", b"job.erased"))
+# A header, of the org that is put in: position, recorded_at, stream, version, type, SHA-256 of content and private content.
 HEADER_FORM = (
-    rb'\{"org":"([a-z][a-z0-9-]*)","position":(0|[1-9][0-9]*),"recorded_at":"([0-9T:.Z-]{27})","stream":"([a-z0-9-]+)",'
-    rb'"version":([1-9][0-9]*),"type":"([a-z_.]+)","schema":[1-9][0-9]*,"by":"[a-z0-9-]+","content":"([0-9a-f]{64})"'
-    rb'(?:,"private":"([0-9a-f]{64})")?\}'
+    rb'\{"org":"%b","position":(?P<position>0|[1-9][0-9]*),"recorded_at":"([0-9T:.Z-]{27})","stream":"(?P<stream>[a-z0-9-]+)",'
+    rb'"version":(?P<version>[1-9][0-9]*),"type":"(?P<type>[a-z_.]+)","schema":[1-9][0-9]*,"by":"[a-z0-9-]+",'
+    rb'"content":"(?P<named>[0-9a-f]{64})"(?:,"private":"(?P<private>[0-9a-f]{64})")?\}'
 )
-HEADER = re.compile(HEADER_FORM)
-CONTENT = re.compile(rb'\{"position":(0|[1-9][0-9]*),"(?:content|private)":(\{[^\n]*\}|null)\}\n')
-ARCHIVED = re.compile(rb'\{"header":(' + HEADER_FORM + rb'),"content":(\{[^\n]*\}|null)\}\n')
+# What follows its name, to the end of the line; null where it is gone.
+BODY = rb"(?:null|(?P<content>\{[^\n]*\}))\}\n"
+CONTENT = re.compile(rb'\{"position":(?P<position>0|[1-9][0-9]*),"(?:content|private)":' + BODY)
 CHECKPOINT = re.compile(rb"([^\n]+)\n(0|[1-9][0-9]{0,18})\n([A-Za-z0-9+/]{43}=)\n((?:[^\n]+\n)*)")
-SIGNATURE_LINE = re.compile(r"— ([^\s+]+) ([A-Za-z0-9+/]+={0,2})")
+BASE64 = r"((?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{4}|[A-Za-z0-9+/]{3}=|[A-Za-z0-9+/]{2}==))"
+SIGNATURE_LINE = re.compile(r"— ([^\s+]+) " + BASE64)
+VERIFIER_KEY = re.compile(r"([^\s+]+)\+([0-9a-f]{8})\+" + BASE64)
 
 
 class DiffersError(Exception):
@@ -60,10 +67,17 @@ def differs(position: int, what: str) -> None:
     raise DiffersError(f"position {position}: {what}")
 
 
+def decoded(text: str, where: str) -> bytes:
+    """What base64 says, in its only form. Raises ValueError, too."""
+    raw = base64.b64decode(text, validate=True)
+    must(base64.b64encode(raw).decode() == text, where, "its base64 has another form")
+    return raw
+
+
 # Ed25519 (RFC 8032), points as (X, Y, Z, T) with x = X/Z, y = Y/Z, xy = T/Z.
 
 P, ORDER = 2**255 - 19, 2**252 + 27742317777372353535851937790883648493
-D = -121665 * pow(121666, P - 2, P) % P
+D = -121665 * pow(121666, -1, P) % P
 Point = tuple[int, int, int, int]
 
 
@@ -77,114 +91,87 @@ def added(a: Point, b: Point) -> Point:
 
 def times(number: int, point: Point) -> Point:
     """A point so many times."""
-    total: Point = (0, 1, 1, 0)
-    while number:
-        if number & 1:
-            total = added(total, point)
-        point, number = added(point, point), number >> 1
-    return total
+    if number == 0:
+        return 0, 1, 1, 0
+    doubled = times(number >> 1, added(point, point))
+    return added(doubled, point) if number & 1 else doubled
 
 
-def point_of(encoded: bytes) -> Point | None:
+def point_of(encoded: bytes) -> Any:
     """The point of 32 bytes, None where they are none's only encoding."""
     y = int.from_bytes(encoded, "little")
     sign, y = y >> 255, y & ((1 << 255) - 1)
-    if y >= P:
-        return None
-    square = (y * y - 1) * pow(D * y * y + 1, P - 2, P) % P
+    square = (y * y - 1) * pow(D * y * y + 1, -1, P) % P
     x = pow(square, (P + 3) // 8, P)
     if (x * x - square) % P:
         x = x * pow(2, (P - 1) // 4, P) % P
-    if (x * x - square) % P or (x == 0 and sign):
+    if y >= P or (x * x - square) % P or (x == 0 and sign):
         return None
     x = P - x if x & 1 != sign else x
     return x, y, 1, x * y % P
 
 
-BASE = point_of((4 * pow(5, P - 2, P) % P).to_bytes(32, "little"))
+BASE = point_of((4 * pow(5, -1, P) % P).to_bytes(32, "little"))
 
 
 def has_signed(public: bytes, text: bytes, signature: bytes) -> bool:
     """Whether *signature* is the key's, of the text."""
-    key, first = point_of(public), point_of(signature[:32]) if len(signature) == 64 else None
     scalar = int.from_bytes(signature[32:], "little")
-    if key is None or first is None or BASE is None or scalar >= ORDER:
+    key, first = point_of(public), point_of(signature[:32])
+    if key is None or first is None or len(signature) != 64 or scalar >= ORDER:
         return False
     challenge = int.from_bytes(sha512(signature[:32] + public + text).digest(), "little") % ORDER
     a, b = times(scalar, BASE), added(first, times(challenge, key))
     return (a[0] * b[2] - b[0] * a[2]) % P == 0 and (a[1] * b[2] - b[1] * a[2]) % P == 0
 
 
-# Signed notes and verifier keys (C2SP signed-note), checkpoints (C2SP tlog-checkpoint).
-
-
-def hashes_of(texts: Sequence[str]) -> list[bytes]:
-    """The hashes of a proof."""
-    return [decoded(it, "a proof") for it in texts]
-
-
-def decoded(text: str, where: str) -> bytes:
-    """What base64 says, in its only form."""
-    try:
-        raw = base64.b64decode(text, validate=True)
-    except ValueError:
-        raise DiffersError(f"{where}: {text[:60]!r} is not base64") from None
-    must(base64.b64encode(raw).decode() == text, where, "its base64 has another form")
-    return raw
-
-
 class Key:
-    """A verifier key: <name>+<8 hex digits>+<base64 of 0x01 and the public key>."""
+    """A verifier key (C2SP signed-note): <name>+<8 hex digits>+<base64 of 0x01 and the public key>."""
 
     def __init__(self, text: str, where: str) -> None:
-        parts = text.split("+", 2)
-        must(len(parts) == 3 and parts[0] and parts[2], where, "it is no verifier key")
-        raw = decoded(parts[2], where)
-        self.text, self.name, self.public = text, parts[0], raw[1:]
+        match: Any = VERIFIER_KEY.fullmatch(text)
+        must(match, where, "it is no verifier key")
+        raw = decoded(match[3], where)
+        self.text, self.name, self.public = text, match[1], raw[1:]
         self.id = sha256(self.name.encode() + b"\n" + raw).digest()[:4]
-        must(raw[:1] == b"\1" and len(raw) == 33, where, "it is not the verifier key of an Ed25519 key")
-        must(self.id.hex() == parts[1], where, "the verifier key is misspelt")
+        is_it = raw[:1] == b"\1" and len(raw) == 33 and self.id.hex() == match[2]
+        must(is_it, where, "it is not the verifier key of an Ed25519 key, or is misspelt")
 
-    def must_have_signed(self, note: bytes, where: str) -> bytes:
-        """The text of a note that has this key's signature."""
-        text, blank, lines = note.rpartition(b"\n\n")
+
+class Note:
+    """A signed note (C2SP signed-note): its text, and by whom it says to be signed."""
+
+    def __init__(self, raw: bytes, where: str) -> None:
+        text, blank, lines = raw.rpartition(b"\n\n")
         must(blank and lines.endswith(b"\n"), where, "it is no signed note")
-        text += b"\n"
-        is_signed = False
+        self.text, self.where = text + b"\n", where
+        self.signatures: list[tuple[str, bytes]] = []
         for line in lines.decode("utf-8", "replace")[:-1].split("\n"):
             match: Any = SIGNATURE_LINE.fullmatch(line)
             must(match, where, "a line among its signatures is none")
-            raw = decoded(match[2], where)
-            if match[1] == self.name and raw[:4] == self.id:
-                must(has_signed(self.public, text, raw[4:]), where, f"the signature of {self.name} is false")
-                is_signed = True
-        must(is_signed, where, f"it is not signed by {self.text}")
-        return text
+            self.signatures.append((match[1], decoded(match[2], where)))
 
+    def must_be_signed_by(self, key: Key) -> None:
+        """Raise DiffersError unless the key has signed it, and all that is said to be of the key is so."""
+        own = [raw[4:] for name, raw in self.signatures if (name, raw[:4]) == (key.name, key.id)]
+        is_signed = own and all(has_signed(key.public, self.text, it) for it in own)
+        must(is_signed, self.where, f"the signature of {key.text} is missing, or false")
 
-def checkpoint_of(text: bytes, where: str) -> tuple[str, int, bytes]:
-    """Origin, size and root of a checkpoint."""
-    match: Any = CHECKPOINT.fullmatch(text)
-    must(match, where, "it is no checkpoint")
-    return match[1].decode("utf-8", "replace"), int(match[2]), decoded(match[3].decode(), where)
-
-
-# The tree (RFC 6962).
-
-
-def node(left: bytes, right: bytes) -> bytes:
-    """The hash of a node."""
-    return sha256(b"\1" + left + right).digest()
+    def checkpoint(self) -> tuple[str, int, bytes]:
+        """Origin, size and root, of a checkpoint (C2SP tlog-checkpoint)."""
+        match: Any = CHECKPOINT.fullmatch(self.text)
+        must(match, self.where, "it is no checkpoint")
+        return match[1].decode("utf-8", "replace"), int(match[2]), decoded(match[3].decode(), self.where)
 
 
 class Tree:
-    """A tree that grows at its right edge, by leaves or by whole subtrees where these fit."""
+    """A tree (RFC 6962) that grows at its right edge. *waiting*: the roots of whole subtrees, by height, still to be joined."""
 
-    def __init__(self) -> None:
-        self.waiting: dict[int, bytes] = {}
+    def __init__(self, waiting: dict[int, bytes] | None = None) -> None:
+        self.waiting = dict(waiting or {})
 
-    def add(self, hashes: list[bytes], height: int = 0) -> None:
-        """Add the roots of subtrees of 2**height leaves."""
+    def add(self, hashes: list[bytes], height: int = 0) -> Tree:
+        """This tree, with the roots of subtrees of 2**height leaves added."""
         while hashes:
             left = self.waiting.pop(height, None)
             if left is not None:
@@ -193,49 +180,38 @@ class Tree:
                 self.waiting[height] = hashes.pop()
             hashes = [sha256(b"\1" + a + b).digest() for a, b in zip(hashes[::2], hashes[1::2])]  # noqa: B905  # 3.9
             height += 1
+        return self
 
-    def add_cover(self, start: int, end: int, hashes: Sequence[bytes]) -> bool:
-        """Add leaves from *start* to before *end* by the roots of whole subtrees; whether these are so many."""
-        left = list(hashes)
-        while start < end and left:
+    def add_cover(self, start: int, end: int, hashes: Sequence[str]) -> bool:
+        """Add leaves from *start* to before *end* by the roots of whole subtrees, in base64; whether these are so many."""
+        for it in hashes:
+            if start >= end:
+                return False
             whole = (end - start).bit_length() - 1
             height = min(whole, (start & -start).bit_length() - 1) if start else whole
-            self.add([left.pop(0)], height)
+            self.add([decoded(it, "a proof")], height)
             start += 1 << height
-        return start == end and not left
+        return start == end
 
     def root(self) -> bytes:
         """The root of what was added."""
-        root: bytes | None = None
+        root = b""
         for height in sorted(self.waiting):
-            root = self.waiting[height] if root is None else node(self.waiting[height], root)
-        return sha256(b"").digest() if root is None else root
+            root = sha256(b"\1" + self.waiting[height] + root).digest() if root else self.waiting[height]
+        return root or sha256(b"").digest()
 
 
-def roots_of(old: int, old_root: bytes, new: int, proof: list[bytes], is_whole: bool = True) -> tuple[bytes, bytes]:
-    """The roots of both trees by a proof of consistency (RFC 9162, 2.1.4), which is used up from its end. Raises IndexError."""
-    if old == new:
-        root = old_root if is_whole else proof.pop()
-        return root, root
-    half, beside = 1 << (new - 1).bit_length() - 1, proof.pop()
-    if old <= half:
-        first, second = roots_of(old, old_root, half, proof, is_whole)
-        return first, node(second, beside)
-    first, second = roots_of(old - half, old_root, new - half, proof, False)
-    return node(beside, first), node(beside, second)
+def pieces_of(name: str, opened: Any = io.FileIO) -> Iterator[bytes]:
+    """What is in a file, by pieces."""
+    try:
+        with opened(name) as file:
+            while piece := file.read(PIECE_BYTES):
+                yield piece
+    except (zlib.error, gzip.BadGzipFile, zipfile.BadZipFile, EOFError):
+        raise DiffersError(f"{name}: it does not unpack") from None
 
 
-# Where the files are: a folder, or a zip in the one form that exports have.
-
-
-def pieces_of(path: str) -> Iterator[bytes]:
-    """A file's bytes, by pieces."""
-    with open(path, "rb") as file:
-        while piece := file.read(PIECE_BYTES):
-            yield piece
-
-
-def digest_of(pieces: Iterator[bytes]) -> str:
+def digest_of(pieces: Iterable[bytes]) -> str:
     """The SHA-256 of all of them, in hex."""
     digest = sha256()
     for piece in pieces:
@@ -243,528 +219,382 @@ def digest_of(pieces: Iterator[bytes]) -> str:
     return digest.hexdigest()
 
 
-class Folder:
-    """An export as a folder."""
-
-    def __init__(self, path: str) -> None:
-        self.path, self.names = path, sorted(os.listdir(path))
-
-    def blocks(self, name: str, _told: dict[str, Any] | None = None) -> Iterator[bytes]:
-        """A file's bytes, by pieces."""
-        return pieces_of(os.path.join(self.path, name))
-
-
-LARGE = 0xFFFFFFFF
-
-
-class Zip:
-    """An export as a zip: entries of fixed dates without gaps, and the directory that this makes; nothing else."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self.file = file
-        self.entries: dict[str, tuple[int, int, int, int, int]] = {}
-        end, directory = 0, b""
-        total = file.seek(0, 2)
-        while self._read(end, 4) == b"PK\3\4":
-            where = f"byte {end}"
-            head = self._read(end, 30)
-            must(len(head) == 30, where, "the zip ends within an entry's header")
-            method, crc, stored, size, name_length, extra_length = struct.unpack("<8xH4xIIIHH", head)
-            name, extra = self._read(end + 30, name_length), self._read(end + 30 + name_length, extra_length)
-            version, sizes = 20, b""
-            if extra:
-                must(len(extra) == 20, where, "an entry's header is not as exports have it")
-                version, (size, stored) = 45, struct.unpack("<4xQQ", extra)
-                sizes = struct.pack("<QQ", size, stored)
-            told = (LARGE, LARGE) if extra else (stored, size)
-            members = struct.pack("<HHHHHIIIH", version, 0, method, 0, 33, crc, *told, len(name))
-            local = b"PK\3\4" + members + struct.pack("<H", extra_length)
-            local += name + (struct.pack("<HH", 1, 16) + sizes if extra else b"")
-            must(head + name + extra == local and method in (0, 8), where, "it is no entry's header as exports have it")
-            known = name.decode("ascii", "replace")
-            is_new = re.fullmatch(r"[a-z][a-z0-9._-]*", known) and known not in self.entries
-            must(is_new, where, "its name is not allowed")
-            further = sizes + (struct.pack("<Q", end) if end >= LARGE else b"")
-            further = struct.pack("<HH", 1, len(further)) + further if further else b""
-            directory += b"PK\1\2" + struct.pack("<BB", 45 if further else 20, 3)
-            directory += struct.pack("<H", 45 if further else 20) + members[2:]
-            directory += struct.pack("<HHHHII", len(further), 0, 0, 0, 0o100644 << 16, min(end, LARGE)) + name + further
-            self.entries[known] = (end + len(local), stored, size, crc, method)
-            end += len(local) + stored
-            must(end <= total, known, "the zip ends within it")
-        number, tail = len(self.entries), b""
-        if end >= LARGE:
-            tail = b"PK\6\6" + struct.pack("<QHHIIQQQQ", 44, 45, 45, 0, 0, number, number, len(directory), end)
-            tail += b"PK\6\7" + struct.pack("<IQI", 0, end + len(directory), 1)
-        tail += b"PK\5\6" + struct.pack("<HHHHIIH", 0, 0, number, number, len(directory), min(end, LARGE), 0)
-        rest = self._read(end, len(directory) + len(tail) + 1)
-        must(number and rest == directory + tail, f"byte {end}", "it is neither an entry nor the zip's directory")
-        self.names = sorted(self.entries)
-
-    def _read(self, offset: int, length: int) -> bytes:
-        self.file.seek(offset)
-        return self.file.read(length)
-
-    def blocks(self, name: str, told: dict[str, Any] | None = None) -> Iterator[bytes]:
-        """A file's bytes, by pieces. *told*: what the manifest says of it."""
-        offset, left, size, crc, method = self.entries[name]
-        unpacking = zlib.decompressobj(-15) if method else None
-        digest, seen, checksum = sha256(), 0, 0
-        end = offset + left
-        while left:
-            raw = self._read(end - left, min(left, PIECE_BYTES // 4))
-            left -= len(raw)
-            must(raw, name, "the zip ends within it")
-            digest.update(raw)
-            try:
-                piece = raw if unpacking is None else unpacking.decompress(raw)
-            except zlib.error:
-                raise DiffersError(f"{name}: it does not unpack, after {seen} bytes of it") from None
-            seen, checksum = seen + len(piece), zlib.crc32(piece, checksum)
-            if piece:
-                yield piece
-        whole = unpacking is None or (unpacking.eof and not unpacking.unused_data)
-        must(whole and (seen, checksum) == (size, crc), name, "it does not unpack to what the zip says")
-        if told is not None and method:
-            packed = (end - offset, digest.hexdigest())
-            known = (told["deflated_bytes"], told["deflated_sha256"])
-            must(packed == known, name, "it is not packed as it was")
-
-
-def lines_of(blocks: Iterator[bytes], digest: Any, where: str) -> Iterator[bytes]:
+def lines_of(pieces: Iterable[bytes], where: str) -> Iterator[bytes]:
     """Whole lines, some at a time."""
     rest = b""
-    for block in blocks:
-        digest.update(block)
-        cut = block.rfind(b"\n") + 1
-        if cut:
-            yield rest + block[:cut]
-            rest = block[cut:]
-        else:
-            rest += block
+    for piece in pieces:
+        lines, newline, rest = (rest + piece).rpartition(b"\n")
+        if newline:
+            yield lines + newline
     must(not rest, where, "its last line does not end")
 
 
-def contents_of(chunks: Iterator[bytes], where: str) -> Iterator[tuple[int, bytes | None]]:
-    """Position and content of each line, None where it is gone; at last a position beyond all."""
-    last = -1
-    for chunk in chunks:
+def matches_of(
+    form: re.Pattern[bytes], pieces: Iterable[bytes], where: str, last: int = -1
+) -> Iterator[re.Match[bytes]]:
+    """Each line, which must be of the form, and of a position behind *last*, that of the one before."""
+    for lines in lines_of(pieces, where):
         end = 0
-        for match in CONTENT.finditer(chunk):
-            position = int(match[1])
-            is_next = match.start() == end and position > last
-            must(is_next, where, f"a line after position {last} is not where it belongs")
-            end, last = match.end(), position
-            yield position, None if match[2] == b"null" else match[2]
-        must(end == len(chunk), where, f"a line after position {last} is none")
-    yield 1 << 63, None
+        for match in form.finditer(lines):
+            if match.start() != end or int(match["position"]) <= last:
+                break
+            end, last = match.end(), int(match["position"])
+            yield match
+        must(end == len(lines), where, f"the line after position {last} is none, or not where it belongs")
+
+
+def opened_zip(path: str, files: ExitStack) -> tuple[Any, dict[str, str]]:
+    """What opens the files of a zip, and the SHA-256 of what each of its files is packed to.
+
+    It is entries without gaps, all of one date and with sizes as in zip64, and their directory, as they are made here to compare.
+    """
+    file = files.enter_context(io.FileIO(path))
+    try:
+        opened = zipfile.ZipFile(file)
+    except Exception:  # whatever a directory that was altered leads to
+        raise DiffersError("the zip's directory: it does not read") from None
+    packed, directory, end, unknown = {}, b"", 0, 0xFFFFFFFF
+    file.seek(0)
+    for it in opened.infolist():
+        name, method = it.filename.encode(), 0 if it.filename in (MANIFEST, SIGNATURE) else it.compress_type
+        members = struct.pack("<HHHHHIIIH", 45, 0, method, 0, 33, it.CRC, unknown, unknown, len(name))
+        sizes = struct.pack("<QQ", it.file_size, it.compress_size)
+        head = b"PK\3\4" + members + struct.pack("<H", 20) + name + struct.pack("<HH", 1, 16) + sizes
+        must(file.read(len(head)) == head, f"byte {end}", f"it is not how {it.filename} begins in exports")
+        lefts = range(it.compress_size, 0, -PIECE_BYTES)
+        packed[it.filename] = digest_of(file.read(min(left, PIECE_BYTES)) for left in lefts)
+        directory += b"PK\1\2\x2d\3" + members + struct.pack("<HHHHII", 28, 0, 0, 0, 0o100644 << 16, unknown)
+        directory += name + struct.pack("<HH", 1, 24) + sizes + struct.pack("<Q", end)
+        end += len(head) + it.compress_size
+    number, length = len(packed), len(directory)
+    directory += b"PK\6\6" + struct.pack("<QHHIIQQQQ", 44, 45, 45, 0, 0, number, number, length, end)
+    directory += b"PK\6\7" + struct.pack("<IQI", 0, end + length, 1)
+    directory += b"PK\5\6" + struct.pack("<HHHHIIH", 0, 0, number, number, length, unknown, 0)
+    must(file.read(len(directory) + 1) == directory, f"byte {end}", "it is not the directory of what is before it")
+    return opened.open, packed
+
+
+class Contents:
+    """Contents that are read beside the headers. *at*: the position of the next, BEYOND after the last."""
+
+    def __init__(self, pieces: Iterable[bytes], name: str, start: int = 0) -> None:
+        lines = matches_of(CONTENT, pieces, name, start - 1)
+        self.lines: Iterator[tuple[int, bytes | None]] = ((int(it["position"]), it["content"]) for it in lines)
+        self.what, self.number, self.removed = "private content" if "private" in name else "content", 0, 0
+        self.at, self.content = next(self.lines, (BEYOND, None))
+
+    def take(self, named: bytes) -> bytes | None:
+        """The next one, which must be what its header names; None where it is gone."""
+        at, content = self.at, self.content
+        if content and sha256(content).hexdigest().encode() != named:
+            differs(at, f"its {self.what} is not the one that its header names")
+        self.number, self.removed = self.number + 1, self.removed + (content is None)
+        self.at, self.content = next(self.lines, (BEYOND, None))
+        return content
 
 
 class Export:
     """An export, checked from its beginning to its end; each step raises DiffersError at the first that differs."""
 
-    def __init__(self, source: Any, keys: Sequence[Key]) -> None:
-        self.source, self.removed = source, 0
-        self.digests: dict[str, Any] = {}
-        must({MANIFEST, SIGNATURE, *NEEDED} <= set(source.names), "the export", "a file of it is missing")
-        manifest = self.whole(MANIFEST)
-        self.manifest = json.loads(manifest)
-        self.files, self.selection = self.manifest["files"], self.manifest["selection"]
-        self.org, self.start, self.end = (self.manifest[it] for it in ("org", "from", "to"))
-        self.counts, self.with_private = self.manifest["counts"], self.manifest["private"]
-        must(self.manifest["format"] == FORMAT, MANIFEST, "it is of another format")
-        must(
-            sorted([*self.files, MANIFEST, SIGNATURE]) == source.names, MANIFEST, "it names other files than there are"
-        )
-        must(set(self.files) <= {*NEEDED, *OPTIONAL}, MANIFEST, "it names a file that exports do not have")
-        must(self.with_private == ("private.ndjson" in self.files), MANIFEST, "private contents are not as it says")
-        own = self.whole("key").decode("utf-8", "replace")
-        must(own.endswith("\n"), "key", "it is no verifier key")
-        self.key = Key(own[:-1], "key")
+    def __init__(self, path: str, keys: Sequence[Key], files: ExitStack) -> None:
+        self.open: Any = lambda name: files.enter_context(io.FileIO(os.path.join(path, name)))
+        self.packed, self.digests = {}, {}  # type: dict[str, str], dict[str, str]
+        if not os.path.isdir(path):
+            self.open, self.packed = opened_zip(path, files)
+        manifest = json.loads(self.whole(MANIFEST))
+        must(manifest["format"] == FORMAT, MANIFEST, "it is of another format")
+        self.files, self.selection, self.counts = manifest["files"], manifest["selection"], manifest["counts"]
+        self.org, self.start, self.end, self.has_private = (manifest[it] for it in ("org", "from", "to", "private"))
+        is_all = sorted([*self.files, MANIFEST, SIGNATURE]) == sorted(self.packed or os.listdir(path))
+        must(is_all, MANIFEST, "it names other files than there are")
+        is_export = {*NEEDED} <= {*self.files} <= {*NEEDED, *OPTIONAL}
+        is_export = is_export and self.has_private == ("private.ndjson" in self.files)
+        must(is_export, MANIFEST, "it names a file that such exports do not have, or lacks one that they have")
+        self.key = Key(self.whole("key").decode("utf-8", "replace").rstrip("\n"), "key")
         self.is_signer_known = any(it.text == self.key.text for it in keys)
         must(not keys or self.is_signer_known, "key", f"the export was signed by {self.key.text}, not by the key given")
-        signed = self.key.must_have_signed(self.whole(SIGNATURE), SIGNATURE)
-        note = self.key.must_have_signed(self.whole("checkpoint"), "checkpoint")
-        self.origin, self.size, self.root = checkpoint_of(note, "checkpoint")
-        told = f"{FORMAT}\n{self.origin}\n{sha256(manifest).hexdigest()}\n".encode()
-        self.is_manifest_signed = signed == told
-        is_named = self.origin == self.key.name == self.manifest["origin"] and self.origin.split("/")[1:2] == [self.org]
-        must(is_named, "checkpoint", "it is of another ledger than the manifest names")
-        must(self.manifest["checkpoint"] == self.size, MANIFEST, "it names another checkpoint")
+        self.note = self.whole("checkpoint")
+        signed, note = Note(self.whole(SIGNATURE), SIGNATURE), Note(self.note, "checkpoint")
+        signed.must_be_signed_by(self.key)
+        note.must_be_signed_by(self.key)
+        self.origin, self.size, self.root = note.checkpoint()
+        self.is_manifest_signed = signed.text == f"{FORMAT}\n{self.origin}\n{self.digests[MANIFEST]}\n".encode()
+        is_named = self.origin == self.key.name == manifest["origin"] and self.origin.split("/")[1:2] == [self.org]
+        must(is_named and manifest["checkpoint"] == self.size, MANIFEST, "it names another checkpoint")
         must(0 <= self.start <= self.end <= self.size, MANIFEST, "its range is not within the checkpoint")
-        self.kept: dict[int, bytes] = {}
+        self.header = re.compile(rb"^" + HEADER_FORM % re.escape(self.org.encode()) + rb"$", re.MULTILINE)
+        # Of sizes the roots, as far as this export shows them; contents of archive.verified.
+        self.roots, self.archives = {0: Tree().root(), self.size: self.root}, []  # type: dict[int, bytes], list[bytes]
+        self.recorded_at, self.versions = b"", {}  # type: bytes, dict[bytes, int]
+        # By stream: whether it is selected, as far as that is known; positions where contents are gone, and events that say why.
+        self.is_by_kind, asked = "type" in self.selection or "domain" in self.selection, self.selection.get("jobs")
+        self.asked = None if asked is None else {b"job-%d" % it for it in asked}
+        self.chosen: dict[bytes, bool] = {} if self.is_by_kind else dict.fromkeys(self.asked or (), True)
+        self.missing, self.removed_at = {}, {}  # type: dict[bytes, int], dict[bytes, int]
+
+    def pieces(self, name: str) -> Iterator[bytes]:
+        """A file, by pieces; its digest is kept."""
+        digest = sha256()
+        for piece in pieces_of(name, self.open):
+            digest.update(piece)
+            yield piece
+        self.digests[name] = digest.hexdigest()
 
     def whole(self, name: str) -> bytes:
         """A small file."""
-        return b"".join(self.source.blocks(name, None if name in (MANIFEST, SIGNATURE) else self.told(name)))
+        return b"".join(self.pieces(name))
 
-    def told(self, name: str) -> dict[str, Any]:
-        """What the manifest says of a file."""
-        told: dict[str, Any] = self.files[name]
-        return told
-
-    def chunks(self, name: str) -> Iterator[bytes]:
-        """The lines of a file; its digest is kept."""
-        digest = self.digests[name] = sha256()
-        return lines_of(self.source.blocks(name, self.told(name)), digest, name)
-
-    def check(self, seen_sizes: Sequence[int] = (), wanted: dict[int, bytes] | None = None) -> None:
-        """Check everything. Of *seen_sizes* the roots are kept; *wanted*: leaves that must stand at these positions."""
+    def check(self, seen: Sequence[Note], wanted: dict[int, bytes]) -> None:
+        """Check everything. Of what was *seen* the roots are kept; *wanted*: leaves that must stand at these positions."""
         proof, tree = json.loads(self.whole("proof.json")), Tree()
-        must(tree.add_cover(0, self.start, hashes_of(proof["before"])), "proof.json", "it proves another range")
-        self._check_headers(tree, sorted(it for it in seen_sizes if self.start == 0 and it <= self.end), wanted or {})
-        must(tree.add_cover(self.end, self.size, hashes_of(proof["after"])), "proof.json", "it proves another range")
+        must(tree.add_cover(0, self.start, proof["before"]), "proof.json", "it proves another range")
+        self.contents = Contents(self.pieces("contents.ndjson"), "contents.ndjson", self.start)
+        private = self.pieces("private.ndjson") if self.has_private else ()
+        self.privates = Contents(private, "private.ndjson", self.start)
+        self._check_headers(tree, [it.checkpoint()[1] for it in seen], wanted)
+        must(tree.add_cover(self.end, self.size, proof["after"]), "proof.json", "it proves another range")
         what = f"one of the positions {self.start} to {self.end - 1} is not what the checkpoint was signed of"
         must(tree.root() == self.root, "headers.ndjson", what)
         self._check_removals()
-        for name in sorted(self.files):
-            known = self.digests.get(name)
-            digest = known.hexdigest() if known else digest_of(self.source.blocks(name, self.told(name)))
-            must(digest == self.told(name)["sha256"], name, "it is not the file that the manifest names")
+        self.stamps = [self._stamped(it) for it in sorted(self.files) if it.startswith("timestamp")]
+        for name, told in sorted(self.files.items()):
+            if name not in self.digests:
+                digest_of(self.pieces(name))
+            must(self.digests[name] == told["sha256"], name, "it is not the file that the manifest names")
+            packed = told.get("deflated_sha256", told["sha256"])
+            must(self.packed.get(name, packed) == packed, name, "it is not packed as it was")
         must(self.is_manifest_signed, SIGNATURE, "it is not of this manifest: the manifest was edited, or is another's")
 
-    def _check_headers(self, tree: Tree, seen_sizes: list[int], wanted: dict[int, bytes]) -> None:
-        asked = self.selection.get("jobs")
-        streams: Any = None if asked is None else {b"job-%d" % it for it in asked}
-        is_all = not self.selection
-        is_by_kind = "type" in self.selection or "domain" in self.selection
-        start, position, recorded_at = self.start, self.start, b""
-        # Of this org alone, which then need not be compared.
-        form = HEADER_FORM.replace(b"([a-z][a-z0-9-]*)", re.escape(self.org.encode()), 1)
-        headers = re.compile(rb"^" + form + rb"$", re.MULTILINE)
-        versions: dict[bytes, int] = {}
-        chosen: dict[bytes, bool] = {}
-        self.missing: dict[bytes, int] = {}
-        self.removed_at: dict[bytes, int] = {}
-        contents = contents_of(self.chunks("contents.ndjson"), "contents.ndjson")
-        privates = contents_of(self.chunks("private.ndjson") if self.with_private else iter(()), "private.ndjson")
-        (content_at, content), (private_at, private) = next(contents), next(privates)
-        number = removed = number_private = 0
-        for chunk in self.chunks("headers.ndjson"):
-            lines = chunk[:-1].split(b"\n")
-            rows = headers.findall(chunk)
+    def _check_headers(self, tree: Tree, seen_sizes: Sequence[int], wanted: dict[int, bytes]) -> None:
+        """Each header is where it belongs, with what was selected of it, and becomes a leaf of the tree."""
+        start = self.start
+        for chunk in lines_of(self.pieces("headers.ndjson"), "headers.ndjson"):
+            lines, rows = chunk[:-1].split(b"\n"), self.header.findall(chunk)
             if len(rows) != len(lines):
-                bad = next((at for at, line in enumerate(lines) if not headers.fullmatch(line)), 0)
-                differs(position + bad, "its header is none")
+                bad = next((at for at, line in enumerate(lines) if not self.header.fullmatch(line)), 0)
+                differs(start + bad, "its header is none")
+            end = start + len(rows)
+            must(end <= self.end, f"position {self.end}", "it is beyond the range that the manifest names")
+            self._check_order(rows, start)
+            self._check_contents(rows, start)
             leaves = [sha256(b"\0" + line).digest() for line in lines]
-            ats = [row[1] for row in rows]
-            is_next = [row[0] for row in rows] == [b"%d" % it for it in range(position, position + len(rows))]
-            if not is_next or ats != sorted(ats) or ats[0] < recorded_at:
-                self._find_misplaced(rows, position, recorded_at)
-            recorded_at = ats[-1]
-            for told, _at, stream, told_version, _type, _content, _private in rows:
-                version = int(told_version)
-                if versions.get(stream, version - 1 if start else 0) + 1 != version:
-                    differs(int(told), f"version {version} of {stream.decode()} follows {versions.get(stream, 0)}")
-                versions[stream] = version
-            if any(it in chunk for it in REMOVING):
-                self.removed_at.update((row[2], int(row[0])) for row in rows if row[4] in REMOVING)
-            first, position = position, position + len(rows)
-            if not is_all and min(content_at, private_at) >= position:
-                # Most of what was not selected: no content stands in all of this, and none may be due.
-                named = {row[2] for row in rows}
-                if not is_by_kind and streams.isdisjoint(named):
-                    rows = []
-                elif is_by_kind and not any(map(chosen.get, named)):
-                    chosen.update(dict.fromkeys(named, False))
-                    rows = []
-            for at, row in enumerate(rows, first):
-                stream, has_line = row[2], content_at == at
-                if not is_all:
-                    is_wanted = streams is None or stream in streams
-                    is_chosen = chosen.setdefault(stream, has_line if is_by_kind and is_wanted else is_wanted)
-                    if not is_chosen:
-                        must(not has_line and private_at != at, f"position {at}", "it was not selected")
-                if has_line:
-                    number += 1
-                    if content is None:
-                        self.missing[stream] = at
-                        removed += 1
-                    else:
-                        if sha256(content).hexdigest().encode() != row[5]:
-                            differs(at, "its content is not the one that its header names")
-                        if row[4] == b"job.registered" and is_by_kind:
-                            self._must_be_of_kind(content, at)
-                        if row[4] == b"archive.verified" and wanted:
-                            self.kept[at] = content
-                    if self.with_private and row[6]:
-                        must(private_at == at, f"position {at}", "its private content is left out")
-                        if private is None:
-                            self.missing[stream] = at
-                        elif sha256(private).hexdigest().encode() != row[6]:
-                            differs(at, "its private content is not the one that its header names")
-                        number_private += 1
-                        private_at, private = next(privates)
-                    content_at, content = next(contents)
-                elif is_all or chosen[stream]:
-                    differs(at, "it was selected, and its content is left out")
-                if content_at <= at or private_at <= at:
-                    differs(min(content_at, private_at), "a content is given that belongs nowhere")
-            if position > self.end:
-                differs(self.end, "it is beyond the range that the manifest names")
-            if wanted:
-                for at, leaf in enumerate(leaves, position - len(leaves)):
-                    if wanted.pop(at, leaf) != leaf:
-                        differs(at, "the archive has another header than the export")
-            done = position - len(leaves)
-            for size in [it for it in seen_sizes if done < it <= position]:
-                partial = Tree()
-                partial.waiting = dict(tree.waiting)
-                partial.add(leaves[: size - done])
-                self.kept[-size] = partial.root()
+            for at in sorted(wanted.keys() & range(start, end)):
+                if wanted.pop(at) != leaves[at - start]:
+                    differs(at, "the archive has another header than the export")
+            for size in seen_sizes:
+                if start <= size <= end:
+                    self.roots[size] = Tree(tree.waiting).add(leaves[: size - start]).root()
             tree.add(leaves)
-            if min(content_at, private_at) < position:
-                differs(min(content_at, private_at), "a content is given that belongs nowhere")
-        must(position == self.end, f"position {position}", "it is missing")
-        rest = min(content_at, private_at)
-        must(rest == 1 << 63, f"position {rest}", "a content is given that belongs nowhere")
-        counts = {"headers": position - start, "contents": number, "removed": removed, "private": number_private}
+            start = end
+        must(start == self.end, f"position {start}", "it is missing")
+        rest = min(self.contents.at, self.privates.at)
+        must(rest == BEYOND, f"position {rest}", "a content is given that belongs nowhere")
+        counts = {"headers": start - self.start, "contents": self.contents.number, "removed": self.contents.removed}
+        counts["private"] = self.privates.number
         must(self.counts == counts, MANIFEST, f"its counts are not those of what there is, {counts}")
-        self.removed = removed
 
-    def _find_misplaced(self, rows: Sequence[Sequence[bytes]], first: int, recorded_at: bytes) -> None:
-        """Raise DiffersError at the first of these headers that is not where it belongs."""
-        for position, (told, at, *_) in enumerate(rows, first):
-            if told != b"%d" % position:
+    def _check_order(self, rows: Sequence[Sequence[bytes]], start: int) -> None:
+        """Positions and versions have no gaps, and time never falls."""
+        versions, recorded_at = self.versions, self.recorded_at
+        for position, (told, at, stream, told_version, type_name, _, _) in enumerate(rows, start):
+            if int(told) != position:
                 differs(position, f"position {int(told)} stands there")
             if at < recorded_at:
                 differs(position, "it was recorded before the one before it")
-            recorded_at = at
+            version, recorded_at = int(told_version), at
+            # Where the range begins later, the first of a stream in it may be of any version.
+            if versions.get(stream, version - 1 if self.start else 0) + 1 != version:
+                differs(position, f"version {version} of {stream.decode()} follows {versions.get(stream, 0)}")
+            versions[stream] = version
+            if type_name in REMOVING:
+                self.removed_at[stream] = position
+        self.recorded_at = recorded_at
 
-    def _must_be_of_kind(self, content: bytes, position: int) -> None:
-        data = json.loads(content)["data"]
-        for name in ("type", "domain"):
-            if name in self.selection:
-                is_it = data.get(name) == self.selection[name]
-                must(is_it, f"position {position}", f"a job of another {name} than was asked for was selected")
+    def _check_contents(self, rows: Sequence[Sequence[bytes]], start: int) -> None:
+        """Of what was selected the content is there, and is what the header names; of nothing else is any."""
+        contents, privates, chosen = self.contents, self.privates, self.chosen
+        if self.selection and min(contents.at, privates.at) >= start + len(rows):
+            # Most of what was not selected: no content stands in all of this, and none may be due.
+            streams = {row[2] for row in rows}
+            if not any(map(chosen.get, streams)):
+                chosen.update(dict.fromkeys(streams, False))
+                return
+        for position, (_, _, stream, _, type_name, named, private_named) in enumerate(rows, start):
+            is_given, has_private = contents.at == position, privates.at == position
+            # Of what type and domain a job is headers do not tell: it is selected if its first content in the range is there.
+            may_begin = is_given and self.is_by_kind and (self.asked is None or stream in self.asked)
+            is_due = not self.selection or chosen.setdefault(stream, may_begin)
+            if is_given != is_due:
+                differs(position, "it was selected, and its content is left out" if is_due else "it was not selected")
+            if has_private != bool(is_due and self.has_private and private_named):
+                differs(position, "its private content is left out, or is there and should not be")
+            content = contents.take(named) if is_given else b""
+            private = privates.take(private_named) if has_private else b""
+            if content is None or private is None:
+                self.missing[stream] = position
+            if content and type_name == b"archive.verified":
+                self.archives.append(content)
+            if content and type_name == b"job.registered" and self.is_by_kind:
+                data = json.loads(content)["data"]
+                if any(data.get(it) != self.selection[it] for it in ("type", "domain") if it in self.selection):
+                    differs(position, "a job of another type or domain than was asked for was selected")
 
     def _check_removals(self) -> None:
         """What is gone is gone by an event; those beyond the range are given with their proofs."""
-        for chunk in self.chunks("removals.ndjson"):
-            for line in chunk[:-1].split(b"\n"):
-                told = json.loads(line)
-                header, before, after = told["header"].encode(), hashes_of(told["before"]), hashes_of(told["after"])
-                tree, match = Tree(), HEADER.fullmatch(header)  # type: Tree, Any
-                must(match, "removals.ndjson", "a header in it is none")
-                position = int(match[2])
-                is_in = self.end <= position < self.size and match[1].decode() == self.org
-                is_in = is_in and tree.add_cover(0, position, before)
-                tree.add([sha256(b"\0" + header).digest()])
-                is_in = is_in and tree.add_cover(position + 1, self.size, after) and tree.root() == self.root
-                must(is_in, "removals.ndjson", f"position {position} is not proved to be under the checkpoint")
-                if match[6] in REMOVING:
-                    self.removed_at[match[4]] = position
+        for line in self.whole("removals.ndjson").splitlines():
+            told, tree = json.loads(line), Tree()
+            match: Any = self.header.fullmatch(told["header"].encode())
+            must(match, "removals.ndjson", "a header in it is none")
+            position = int(match["position"])
+            is_signed = self.end <= position < self.size and tree.add_cover(0, position, told["before"])
+            tree.add([sha256(b"\0" + match[0]).digest()])
+            is_signed = is_signed and tree.add_cover(position + 1, self.size, told["after"])
+            is_signed = is_signed and tree.root() == self.root
+            must(is_signed, "removals.ndjson", f"position {position} is not proved to be under the checkpoint")
+            if match["type"] in REMOVING:
+                self.removed_at[match["stream"]] = position
         for stream, position in sorted(self.missing.items(), key=lambda it: it[1]):
             if self.removed_at.get(stream, -1) <= position:
                 differs(position, f"content of {stream.decode()} is gone, and no event says why")
 
+    def _stamped(self, name: str) -> str:
+        """What a time stamp (RFC 3161) says of the checkpoint: of its text, or of its note with the signatures it had then."""
+        token, text = self.whole(name), self.note.rpartition(b"\n\n")[0] + b"\n"
+        stamped = [self.note[: it.end()] for it in re.finditer(b"\n", self.note) if it.end() >= len(text)]
+        for digest in (made(it).digest() for it in stamped for made in (sha256, sha384, sha512)):
+            # In DER: the octets of the imprint, the integer of a serial number, the time.
+            form = b"\x04%c" % len(digest) + re.escape(digest) + rb"\x02.{2,22}?\x18.([0-9]{4})(..)(..)(..)(..)(..)"
+            if match := re.search(form, token, re.DOTALL):
+                at = "{}-{}-{} {}:{}:{} UTC".format(*(it.decode() for it in match.groups()))
+                how = f"openssl ts -verify -token_in -in {name} -digest {digest.hex()} -CAfile AUTHORITY.pem"
+                return (
+                    f"Proved: {name} is a time stamp of this checkpoint.\nNot proved: that it was made at {at}: {how}"
+                )
+        raise DiffersError(f"{name}: it is no time stamp of this checkpoint")
 
-def check_seen(export: Export, name: str, note: bytes, consistency: str | None, keys: Sequence[Key]) -> str:
-    """That the export's tree continues the one of a checkpoint that was kept, as a sentence."""
-    text, blank, _signatures = note.rpartition(b"\n\n")
-    must(blank, name, "it is no signed note")
-    origin, size, root = checkpoint_of(text + b"\n", name)
-    must(origin == export.origin, name, f"it is of the history {origin}, the export of {export.origin}")
-    key = next((it for it in keys if it.name == origin), export.key)
-    key.must_have_signed(note, name)
-    if -size in export.kept:
-        must(export.kept[-size] == root, name, f"one of the first {size} events was altered since it was signed")
-    elif size in (0, export.size):
-        must(size == 0 or root == export.root, name, f"one of the first {size} events was altered since it was signed")
-    else:
-        older, newer = sorted([(size, root), (export.size, export.root)])
-        ask = f"give the answer of GET consistency?from={older[0]}&to={newer[0]} by --consistency"
-        must(consistency is not None, name, f"the export alone does not show it: {ask}")
-        with open(consistency or "", encoding="utf-8") as file:
-            proof = hashes_of(json.load(file)["proof"])
-        try:
-            is_continued = roots_of(*older, newer[0], proof) == (older[1], newer[1]) and not proof
-        except IndexError:
-            is_continued = False
-        must(is_continued, name, f"one of the first {older[0]} events was altered since")
-    relation = "It continues" if size <= export.size else "It is the beginning of"
-    return f"{relation} the history of the checkpoint of {size} events that was kept."
+    def continued(self, note: Note, keys: Sequence[Key]) -> str:
+        """What is proved by a checkpoint that was kept: that this tree continues that one, as a sentence."""
+        (origin, size, root), name = note.checkpoint(), note.where
+        must(origin == self.origin, name, f"it is of the history {origin}, the export of {self.origin}")
+        note.must_be_signed_by(next((it for it in keys if it.name == origin), self.key))
+        must(size <= self.size, name, f"it is of {size} events, the export's of {self.size}: take a newer export")
+        must(size in self.roots, name, f"the export does not show it: take one from position {size}, or before")
+        must(self.roots[size] == root, name, f"one of the first {size} events was altered since it was signed")
+        return f"Proved: It continues the history of the checkpoint of {size} events that was kept."
+
+    def told(self) -> Iterator[str]:
+        """What is proved, and what is not, as sentences."""
+        removed, what = self.contents.removed, [f"{name} {it}" for name, it in self.selection.items() if name != "jobs"]
+        what += [f"{len(self.asked)} jobs asked for by id"] if self.asked is not None else []
+        yield f"Checkpoint: {self.size} events of {self.origin}, root {base64.b64encode(self.root).decode()}."
+        yield f"Proved: each header from {self.start} to {self.end - 1} is the one that was signed, none left out."
+        yield f"Proved: {self.contents.number - removed} contents are those that their headers name."
+        if what:
+            yield f"Proved: of each job selected ({', '.join(what)}) every event of the range is there."
+        if removed:
+            yield f"Proved: {removed} contents are gone, each after an event that says so; their headers are there."
+        if self.is_by_kind:
+            yield "Not proved: that no other job is of that type or domain; headers do not tell."
+        if {"events.csv", "events.xml"} & set(self.files):
+            yield "Not proved: that events.csv or events.xml says the same; it is the file that was signed with the rest."
+        yield from self.stamps
+        yield "Not proved: that what was recorded is true, nor that all that happened was recorded."
+        if not self.is_signer_known:
+            yield "consistent; signer not checked: give the key that you have from elsewhere by --key."
 
 
-def check_export(options: argparse.Namespace, wanted: dict[int, bytes] | None = None) -> tuple[Export, bool]:
-    """Check an export and say what is proved; whether all was checked."""
-    began_at = time.process_time()
-    path = options.export or options.path
-    keys: list[Key] = []
-    for given in options.key or ():
-        if os.path.exists(given):
-            with open(given, encoding="utf-8") as text:
-                keys += [Key(it.split()[-1], given) for it in text.read().splitlines() if it.strip()]
-        else:
-            keys.append(Key(given.strip(), "--key"))
-    notes = [(it, b"".join(pieces_of(it))) for it in options.seen or ()]
-    sizes = [checkpoint_of(note.rpartition(b"\n\n")[0] + b"\n", name)[1] for name, note in notes]
-    if os.path.isdir(path):
-        export = Export(Folder(path), keys)
-        export.check(sizes, wanted)
-    else:
-        with open(path, "rb") as file:
-            export = Export(Zip(file), keys)
-            export.check(sizes, wanted)
-    continued = [check_seen(export, *it, options.consistency, keys) for it in notes]
-    what = [f"{name} {it}" for name, it in export.selection.items() if name != "jobs"]
-    what += [f"{len(export.selection['jobs'])} jobs asked for by id"] if "jobs" in export.selection else []
-    took = time.process_time() - began_at
-    print(
-        f"{path}: nothing differs; {export.counts['headers'] / max(took, 1e-9):,.0f} headers a second of processor time."
-    )
-    print(f"Checkpoint: {export.size} events of {export.origin}, root {base64.b64encode(export.root).decode()}.")
-    print(
-        f"Proved: each header from position {export.start} to {export.end - 1} is the one that was signed, none left out."
-    )
-    print(f"Proved: {export.counts['contents'] - export.removed} contents are those that their headers name.")
-    if what:
-        print(f"Proved: of each job selected ({', '.join(what)}) every event of the range is there.")
-    if export.removed:
-        print(f"Proved: {export.removed} contents are gone, each after an event that says so; their headers are there.")
-    for sentence in continued:
-        print(f"Proved: {sentence}")
-    if "type" in export.selection or "domain" in export.selection:
-        print("Not proved: that no other job is of that type or domain; headers do not tell.")
-    if {"events.csv", "events.xml"} & set(export.files):
-        print("Not proved: that events.csv or events.xml says the same; it is the file that was signed with the rest.")
-    print("Not proved: that what was recorded is true, nor that all that happened was recorded.")
-    if not export.is_signer_known:
-        print("consistent; signer not checked: give the key that you have from elsewhere by --key.")
-    return export, export.is_signer_known
+def check_export(options: argparse.Namespace, path: str, wanted: dict[int, bytes]) -> Export:
+    """An export in which nothing differs; what is proved was said."""
+    began_at, keys = time.process_time(), []  # type: float, list[Key]
+    for given in options.key:
+        texts = b"".join(pieces_of(given)).decode().splitlines() if os.path.exists(given) else [given]
+        keys += [Key(it.split()[-1], "--key") for it in texts if it.strip()]
+    seen = [Note(b"".join(pieces_of(it)), it) for it in options.seen]
+    with ExitStack() as files:
+        export = Export(path, keys, files)
+        export.check(seen, wanted)
+    continued = [export.continued(it, keys) for it in seen]
+    rate = export.counts["headers"] / max(time.process_time() - began_at, 1e-9)
+    print(f"{path}: nothing differs; {rate:,.0f} headers a second of processor time.")
+    print("\n".join([*export.told(), *continued]))
+    return export
+
+
+def check_events(path: str, private: str, manifest: dict[str, Any]) -> tuple[dict[int, bytes], int]:
+    """The leaves of an archive's events by position, and how many private contents there are; each is what its header says."""
+    header = HEADER_FORM % re.escape(manifest["org"].encode())
+    form = re.compile(rb'\{"header":(?P<header>' + header + rb'),"content":' + BODY)
+    privates = Contents(pieces_of(private, gzip.open), "private")
+    versions, leaves = {}, {}  # type: dict[bytes, int], dict[int, bytes]
+    for match in matches_of(form, pieces_of(path, gzip.open), path):
+        position, stream, version = int(match["position"]), match["stream"], int(match["version"])
+        if version != versions.get(stream, 0) + 1:
+            differs(position, "a version of its stream is missing before it")
+        if match["content"] and sha256(match["content"]).hexdigest().encode() != match["named"]:
+            differs(position, "its content is not the one that its header names")
+        if privates.at == position:
+            privates.take(match["private"])
+        versions[stream], leaves[position] = version, sha256(b"\0" + match["header"]).digest()
+    must(privates.at == BEYOND, f"position {privates.at}", "a private content is given that belongs nowhere")
+    jobs = {b"job-%d" % job: version for job, version, _members in manifest["jobs"]}
+    must(len(jobs) == len(manifest["jobs"]), MANIFEST, "it names a job twice")
+    for it in sorted(jobs.keys() | versions.keys()):
+        must(versions.get(it) == jobs.get(it), it.decode(), "its events are not those that the manifest says")
+    return leaves, privates.number
 
 
 def check_archive(options: argparse.Namespace) -> bool:
     """Check an archive and say what is proved; whether all was checked."""
-    path = options.path
-    must(path.endswith(".ndjson.gz"), path, "the name of an archive ends with .ndjson.gz")
-    base = path[: -len(".ndjson.gz")]
-    with open(base + ".manifest.json", "rb") as file:
-        raw = file.read()
-    digest = sha256(raw).hexdigest()
-    named = options.manifest_sha256
-    if named is not None:
-        must(digest == named.lower(), base + ".manifest.json", "it is not the manifest of that SHA-256")
-    manifest = json.loads(raw)
-    must(manifest["format"] == ARCHIVE_FORMAT, base + ".manifest.json", "it is of another format")
-    leaves = _check_members(path, base, manifest)
-    files = [(os.path.join(os.path.dirname(path), name), it) for name, it in manifest["files"].items()]
-    files += [(os.path.join(base + ".attachments", it["file"]), it) for it in manifest["attachments"]]
-    for name, told in files:
+    path, base, is_proved = options.path, options.path[: -len(".ndjson.gz")], options.manifest_sha256 is not None
+    where, private = base + ".manifest.json", base + ".private.ndjson.gz"
+    raw = b"".join(pieces_of(where))
+    digest, manifest = sha256(raw).hexdigest(), json.loads(raw)
+    must(digest == (options.manifest_sha256 or digest).lower(), where, "it is not the manifest of that SHA-256")
+    must(manifest["format"] == ARCHIVE_FORMAT, where, "it is of another format")
+    files = {os.path.join(os.path.dirname(path), it): told for it, told in manifest["files"].items()}
+    files.update({os.path.join(base + ".attachments", it["file"]): it for it in manifest["attachments"]})
+    must((private in files) == os.path.exists(private), base, "its private part is not as its manifest says")
+    leaves, number_private = check_events(path, private if private in files else os.devnull, manifest)
+    for name, told in files.items():
         must(digest_of(pieces_of(name)) == told["sha256"], name, "it is not the file that was written")
-    count = len(leaves)
-    is_proved = False
+    counts = {"jobs": len(manifest["jobs"]), "events": len(leaves), "private": number_private}
+    must(all(manifest["counts"][it] == counts[it] for it in counts), where, "its counts are not those of what there is")
     if options.export:
-        export, is_proved = check_export(options, leaves)
-        must(
-            not leaves,
-            f"position {min(leaves, default=0)}",
-            "the archive holds an event that the export does not cover",
-        )
-        verified = [json.loads(it)["data"].get("manifest_sha256") for at, it in export.kept.items() if at >= 0]
-        must(digest in verified, base + ".manifest.json", "no archive.verified in the export names this manifest")
+        export = check_export(options, options.export, leaves)
+        rest = min(leaves, default=None)
+        must(rest is None, f"position {rest}", "the archive holds an event that the export does not cover")
+        verified = [json.loads(it)["data"].get("manifest_sha256") for it in export.archives]
+        must(digest in verified, where, "no archive.verified in the export names this manifest")
         print("Proved: each header in the archive is the one in the export, and the ledger verified this manifest.")
-    print(f"{path}: nothing differs in {count} events of {len(manifest['jobs'])} jobs, each whole up to its version.")
-    if named is None and not options.export:
-        print(
-            "consistent; that it is the archive the ledger verified was not checked: give --manifest-sha256 or --export."
-        )
-    return named is not None or is_proved
-
-
-def _check_members(path: str, base: str, manifest: dict[str, Any]) -> dict[int, bytes]:
-    """The leaves of an archive's events by position, each event being what its header and the manifest say."""
-    wanted = {b"job-%d" % job: (version, members) for job, version, members in manifest["jobs"]}
-    must(len(wanted) == len(manifest["jobs"]), base + ".manifest.json", "it names a job twice")
-    versions: dict[bytes, int] = {}
-    places: dict[bytes, list[int]] = {}
-    leaves: dict[int, bytes] = {}
-    end = private_end = number_private = 0
-    last = -1
-    has_private = os.path.basename(base) + ".private.ndjson.gz" in manifest["files"]
-    must(
-        has_private == os.path.exists(base + ".private.ndjson.gz"), base, "its private part is not as its manifest says"
-    )
-    with open(path, "rb") as file, open(base + ".private.ndjson.gz" if has_private else os.devnull, "rb") as private:
-        for number, member in enumerate(manifest["members"]):
-            offset, length, first, until, events, private_offset, private_length = member
-            where = f"member {number}"
-            fits = offset == end and (not private_length or private_offset == private_end)
-            must(fits, where, "it does not begin where the one before it ends")
-            end, private_end = offset + length, private_end + private_length
-            lines, stop, positions = _unpacked(file, length, where), 0, []
-            hashes: dict[int, bytes] = {}
-            for match in ARCHIVED.finditer(lines):
-                header, org, told, _at, stream, version, _type, content_hash, private_hash, content = match.groups()
-                position, place = int(told), f"position {int(told)}"
-                is_next = match.start() == stop and position > last and org.decode() == manifest["org"]
-                must(is_next, place, f"it is not where it belongs, after position {last}")
-                stop, last = match.end(), position
-                must(int(version) == versions.get(stream, 0) + 1, place, "a version of its stream is missing before it")
-                versions[stream] = int(version)
-                is_it = content == b"null" or sha256(content).hexdigest().encode() == content_hash
-                must(is_it, place, "its content is not the one that its header names")
-                if private_hash:
-                    hashes[position] = private_hash
-                if places.setdefault(stream, [])[-1:] != [number]:
-                    places[stream].append(number)
-                positions.append(position)
-                leaves[position] = sha256(b"\0" + header).digest()
-            must(stop == len(lines), f"{where}, after position {last}", "a line is none")
-            is_told = [*positions[:1], *positions[-1:], len(positions)] == [first, until, events]
-            must(is_told, where, "it does not hold what the manifest says")
-            stop, lines = 0, _unpacked(private, private_length, where + ", private") if private_length else b""
-            for match in CONTENT.finditer(lines):
-                is_it = match.start() == stop and sha256(match[2]).hexdigest().encode() == hashes.get(int(match[1]))
-                must(is_it, f"position {int(match[1])}", "its private content is not the one that its header names")
-                stop, number_private = match.end(), number_private + 1
-            must(stop == len(lines), where, "a line of its private part is none")
-    for stream, (version, members) in wanted.items():
-        is_whole = versions.pop(stream, 0) == version and places[stream] == members
-        must(is_whole, stream.decode(), "events of it are missing, or not where the manifest says")
-    must(not versions, base, "it holds a job that the manifest does not name")
-    counts = {"jobs": len(wanted), "events": len(leaves), "private": number_private}
-    is_told = {it: manifest["counts"][it] for it in counts} == counts
-    must(is_told, base + ".manifest.json", "its counts are not those of what there is")
-    return leaves
-
-
-def _unpacked(file: BinaryIO, length: int, where: str) -> bytes:
-    unpacking = zlib.decompressobj(31)
-    try:
-        lines = unpacking.decompress(file.read(length))
-    except zlib.error:
-        raise DiffersError(f"{where}: it does not unpack") from None
-    must(unpacking.eof and not unpacking.unused_data, where, "it does not end where it should")
-    return lines
+        is_proved = is_proved or export.is_signer_known
+    print("{}: nothing differs in {events} events of {jobs} jobs, each whole up to its version.".format(path, **counts))
+    if not is_proved and not options.export:
+        print("consistent; that the ledger verified it was not checked: give --manifest-sha256 or --export.")
+    return is_proved
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run it; its exit code."""
     parser = argparse.ArgumentParser(description="Check an export, or an archive, of a Job Ledger.")
     parser.add_argument("path", help="an export (.zip or folder), or an archive (.ndjson.gz, its manifest beside it)")
-    parser.add_argument("--key", action="append", help="the verifier key, or a file with one or more")
-    parser.add_argument("--seen", action="append", metavar="CHECKPOINT", help="a checkpoint that was kept, a file")
-    parser.add_argument("--consistency", metavar="FILE", help="a proof that the two checkpoints are of one history")
+    parser.add_argument("--key", action="append", default=[], help="the verifier key, or a file with one or more")
+    parser.add_argument("--seen", action="append", default=[], metavar="CHECKPOINT", help="one that was kept, a file")
     parser.add_argument("--manifest-sha256", metavar="HEX", help="of an archive: what archive.verified says")
     parser.add_argument("--export", help="of an archive: an export that covers it")
     options = parser.parse_args(arguments)
-    is_archive = os.path.isfile(options.path) and options.path.endswith(".gz")
     try:
-        is_checked = check_archive(options) if is_archive else check_export(options)[1]
+        if options.path.endswith(".ndjson.gz"):
+            return 0 if check_archive(options) else 1
+        return 0 if check_export(options, options.path, {}).is_signer_known else 1
     except DiffersError as error:
         print(f"{options.path}: DIFFERS. {error}.")
-        return 1
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         print(f"{options.path}: DIFFERS. {MANIFEST}, or a proof: it does not read, {type(error).__name__}.")
-        return 1
     except OSError as error:
         print(f"{error.filename or options.path}: {error.strerror}.")
-        return 1
-    return 0 if is_checked else 1
+    return 1
 
 
 if __name__ == "__main__":
-    # Nothing here refers to itself: collecting would cost a tenth.
-    gc.disable()
+    gc.disable()  # Nothing here refers to itself: collecting would cost a tenth.
     sys.exit(main())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
@@ -29,7 +29,7 @@ EVENTS_A_READ = 4_000
 CHECKPOINTS_A_READ = 10_000
 # After these the contents of a stream's events before may be gone.
 REMOVING = frozenset({"job.purged", "job.deleted", "job.erased"})
-ATTACHED = "job.attachment_added"
+ATTACHED, DETACHED = "job.attachment_added", "job.attachment_removed"
 
 
 class DiffersError(Exception):
@@ -76,7 +76,11 @@ class Verification:
         self._recorded_at = ""
         self._missing: dict[str, int] = {}
         self._removed_at: dict[str, int] = {}
+        # By id the SHA-256 of what must be attached; by stream the ids.
         self._attached: dict[str, str] = {}
+        self._attached_to: dict[str, list[str]] = defaultdict(list)
+        # By the id of an attachment the stream and position whose private content named it, and is gone.
+        self._unnamed: dict[str, tuple[str, int]] = {}
         # By size, what was signed of it: where that stands, and the root.
         self._signed: dict[int, list[tuple[str, bytes]]] = defaultdict(list)
 
@@ -115,7 +119,7 @@ class Verification:
         if leaf != head.last_leaf:
             raise DiffersError(f"position {head.size - 1}: it is not the one that the head names")
         self._must_be_removed()
-        await self._compare_attachments()
+        await self._compare_attachments(head.size)
         self._verified.size = head.size
         return self._verified
 
@@ -160,13 +164,14 @@ class Verification:
             if private is not None:
                 if sha256(private).hexdigest() != named.get("private"):
                     raise DiffersError(f"position {position}: its private content is not the one that its header names")
+            elif "private" in named and type_name == ATTACHED and body is not None:
+                self._unnamed[orjson.loads(body)["data"]["attachment_id"]] = (stream, position)
             elif "private" in named:
                 self._missing[stream] = position
             if type_name in REMOVING:
                 self._removed_at[stream] = position
-            elif type_name == ATTACHED and body is not None:
-                data = orjson.loads(body)["data"]
-                self._attached[data["attachment_id"]] = data["sha256"]
+            if type_name in REMOVING or type_name in (ATTACHED, DETACHED):
+                self._note_attachment(stream, type_name, body)
             leaves.append(sha256(b"\0" + header).digest())
             expected += 1
         if expected != end:
@@ -209,28 +214,21 @@ class Verification:
         """What was signed, by whom it must be."""
         installation = await self._store.installation()
         origin = origin_of(installation, self._org, self._fork)
-        earlier = {origin_of(installation, self._org, it) for it in range(1, self._fork)}
-        keys = await self._keys(origin)
-        after = 0
-        while records := await self._database.fetch(
-            statement(PACKAGE, "checkpoints_of"), self._org, self._fork, after, CHECKPOINTS_A_READ
-        ):
-            for record in records:
-                where = f"checkpoint of {record['size']}"
-                try:
-                    checkpoint = read_checkpoint(record["note"])
-                    checkpoint.signed.must_be_signed_by(VerifierKey(origin, record["public_key"]))
-                except NoteError as error:
-                    raise DiffersError(f"{where}: {error}") from None
-                if (checkpoint.origin, checkpoint.size, checkpoint.root) != (origin, record["size"], record["root"]):
-                    raise DiffersError(f"{where}: its row says otherwise than what was signed")
-                if not self._is_turn_of(keys, record["size"], record["public_key"]):
-                    raise DiffersError(f"{where}: it is signed by another key than the ledger says")
-                self._must_fit(where, checkpoint, size)
+        earlier = {origin_of(installation, self._org, it): it for it in range(1, self._fork)}
+        for old_origin, fork in earlier.items():
+            # What was signed of a history that was left stays true of that: it need not fit the events that are there now.
+            async for _where, _checkpoint, _public in self._checkpoints(old_origin, fork):
                 self._verified.checkpoints += 1
-            after = records[-1]["size"]
+        keys = await self._keys(origin)
+        newest = 0
+        async for where, checkpoint, public in self._checkpoints(origin, self._fork):
+            if not self._is_turn_of(keys, checkpoint.size, public):
+                raise DiffersError(f"{where}: it is signed by another key than the ledger says")
+            self._must_fit(where, checkpoint, size)
+            self._verified.checkpoints += 1
+            newest = checkpoint.size
         # Tiles were committed before the checkpoint.
-        self._tiled = max(self._tiled, after // TILE_WIDTH * TILE_WIDTH)
+        self._tiled = max(self._tiled, newest // TILE_WIDTH * TILE_WIDTH)
         witnessed = [] if self._witness is None else await asyncio.to_thread(list, self._witness.every(self._org))
         for checkpoint, where in [
             *((it, f"witness, checkpoint of {it.size}") for it in witnessed),
@@ -242,6 +240,24 @@ class Verification:
                 raise DiffersError(f"{where}: it is of {checkpoint.origin}, and the ledger is {origin}")
             self._must_fit(where, checkpoint, size)
         self._verified.witnessed = len(witnessed)
+
+    async def _checkpoints(self, origin: str, fork: int) -> AsyncIterator[tuple[str, Checkpoint, bytes]]:
+        """Those in the store, by size: where each stands, and the key by which it is signed."""
+        after, of = 0, "" if fork == self._fork else f" of the history {fork}"
+        while records := await self._database.fetch(
+            statement(PACKAGE, "checkpoints_of"), self._org, fork, after, CHECKPOINTS_A_READ
+        ):
+            for record in records:
+                where = f"checkpoint of {record['size']}{of}"
+                try:
+                    checkpoint = read_checkpoint(record["note"])
+                    checkpoint.signed.must_be_signed_by(VerifierKey(origin, record["public_key"]))
+                except NoteError as error:
+                    raise DiffersError(f"{where}: {error}") from None
+                if (checkpoint.origin, checkpoint.size, checkpoint.root) != (origin, record["size"], record["root"]):
+                    raise DiffersError(f"{where}: its row says otherwise than what was signed")
+                yield where, checkpoint, record["public_key"]
+            after = records[-1]["size"]
 
     def _must_fit(self, where: str, checkpoint: Checkpoint, size: int) -> None:
         if checkpoint.size > size:
@@ -269,18 +285,34 @@ class Verification:
         return not turns or turns[-1] == public
 
     def _must_be_removed(self) -> None:
-        for stream, position in self._missing.items():
+        for stream, position in [*self._missing.items(), *self._unnamed.values()]:
             if self._removed_at.get(stream, -1) < position:
                 raise DiffersError(
                     f"position {position}: its content is missing, and no event says that it was removed"
                 )
 
-    async def _compare_attachments(self) -> None:
-        store, after = AttachmentStore(self._database), UUID(int=0)
+    def _note_attachment(self, stream: str, type_name: str, body: bytes | None) -> None:
+        """Of an event that attaches something, or removes it: the contents of a job take all with them that was attached."""
+        if type_name in REMOVING:
+            for attachment_id in self._attached_to.pop(stream, ()):
+                self._attached.pop(attachment_id, None)
+        elif body is not None:
+            data = orjson.loads(body)["data"]
+            if type_name == DETACHED:
+                self._attached.pop(data["attachment_id"], None)
+                self._unnamed.pop(data["attachment_id"], None)
+            else:
+                self._attached[data["attachment_id"]] = data["sha256"]
+                self._attached_to[stream].append(data["attachment_id"])
+
+    async def _compare_attachments(self, size: int) -> None:
+        """Each is there and is what its event recorded, but for those that events from *size* on removed meanwhile."""
+        store, after, missing = AttachmentStore(self._database), UUID(int=0), set(self._attached)
         while records := await self._database.fetch(statement(PACKAGE, "attachments_after"), self._org, after, 1_000):
             for record in records:
                 expected = self._attached.get(str(record["id"]))
                 if expected is not None:
+                    missing.discard(str(record["id"]))
                     try:
                         async for _chunk in store.chunks(self._org, record["id"], record["size_bytes"], expected):
                             pass
@@ -288,6 +320,14 @@ class Verification:
                         raise DiffersError(f"attachment {record['id']}: {error}") from None
                     self._verified.attachments += 1
             after = records[-1]["id"]
+        if missing:
+            newest = (await self._recorder.head(self._org)).size
+            for start in range(size, newest, EVENTS_A_READ):
+                for _position, stream, _version, type_name, _header, body, _private in await self._read(start, newest):
+                    if type_name in REMOVING or type_name == DETACHED:
+                        self._note_attachment(stream, type_name, body)
+            for attachment_id in sorted(missing & self._attached.keys()):
+                raise DiffersError(f"attachment {attachment_id}: it is missing")
 
 
 def must_be_change(note: bytes, public: bytes) -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 
-from jobledger.ledger.domain.evidence import ChangeSigningKey
+from jobledger.ledger.domain.evidence import ChangeSigningKey, RecordFork
 from jobledger.ledger.domain.job_removal import EraseJob
+from jobledger.ledger.domain.job_workflow_commands import AddAttachment, RemoveAttachment
 from jobledger.ledger.errors import CorruptLedgerError
 from jobledger.ledger.evidence.checkpoint import Checkpoint, origin_of, sign_checkpoint
 from jobledger.ledger.evidence.note import SigningKey
@@ -200,3 +202,47 @@ async def test_an_attachment_that_was_altered_is_named(signer: Checkpointing, da
     verification._attached = attached
     with pytest.raises(DiffersError, match=f"attachment {upload.id}"):
         await verification.verify()
+
+
+async def attach(ledger: Ledger, job_id: int) -> str:
+    """The id of something that is attached to the job."""
+    store, upload = AttachmentStore(ledger.database), Upload(ORG)
+    await store.add(upload, b"a plan")
+    await store.finish(upload)
+    members: dict[str, Any] = {"size_bytes": 6, "chunk_count": 1, "sha256": upload.sha256, "name": "plan.txt"}
+    await ledger.execute(AddAttachment(caller=ALICE, job_id=job_id, attachment_id=str(upload.id), **members))
+    return str(upload.id)
+
+
+async def test_an_attachment_that_is_gone_is_missed_unless_an_event_removed_it(
+    signer: Checkpointing, ledger: Ledger, database_url: str
+) -> None:
+    """By itself, or with all that was attached to its job."""
+    ids = [await attach(ledger, 1) for _ in range(3)]
+    assert (await verified(signer)).attachments == 3
+
+    await ledger.execute(RemoveAttachment(caller=ALICE, job_id=1, attachment_id=ids[0], reason="not needed"))
+    assert (await verified(signer)).attachments == 2
+    async with session(database_url) as owner:
+        await owner.execute("DELETE FROM attachment WHERE id = $1", UUID(ids[1]))
+    with pytest.raises(DiffersError, match=f"attachment {ids[1]}: it is missing"):
+        await verified(signer)
+    await ledger.execute(EraseJob(caller=ALICE, job_id=1, scope="all", reason="asked for"))
+    assert (await verified(signer)).attachments == 0
+
+
+async def test_checkpoints_of_a_history_that_was_left_are_what_was_signed(
+    signer: Checkpointing, ledger: Ledger, database_url: str
+) -> None:
+    """They need not fit what there is now, and are not altered."""
+    newest = await signer.store.newest(ORG)
+    assert newest is not None
+    note = newest.note.decode()
+    await ledger.execute(RecordFork(caller=ledger_itself(ORG), fork=2, reason="tried", note=note))
+    await signer.sign(ORG)
+    assert (await verified(signer)).checkpoints == 4
+    async with session(database_url) as owner:
+        await owner.execute("UPDATE checkpoint SET root = sha256('') WHERE fork = 1 AND size = 604")
+
+    with pytest.raises(DiffersError, match="checkpoint of 604 of the history 1: its row says otherwise"):
+        await verified(signer)

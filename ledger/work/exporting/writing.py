@@ -1,6 +1,7 @@
 """Writing an export: every header of the range, the contents of what was selected, and what proves them.
 
-    checkpoint          a signed note                     key               the verifier key of who signed it
+    checkpoint          a signed note, with cosignatures  key               the verifier key of who signed it
+    timestamp-1.der …   the RFC 3161 tokens of the checkpoint, in the order in which they were attached
     headers.ndjson      a header a line, as stored        contents.ndjson   {"position":…,"content":…}, null where it is gone
     private.ndjson      {"position":…,"private":…}, where that was asked for
     proof.json          {"before":[…],"after":[…]}: the roots of the whole subtrees before and behind the range, from the left
@@ -8,8 +9,8 @@
     verify.py           what checks all of it             manifest.json     what there is, with the hash of each
     manifest.sig        a signed note: the format, the origin and the SHA-256 of the manifest, a line each
 
-Nothing in it depends on who asked, when, or which server wrote it. Postgres joins the lines; they are hashed and compressed by a
-thread, while it joins the next.
+Nothing in it depends on who asked, when, or which server wrote it, but for what was attached to the checkpoint by then. Postgres
+joins the lines; they are hashed and compressed by a thread, while it joins the next.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ import orjson
 
 from jobledger.ledger.domain.job import job_id_of, job_stream
 from jobledger.ledger.errors import CorruptLedgerError
+from jobledger.ledger.evidence.attaching import Attestations
 from jobledger.ledger.evidence.checkpoint import Checkpoint
 from jobledger.ledger.evidence.note import SigningKey, sign_note
 from jobledger.ledger.evidence.store import EvidenceStore
@@ -102,7 +104,10 @@ class ExportWriter:
             await self._write_removals()
             self._add("proof.json", orjson.dumps(await self._roots(self._extent.begin, self._extent.end)) + b"\n")
             checkpoint = self._extent.checkpoint
-            self._add("checkpoint", checkpoint.note)
+            attested = await Attestations(self._task.ledger.database).attested(self._task.org, checkpoint)
+            self._add("checkpoint", attested.note)
+            for number, stamp in enumerate(attested.timestamps, 1):
+                self._add(f"timestamp-{number}.der", stamp.token)
             self._add("key", f"{self._extent.key.named(checkpoint.origin)}\n".encode())
             self._add("verify.py", self._verifier)
             written = await asyncio.to_thread(self._finish)

@@ -1,4 +1,4 @@
-"""Writing a zip that depends on nothing but its contents: fixed dates, no gaps, zip64 only where something is that large.
+"""Writing a zip that depends on nothing but its contents: fixed dates, no gaps, the sizes always as zip64 has them.
 
 Each file is compressed into a part of its own while it is made; the zip is then put together of these.
                                                        Source: PKWARE APPNOTE 6.3.10, sections 4.3 to 4.5
@@ -18,7 +18,9 @@ from zlib import crc32
 from isal import isal_zlib
 
 COMPRESSION = 1
-LARGE = 0xFFFFFFFF
+VERSION = 45
+# Of a size or an offset: that it stands among the further members, in eight bytes.
+ELSEWHERE = 0xFFFFFFFF
 STORED, DEFLATED = 0, 8
 # 1980-01-01, the first that a zip can say; and a file that all may read.
 DATE, MODE = 33, 0o100644 << 16
@@ -65,30 +67,26 @@ class Entry:
 
     def local_header(self) -> bytes:
         """What stands before it in the zip."""
-        further = self._sizes()
-        return b"PK\3\4" + self._members() + struct.pack("<H", len(further)) + self.name.encode() + further
+        return (
+            b"PK\3\4" + self._members() + struct.pack("<H", 20) + self._name + struct.pack("<HH", 1, 16) + self._sizes()
+        )
 
     def directory_entry(self, offset: int) -> bytes:
         """What the directory says of it."""
-        further = self._sizes()[4:] + (struct.pack("<Q", offset) if offset >= LARGE else b"")
-        extra = struct.pack("<HH", 1, len(further)) + further if further else b""
-        version = 45 if extra else 20
-        made_by = struct.pack("<BBH", version, 3, version)
-        tail = struct.pack("<HHHHII", len(extra), 0, 0, 0, MODE, min(offset, LARGE))
-        return b"PK\1\2" + made_by + self._members()[2:] + tail + self.name.encode() + extra
+        tail = struct.pack("<HHHHII", 28, 0, 0, 0, MODE, ELSEWHERE)
+        further = struct.pack("<HH", 1, 24) + self._sizes() + struct.pack("<Q", offset)
+        return b"PK\1\2" + struct.pack("<BB", VERSION, 3) + self._members() + tail + self._name + further
+
+    @property
+    def _name(self) -> bytes:
+        return self.name.encode()
 
     def _sizes(self) -> bytes:
-        if max(self.size, self.stored_size) < LARGE:
-            return b""
-        return struct.pack("<HHQQ", 1, 16, self.size, self.stored_size)
+        return struct.pack("<QQ", self.size, self.stored_size)
 
     def _members(self) -> bytes:
-        is_large = bool(self._sizes())
-        sizes = (LARGE, LARGE) if is_large else (self.stored_size, self.size)
-        version = 45 if is_large else 20
-        return struct.pack(
-            "<HHHHHIIIH", version, 0, self.method, 0, DATE, self.checksum, *sizes, len(self.name.encode())
-        )
+        told = (VERSION, 0, self.method, 0, DATE, self.checksum, ELSEWHERE, ELSEWHERE, len(self._name))
+        return struct.pack("<HHHHHIIIH", *told)
 
 
 def write_zip(path: Path, entries: Iterable[Entry]) -> dict[str, Any]:
@@ -112,10 +110,10 @@ def write_zip(path: Path, entries: Iterable[Entry]) -> dict[str, Any]:
             entry.part.unlink()
         start = size
         write(directory)
-        if start >= LARGE:
-            write(b"PK\6\6" + struct.pack("<QHHIIQQQQ", 44, 45, 45, 0, 0, number, number, len(directory), start))
-            write(b"PK\6\7" + struct.pack("<IQI", 0, start + len(directory), 1))
-        write(b"PK\5\6" + struct.pack("<HHHHIIH", 0, 0, number, number, len(directory), min(start, LARGE), 0))
+        length = len(directory)
+        write(b"PK\6\6" + struct.pack("<QHHIIQQQQ", 44, VERSION, VERSION, 0, 0, number, number, length, start))
+        write(b"PK\6\7" + struct.pack("<IQI", 0, start + length, 1))
+        write(b"PK\5\6" + struct.pack("<HHHHIIH", 0, 0, number, number, length, ELSEWHERE, 0))
         file.flush()
         os.fsync(file.fileno())
     return {"size_bytes": size, "sha256": digest.hexdigest()}
