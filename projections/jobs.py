@@ -92,6 +92,12 @@ UNDECIDED = {
     for name, shown in (DECISIONS | PRIVATE).items()
 }
 TIMES = ("registered_at", "scheduled_at", "started_at", "ended_at", "last_report_at", "updated_at")
+# Each job has all of these as members of its own, and its row those that are not None; some under another name.
+UNSAID = dict.fromkeys((*REGISTRATION, *COURSE))
+RENAMED = tuple((shown, name) for name, shown in (REGISTRATION | COURSE).items() if shown != name)
+# Those of ``TIMES`` as the aggregate calls them.
+TIME_MEMBERS = tuple(name for name, shown in (REGISTRATION | COURSE).items() if shown in TIMES)
+STATES = {it.value: it for it in State}
 
 
 NOTHING_DECIDED = (None, None, None)
@@ -133,19 +139,21 @@ def search_text(job: Job) -> str:
 
 def job_from_row(row: Row) -> Job:
     """The aggregate that the row was rendered from."""
-    shown = shown_job(row)
-    for name in TIMES:
-        if shown[name] is not None:
-            shown[name] = datetime.fromisoformat(shown[name])
+    members = {**UNSAID, **orjson.loads(row["registration"]), **orjson.loads(row["course"])}
+    for shown, name in RENAMED:
+        members[name] = members.pop(shown)
+    members["state"] = STATES[members["state"]]
+    decisions, private = row["decisions"], row["private"]
+    if decisions is not None or private is not None:
+        decided = (orjson.loads(decisions) if decisions else {}) | (orjson.loads(private) if private else {})
+        members |= {name: decided[shown] for name, shown in (DECISIONS | PRIVATE).items() if shown in decided}
+        members["is_decided"] = True
+    for name in TIME_MEMBERS:
+        if (value := members[name]) is not None:
+            members[name] = datetime.fromisoformat(value)
     job = Job.__new__(Job)
-    job.__base_init__(job_stream(row["id"]), row["version"], shown["registered_at"])
-    job.__dict__.update({key: shown[name] for key, name in SHOWN.items() if shown[name] != UNDECIDED.get(name, ...)})
-    job.state = State(job.state)
-    if row["decisions"] is not None or row["private"] is not None:
-        job.is_decided = True
-    if row["decisions"] is not None:
-        decisions = orjson.loads(row["decisions"])
-        job.__dict__.update({name: decisions[name] for name in ("work", "archives") if name in decisions})
+    job.__base_init__(job_stream(row["id"]), row["version"], members["registered_at"])
+    job.__dict__.update(members)
     job.body_hash = row["body_hash"]
     if row["final_at"] is not None:
         job.final_at = row["final_at"]

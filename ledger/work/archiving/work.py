@@ -159,11 +159,24 @@ class Archiving(Work):
         members = verification.read_members(manifest)
         total = len(manifest.members)
         number = 0
-        while (read := await asyncio.to_thread(next, members, None)) is not None:
-            await self._compare(task, read)
-            number += 1
-            if number % MEMBERS_A_REPORT == 0:
-                await task.advance(progress=task.part(number / total), message=f"Verified: {number} of {total} members")
+        comparing: asyncio.Task[None] | None = None
+        try:
+            while (read := await asyncio.to_thread(next, members, None)) is not None:
+                if comparing is not None:
+                    await comparing
+                # Postgres compares one while the next is read.
+                comparing = asyncio.create_task(self._compare(task, read))
+                number += 1
+                if number % MEMBERS_A_REPORT == 0:
+                    await task.advance(
+                        progress=task.part(number / total), message=f"Verified: {number} of {total} members"
+                    )
+            if comparing is not None:
+                await comparing
+        finally:
+            if comparing is not None:
+                comparing.cancel()
+                await asyncio.wait([comparing])
         await asyncio.to_thread(verification.compare_jobs, manifest)
         await self._execute(task, NoteVerified, archive, manifest_sha256=manifest_sha256)
 
