@@ -19,7 +19,7 @@ from jobledger.ledger.domain.job_registration import JOBS_BY_EXTERNAL_ID
 from jobledger.ledger.domain.job_removal import DELETED, LAST_ERASURE, become_residue, residue_of
 from jobledger.ledger.domain.job_workflow_commands import ANCESTORS, DIAGRAMS_OF_JOBS
 from jobledger.ledger.domain.retention import retained_until
-from jobledger.ledger.store.columns import packed, plain_array, sparse_array
+from jobledger.ledger.store.columns import null_array, packed, plain_array, quoted_array, sparse_array
 from jobledger.ledger.store.database import Connection
 from jobledger.ledger.store.projection import Changed, Key, ProjectedTable
 from jobledger.ledger.store.statement import statement
@@ -322,8 +322,15 @@ class JobsProjection:
             writes.append(("remove_jobs", [plain_array(removed)]))
         writes += [(name, [plain_array(forgotten)]) for name in FORGETTING if forgotten]
         if gone:
-            ids, versions, *rest = zip(*gone, strict=True)
-            writes.append(("write_residues", [plain_array(ids), plain_array(versions), *rest]))
+            ids, versions, domains, kinds, times, residues = zip(*gone, strict=True)
+            literals = [
+                plain_array(ids),
+                plain_array(versions),
+                quoted_array(domains),
+                plain_array(kinds),
+                null_array(times),
+            ]
+            writes.append(("write_residues", [*literals, *packed([it.encode() for it in residues])]))
         moves = [(*key, number) for key, number in sorted(moved_jobs(changes).items()) if number]
         if moves:
             states, days, domains, *numbers = zip(*moves, strict=True)
