@@ -13,7 +13,6 @@ from typing import Any, ClassVar, Protocol, TypeVar
 from jobledger.ledger.domain.archive import Archive, added, archive_stream
 from jobledger.ledger.domain.archive_commands import ARCHIVE
 from jobledger.ledger.domain.archive_work import (
-    MOST_PURGED_AT_ONCE,
     ArchiveStep,
     ConcludeArchive,
     HeldJob,
@@ -40,10 +39,11 @@ from jobledger.ledger.work.archiving.writing import ArchiveWriter
 from jobledger.ledger.work.lease import PACKAGE
 from jobledger.ledger.work.runner import Step, Task, Work, WorkFailedError
 
-# So many batches of jobs are asked for at once: the next is queued when one has been decided.
-BATCHES_QUEUED = 2
-JOBS_A_BATCH = MOST_PURGED_AT_ONCE
-BATCHES_A_REPORT = 20
+# So many batches of jobs are asked for at once, the next as soon as one was decided: some go in one transaction, and Postgres
+# removes what one covers while the next is decided. Each is decided within what others wait for anyway.
+BATCHES_QUEUED = 6
+JOBS_A_BATCH = 100
+BATCHES_A_REPORT = 50
 MEMBERS_A_REPORT = 100
 POSITIONS_A_LOOK = 50_000
 
