@@ -62,7 +62,7 @@ async def copy_and_gzip(bed: Bed, caller: Caller, size: int) -> tuple[float, int
             await pipe.drain()
 
         async with bed.owner() as connection:
-            await connection.copy_from_query(ROWS, caller.org, size, output=take)
+            await connection.copy_from_query(ROWS, caller.org, size, output=take, timeout=LONG_S)
         pipe.close()
         await process.wait()
     took_s, length = perf_counter() - began, zipped.stat().st_size
