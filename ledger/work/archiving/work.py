@@ -40,8 +40,8 @@ from jobledger.ledger.work.lease import PACKAGE
 from jobledger.ledger.work.runner import Step, Task, Work, WorkFailedError
 
 # So many batches of jobs are asked for at once, the next as soon as one was decided: some go in one transaction, and Postgres
-# removes what one covers while the next is decided. Each is decided within what others wait for anyway.
-BATCHES_QUEUED = 6
+# removes what one covers while the next is decided. Others who write wait behind these: few enough for that.
+BATCHES_QUEUED = 3
 JOBS_A_BATCH = 100
 BATCHES_A_REPORT = 50
 MEMBERS_A_REPORT = 100
