@@ -15,6 +15,7 @@ from jobledger.ledger.domain.archive import Archive, archive_id_of, archive_stre
 from jobledger.ledger.domain.archive_commands import KEPT_IN_ARCHIVE
 from jobledger.ledger.domain.command import Find
 from jobledger.ledger.domain.job import Job
+from jobledger.ledger.store.columns import null_array, plain_array, quoted_array, sparse_array
 from jobledger.ledger.store.database import Connection
 from jobledger.ledger.store.projection import AnswersNothing, Changed, Key, ProjectedTable
 from jobledger.ledger.store.statement import statement
@@ -148,7 +149,19 @@ class ArchivedJobsProjection:
                 is_same = isinstance(before, Job) and before.archives is after.archives and before.gone == after.gone
                 if not is_same:
                     rows += archived_job_rows(after)
-        return [("write_archived_jobs", list(map(list, zip(*rows, strict=True))))] if rows else []
+        if not rows:
+            return []
+        ids, job_ids, versions, types, domains, states, *times, imported, gone, are_purged, places = zip(
+            *rows, strict=True
+        )
+        literals = [
+            *map(plain_array, (ids, job_ids, versions)),
+            *map(quoted_array, (types, domains)),
+            plain_array(states),
+            *map(null_array, times),
+        ]
+        kept = [sparse_array(imported), null_array(gone), plain_array(are_purged), quoted_array(places)]
+        return [("write_archived_jobs", [*literals, *kept])]
 
     async def answer(
         self, connection: Connection, org: str, generation: int, kind: str, finds: Sequence[Find]

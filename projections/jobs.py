@@ -19,7 +19,7 @@ from jobledger.ledger.domain.job_registration import JOBS_BY_EXTERNAL_ID
 from jobledger.ledger.domain.job_removal import DELETED, LAST_ERASURE, become_residue, residue_of
 from jobledger.ledger.domain.job_workflow_commands import ANCESTORS, DIAGRAMS_OF_JOBS
 from jobledger.ledger.domain.retention import retained_until
-from jobledger.ledger.store.columns import packed, plain_array, sparse_array
+from jobledger.ledger.store.columns import null_array, packed, plain_array, quoted_array, sparse_array
 from jobledger.ledger.store.database import Connection
 from jobledger.ledger.store.projection import Changed, Key, ProjectedTable
 from jobledger.ledger.store.statement import statement
@@ -92,6 +92,12 @@ UNDECIDED = {
     for name, shown in (DECISIONS | PRIVATE).items()
 }
 TIMES = ("registered_at", "scheduled_at", "started_at", "ended_at", "last_report_at", "updated_at")
+# Each job has all of these as members of its own, and its row those that are not None; some under another name.
+UNSAID = dict.fromkeys((*REGISTRATION, *COURSE))
+RENAMED = tuple((shown, name) for name, shown in (REGISTRATION | COURSE).items() if shown != name)
+# Those of ``TIMES`` as the aggregate calls them.
+TIME_MEMBERS = tuple(name for name, shown in (REGISTRATION | COURSE).items() if shown in TIMES)
+STATES = {it.value: it for it in State}
 
 
 NOTHING_DECIDED = (None, None, None)
@@ -133,19 +139,21 @@ def search_text(job: Job) -> str:
 
 def job_from_row(row: Row) -> Job:
     """The aggregate that the row was rendered from."""
-    shown = shown_job(row)
-    for name in TIMES:
-        if shown[name] is not None:
-            shown[name] = datetime.fromisoformat(shown[name])
+    members = {**UNSAID, **orjson.loads(row["registration"]), **orjson.loads(row["course"])}
+    for shown, name in RENAMED:
+        members[name] = members.pop(shown)
+    members["state"] = STATES[members["state"]]
+    decisions, private = row["decisions"], row["private"]
+    if decisions is not None or private is not None:
+        decided = (orjson.loads(decisions) if decisions else {}) | (orjson.loads(private) if private else {})
+        members |= {name: decided[shown] for name, shown in (DECISIONS | PRIVATE).items() if shown in decided}
+        members["is_decided"] = True
+    for name in TIME_MEMBERS:
+        if (value := members[name]) is not None:
+            members[name] = datetime.fromisoformat(value)
     job = Job.__new__(Job)
-    job.__base_init__(job_stream(row["id"]), row["version"], shown["registered_at"])
-    job.__dict__.update({key: shown[name] for key, name in SHOWN.items() if shown[name] != UNDECIDED.get(name, ...)})
-    job.state = State(job.state)
-    if row["decisions"] is not None or row["private"] is not None:
-        job.is_decided = True
-    if row["decisions"] is not None:
-        decisions = orjson.loads(row["decisions"])
-        job.__dict__.update({name: decisions[name] for name in ("work", "archives") if name in decisions})
+    job.__base_init__(job_stream(row["id"]), row["version"], members["registered_at"])
+    job.__dict__.update(members)
     job.body_hash = row["body_hash"]
     if row["final_at"] is not None:
         job.final_at = row["final_at"]
@@ -314,8 +322,15 @@ class JobsProjection:
             writes.append(("remove_jobs", [plain_array(removed)]))
         writes += [(name, [plain_array(forgotten)]) for name in FORGETTING if forgotten]
         if gone:
-            ids, versions, *rest = zip(*gone, strict=True)
-            writes.append(("write_residues", [plain_array(ids), plain_array(versions), *rest]))
+            ids, versions, domains, kinds, times, residues = zip(*gone, strict=True)
+            literals = [
+                plain_array(ids),
+                plain_array(versions),
+                quoted_array(domains),
+                plain_array(kinds),
+                null_array(times),
+            ]
+            writes.append(("write_residues", [*literals, *packed([it.encode() for it in residues])]))
         moves = [(*key, number) for key, number in sorted(moved_jobs(changes).items()) if number]
         if moves:
             states, days, domains, *numbers = zip(*moves, strict=True)

@@ -160,6 +160,11 @@ class Aggregate(BaseAggregate[str]):
         self._pending_events = []
 
     @property
+    def is_over(self) -> bool:
+        """Whether hardly anything will happen to it any more."""
+        return False
+
+    @property
     def weight_bytes(self) -> int:
         """About what this takes in memory; more for one that holds large members."""
         return USUAL_WEIGHT_BYTES

@@ -270,6 +270,11 @@ class Job(Aggregate):
             aggregate.last_report_at = self.timestamp
 
     @property
+    def is_over(self) -> bool:
+        """See ``Aggregate``: it is gone."""
+        return self.gone is not None
+
+    @property
     def weight_bytes(self) -> int:
         """See ``Aggregate``: more for a job with large attributes."""
         if self.attributes is None and self.backup is None and (not self.is_decided or self.gone is not None):

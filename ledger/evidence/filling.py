@@ -6,10 +6,10 @@ which they are: nothing else is written. Leaves and roots, from left to right, a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from hashlib import sha256
 
-from jobledger.ledger.evidence.tree import HASH_BYTES, Node, Range, Tiles, fold, node_hash, root_of
+from jobledger.ledger.evidence.tree import HASH_BYTES, Node, Range, Tiles, fold, full_root, node_hash, root_of
 
 
 def filling(begin: int, end: int) -> Iterator[Node]:
@@ -40,14 +40,18 @@ class Refolding:
         self._roots: list[tuple[int, bytes]] = []
         self._at = 0
 
-    def add(self, position: int, header: bytes) -> None:
-        """Add an event's header: its leaf."""
-        if not self._at <= position < self._size:
+    def add(self, position: int, headers: Sequence[bytes]) -> None:
+        """Add the headers of events that stand one behind the other, from *position* on: their leaves."""
+        end = position + len(headers)
+        if not self._at <= position < end <= self._size:
             raise ValueError(f"There is no place for position {position}.")
         if self._at < position:
             self._fill(position)
-        self._join(0, sha256(b"\0" + header).digest())
-        self._at += 1
+        leaves = b"".join([sha256(b"\0" + header).digest() for header in headers])
+        for node in filling(position, end):
+            begin = (node.number << node.height) - position
+            self._join(node.height, full_root(leaves[begin * HASH_BYTES : (begin + (1 << node.height)) * HASH_BYTES]))
+        self._at = end
 
     def root(self) -> bytes:
         """The root, once every leaf was added."""

@@ -25,6 +25,12 @@ class Memory:
         self._entries.move_to_end(key)
         return entry[0]
 
+    def drop(self, key: tuple[object, str]) -> None:
+        """Forget what is remembered under *key*, if there is anything."""
+        entry = self._entries.pop(key, None)
+        if entry is not None:
+            self._weight_bytes -= entry[1]
+
     def put(self, key: tuple[object, str], aggregate: Aggregate) -> None:
         """Remember it, and forget the least recently used beyond the limit."""
         weight = aggregate.weight_bytes
@@ -50,9 +56,12 @@ class Cache:
         return self._memory.get((self._epoch, stream))
 
     def put(self, aggregates: Iterable[Aggregate]) -> None:
-        """Remember these."""
+        """Remember these, but for those that hardly anybody will ask for again: a purge of many would drive out all others."""
         for aggregate in aggregates:
-            self._memory.put((self._epoch, aggregate.id), aggregate)
+            if aggregate.is_over:
+                self._memory.drop((self._epoch, aggregate.id))
+            else:
+                self._memory.put((self._epoch, aggregate.id), aggregate)
 
     def clear(self) -> None:
         """Forget everything. What was remembered cannot be asked for any more, and makes room as it ages."""

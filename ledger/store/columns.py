@@ -7,7 +7,7 @@ is joined in one go; bytes are sent as one piece, with where each begins and how
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import date
+from datetime import date, datetime
 from itertools import accumulate
 from typing import Any, TypeAlias
 
@@ -21,6 +21,17 @@ def plain_array(values: Iterable[int | str | date]) -> str:
     A statement takes it as ``$1::text::integer[]``: the parameter is text, cast by Postgres.
     """
     return "{" + ",".join(map(str, values)) + "}"
+
+
+def null_array(values: Iterable[str | datetime | None]) -> str:
+    """As ``plain_array`` of words or instants, where some may be None."""
+    return plain_array(["NULL" if it is None else it.isoformat() if isinstance(it, datetime) else it for it in values])
+
+
+def quoted_array(values: Iterable[str]) -> str:
+    """The literal of an array of texts, at least one, of any characters but NUL, which Postgres has not."""
+    joined = "\0".join(values).replace("\\", "\\\\").replace('"', '\\"').replace("\0", '","')
+    return f'{{"{joined}"}}'
 
 
 def packed(values: Sequence[bytes]) -> Packed:

@@ -15,6 +15,7 @@ from time import perf_counter
 import uvloop
 
 from jobledger.scripts.benchmarks.append import measure_append
+from jobledger.scripts.benchmarks.archiving import measure_archive
 from jobledger.scripts.benchmarks.attachments import measure_attachments
 from jobledger.scripts.benchmarks.bed import Bed, make_bed, tell
 from jobledger.scripts.benchmarks.dependents import measure_dependents
@@ -24,6 +25,7 @@ from jobledger.scripts.benchmarks.growth import measure_growth, measure_list, me
 from jobledger.scripts.benchmarks.http_commands import measure_commands, measure_memory
 from jobledger.scripts.benchmarks.management import measure_management
 from jobledger.scripts.benchmarks.plan import Plan, quick_plan
+from jobledger.scripts.benchmarks.proving import measure_checkpointing, measure_verify
 from jobledger.scripts.benchmarks.rebuilding import measure_rebuild
 from jobledger.scripts.benchmarks.registration import measure_load, measure_registration
 from jobledger.scripts.benchmarks.requests import measure_requests, measure_times, measure_xml
@@ -48,8 +50,12 @@ MEASUREMENTS: Mapping[str, Callable[[Bed], Awaitable[list[Row]]]] = {
     "dependents": measure_dependents,
     "firing": measure_firing,
     "rebuild": measure_rebuild,
-    "time-travel": measure_time_travel,
+    "checkpointing": measure_checkpointing,
+    "as_of": measure_time_travel,
+    "verify": measure_verify,
     "export": measure_export,
+    # It empties the ledger that those before it share.
+    "archive": measure_archive,
 }
 
 

@@ -23,12 +23,17 @@ from jobledger.ledger.domain.command import Caller
 from jobledger.ledger.domain.credential_commands import IssueToken, SetPassword
 from jobledger.ledger.domain.job_commands import StartJob
 from jobledger.ledger.domain.job_registration import FETCH_START_TIMEOUT_S, JobSpec, RegisterJobs
+from jobledger.ledger.evidence.note import KEY_BYTES
 from jobledger.ledger.postgres.embedded import EmbeddedPostgres
+from jobledger.ledger.store.database import Connection, connect
 from jobledger.ledger.store.ledger import Ledger, ledger_itself
 from jobledger.ledger.store.migration import migrate
+from jobledger.ledger.work.checkpointing import Checkpointing
+from jobledger.projections.principal_query import PrincipalQuery
 from jobledger.scripts import serving, worker
 from jobledger.scripts.benchmarks import hello
 from jobledger.scripts.benchmarks.plan import Plan
+from jobledger.scripts.evidence_place import EvidencePlace
 from jobledger.scripts.listening import listen
 from jobledger.scripts.opening import ledger_at
 
@@ -70,6 +75,7 @@ class Bed:
         # Orgs that several measurements share, by what they are for.
         self.orgs: dict[str, Caller] = {}
         self._orgs = 0
+        self.evidence = EvidencePlace(data / "witness", data / "signing-key", os.urandom(KEY_BYTES).hex())
 
     async def new_org(self, kind: str) -> Caller:
         """Someone who may do everything in an org that has just begun."""
@@ -91,12 +97,31 @@ class Bed:
             await asyncio.gather(*map(self.ledger.execute, started))
         return ids
 
-    async def new_token(self, org: str) -> str:
-        """A Bearer token of an operator of *org*."""
+    @asynccontextmanager
+    async def owner(self) -> AsyncIterator[Connection]:
+        """A connection of the database's owner."""
+        connection = await connect(self.url, {}, role=None)
+        try:
+            yield connection
+        finally:
+            await connection.close()
+
+    def checkpointing(self) -> Checkpointing:
+        """What signs the ledger."""
+        return Checkpointing(self.ledger, self.evidence.witness, self.evidence.keys())
+
+    async def sign_all(self) -> None:
+        """Sign all orgs as they are, so that a server that signs finds nothing to do."""
+        signer = self.checkpointing()
+        for org, *_ in await PrincipalQuery(self.ledger.database).orgs():
+            await signer.sign(org)
+
+    async def new_token(self, org: str, *roles: str) -> str:
+        """A Bearer token of someone of these roles in *org*, by default an operator."""
         token = f"jl_{org}_{urlsafe_b64encode(os.urandom(32)).decode().rstrip('=')}"
         itself = ledger_itself(org)
         name = f"client-{uuid4().hex[:8]}"
-        await self.ledger.execute(AddPrincipal(caller=itself, name=name, roles=("operator",)))
+        await self.ledger.execute(AddPrincipal(caller=itself, name=name, roles=roles or ("operator",)))
         digest = sha256(token.encode()).digest()
         issue = IssueToken(caller=itself, principal=name, credential=uuid4(), token_hash=digest)
         await self.ledger.execute(issue)
@@ -112,13 +137,18 @@ class Bed:
         return f"{name}@{org}:{password}"
 
     @asynccontextmanager
-    async def server(self) -> AsyncIterator[Server]:
-        """A server of its own process, as the product runs it, for as long as the context lasts."""
+    async def server(self, *, is_signed: bool = False) -> AsyncIterator[Server]:
+        """A server of its own process, as the product runs it, for as long as the context lasts.
+
+        With *is_signed* it also signs what is appended, archives and exports.
+        """
         plan = serving.Plan(
             url=self.url,
             cursor_key=os.urandom(32),
             secret_key=os.urandom(32),
             start_timeout_s=FETCH_START_TIMEOUT_S,
+            data=self.data if is_signed else None,
+            evidence=self.evidence if is_signed else None,
         )
         async with self._serving(worker.__name__, worker.encode_plan(plan)) as server:
             yield server

@@ -167,6 +167,12 @@ def measured_costs(postmaster: int) -> Iterator[Costs]:
             setattr(owner, name, original)
 
 
+def process_s(pid: int) -> float:
+    """The processor time, in seconds, that a process has taken."""
+    fields = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS_A_SECOND
+
+
 def children_s(parent: int) -> float:
     """The processor time, in seconds, that the living children of a process have taken."""
     ticks = 0

@@ -13,16 +13,12 @@ from time import perf_counter
 
 from jobledger.ledger.domain.export_commands import CREATE_EXPORTS, RequestExport
 from jobledger.ledger.domain.job import FINAL_STATES, State
-from jobledger.ledger.evidence.keys import KeyRing
-from jobledger.ledger.evidence.note import SigningKey
-from jobledger.ledger.evidence.witness import Witness
-from jobledger.ledger.work.checkpointing import Checkpointing
 from jobledger.ledger.work.exporting.work import Exporting
 from jobledger.ledger.work.runner import Runner
 from jobledger.projections.kind_query import KindQuery
 from jobledger.projections.work_query import WorkQuery
 from jobledger.scripts.benchmarks.bed import Bed, tell
-from jobledger.scripts.benchmarks.growth import large_org
+from jobledger.scripts.benchmarks.million import follow, million_org
 from jobledger.scripts.benchmarks.table import Row
 
 MOST_EVENTS = 1_000_000
@@ -34,14 +30,15 @@ SAID = re.compile(r"differs; ([0-9,]+) headers")
 
 async def measure_export(bed: Bed) -> list[Row]:
     """The first events of a long ledger, headers and contents; then the verifier over it, and over one of headers alone."""
-    caller = await large_org(bed)
+    caller = await million_org(bed)
+    await follow(bed, caller)
     caller = replace(caller, capabilities=caller.capabilities | {CREATE_EXPORTS})
-    keys = KeyRing(lambda: [SigningKey(b"k" * 32)])
+    keys = bed.evidence.keys()
     verifier = files("jobledger.scripts").joinpath("verify.py")
     took_s, memory_mib, rates = [], [], []
     with TemporaryDirectory() as folder:
         data = Path(folder)
-        signer = Checkpointing(bed.ledger, Witness(data / "witness"), keys)
+        signer = bed.checkpointing()
         work = Exporting(data, keys, KindQuery(bed.ledger.database).kinds, verifier.read_bytes())
         runner = Runner(bed.ledger, WorkQuery(bed.ledger.database).open, [work])
         await runner.start()

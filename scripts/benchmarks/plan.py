@@ -29,6 +29,8 @@ class Plan:
     schedules: int = 1_000
     firing_minutes: int = 3
     rebuilt_jobs: int = 200_000
+    # Of the ledger of a million events, which is shared: see ``million``.
+    ended_jobs: int = 200_000
 
 
 def quick_plan(rounds: int, swf: Path | None, *, is_profiled: bool) -> Plan:
@@ -51,4 +53,5 @@ def quick_plan(rounds: int, swf: Path | None, *, is_profiled: bool) -> Plan:
         schedules=100,
         firing_minutes=1,
         rebuilt_jobs=10_000,
+        ended_jobs=10_000,
     )

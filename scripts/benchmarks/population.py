@@ -55,6 +55,7 @@ class Part:
     end_job: int
     first_position: int
     recorded_at: str
+    is_ended: bool = False
 
 
 async def write_part(part: Part) -> Head:
@@ -68,7 +69,7 @@ async def write_part(part: Part) -> Head:
             ids = range(first, min(first + JOBS_A_BATCH, part.end_job))
             recorded_at += timedelta(microseconds=1)
             batch = Batch(part.org, head, recorded_at, {})
-            batch.execute(LiveJobs(caller=caller, ids=ids), {})
+            batch.execute(LiveJobs(caller=caller, ids=ids, is_ended=part.is_ended), {})
             await _write_rows(connection, batch, part.gen)
             head = batch.head()
     finally:
@@ -82,6 +83,8 @@ class LiveJobs(Command):
 
     capability: ClassVar[str] = "jobs.register"
     ids: Sequence[int]
+    # Whether those that would still run have succeeded.
+    is_ended: bool = False
 
     def decide(self, unit: UnitOfWork) -> dict[str, Any]:
         """Decide EVENTS_A_JOB events for each."""
@@ -98,6 +101,8 @@ class LiveJobs(Command):
                     job.succeed(unit.now)
                 case State.FAILED:
                     job.fail(unit.now, error="the disk is full")
+                case _ if self.is_ended:
+                    job.succeed(unit.now)
                 case _:
                     job.report_progress(unit.now, 0.75)
         return {}
@@ -126,8 +131,11 @@ async def _write_rows(connection: Connection, batch: Batch, gen: int) -> None:
         await connection.execute(projection.write_statements[name], org, gen, *written)
 
 
-async def grown_org(bed: Bed, kind: str, jobs: int) -> Caller:
-    """An org with so many jobs and EVENTS_A_JOB times as many events, its head as if they had been appended."""
+async def grown_org(bed: Bed, kind: str, jobs: int, *, is_ended: bool = False) -> Caller:
+    """An org with so many jobs and EVENTS_A_JOB times as many events, its head as if they had been appended.
+
+    With *is_ended* none of them runs any more.
+    """
     began = perf_counter()
     caller = await bed.new_org(kind)
     head = await bed.ledger.recorder.head(caller.org)
@@ -142,6 +150,7 @@ async def grown_org(bed: Bed, kind: str, jobs: int) -> Caller:
             end_job=end,
             first_position=head.size + (first - 1) * EVENTS_A_JOB,
             recorded_at=(head.recorded_at + timedelta(seconds=n)).isoformat(),
+            is_ended=is_ended,
         )
         for n, (first, end) in enumerate(itertools.pairwise(bounds))
     ]

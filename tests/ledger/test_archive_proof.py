@@ -75,7 +75,7 @@ def prove(path: Path, manifest: Manifest, told: list[tuple[int, bytes]]) -> None
     """Whether these are in the checkpoint."""
     proving = Proving(path, manifest.head["checkpoint"])
     for position, header in told:
-        proving.add(position, header)
+        proving.add([position], [header])
     proving.end()
 
 

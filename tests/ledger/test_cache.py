@@ -88,3 +88,19 @@ def test_the_memory_never_holds_more_than_its_limit(puts: list[tuple[int, int]])
         held = [it for n in range(10) if (it := cache.get(f"job-{n}")) is not None]
         assert sum(it.weight_bytes for it in held) <= limit
         assert memory._weight_bytes == sum(it.weight_bytes for it in held)
+
+
+def test_jobs_that_are_gone_make_room() -> None:
+    """However many are purged, others stay remembered, and those that were known are not taken to be there."""
+    memory = Memory(2 * USUAL_WEIGHT_BYTES)
+    cache = Cache(memory)
+    cache.put([job(1), job(2)])
+
+    for number in range(2, 9):
+        purged = job(number)
+        purged.gone = "purged"
+        cache.put([purged])
+    assert [cache.get(f"job-{n}") is not None for n in (1, 2, 8)] == [True, False, False]
+
+    cache.put([job(9)])
+    assert cache.get("job-1") is not None

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 
 import asyncpg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from jobledger.ledger.store.columns import packed, plain_array, sparse_array
+from jobledger.ledger.store.columns import null_array, packed, plain_array, quoted_array, sparse_array
 from tests.cluster import session
 
 WORDS = st.text("abcXYZ019-_.", min_size=1)
@@ -44,6 +45,26 @@ async def test_plain_arrays_are_read_as_what_they_were(
     )
     assert read is not None
     assert [*read] == [numbers, words]
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    texts=st.lists(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])), min_size=1),
+    words=st.lists(st.none() | WORDS),
+    times=st.lists(st.none() | st.datetimes(timezones=st.just(UTC))),
+)
+async def test_texts_of_any_characters_and_what_may_be_none_are_read_as_what_they_were(
+    connection: asyncpg.Connection[asyncpg.Record],
+    texts: list[str],
+    words: list[str | None],
+    times: list[datetime | None],
+) -> None:
+    read = await connection.fetchrow(
+        "SELECT $1::text::text[], $2::text::text[], $3::text::timestamptz[]",
+        *(quoted_array(texts), null_array(words), null_array(times)),
+    )
+    assert read is not None
+    assert [*read] == [texts, words, times]
 
 
 async def test_a_column_of_nothing_is_filled_up_with_nulls(connection: asyncpg.Connection[asyncpg.Record]) -> None:

@@ -105,10 +105,15 @@ class Proving:
             raise WorkFailedError(f"The checkpoint in the manifest is none: {error}") from error
         self._refolding = Refolding(self.checkpoint.size, _hashes(path))
 
-    def add(self, position: int, header: bytes) -> None:
-        """Add a header."""
+    def add(self, positions: Sequence[int], headers: Sequence[bytes]) -> None:
+        """Add some headers."""
+        begin = 0
         try:
-            self._refolding.add(position, header)
+            for end, position in enumerate(positions, 1):
+                # Those that stand one behind the other go together.
+                if end == len(positions) or positions[end] != position + 1:
+                    self._refolding.add(positions[begin], headers[begin:end])
+                    begin = end
         except ValueError as error:
             self._differs(error)
 

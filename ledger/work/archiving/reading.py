@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from array import array
+from binascii import unhexlify
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from hashlib import sha256
 from pathlib import Path
@@ -20,9 +21,10 @@ from jobledger.ledger.work.archiving.selection import Selection
 from jobledger.ledger.work.runner import WorkFailedError
 
 PIECE_BYTES = 1024 * 1024
-# A header is one flat object; what may stand in its strings has no braces.
+# A header is one flat object; what may stand in its strings has no quotes. Nothing of it is looked for twice.
 LINE = re.compile(
-    rb'\{"header":(\{"org":"[^"]*","position":(\d+),[^{}]*"stream":"([^"]*)","version":(\d+),[^{}]*'
+    rb'\{"header":(\{"org":"[^"]*","position":(\d+),"recorded_at":"[^"]*","stream":"([^"]*)","version":(\d+),'
+    rb'"type":"[^"]*","schema":\d+,"by":"[^"]*",'
     rb'"content":"([0-9a-f]{64})"(?:,"private":"([0-9a-f]{64})")?\}),"content":(\{.*\}|null)\}\n'
 )
 PRIVATE_LINE = re.compile(rb'\{"position":(\d+),"private":(\{.*\}|null)\}\n')
@@ -98,28 +100,34 @@ class Verification:
 
     def _read_member(self, number: int, member: Sequence[int], lines: bytes, privates: bytes) -> MemberRead:
         positions: list[int] = []
-        headers = sha256()
+        headers: list[bytes] = []
         named: dict[int, bytes] = {}
-        end = 0
+        selection, seen = self._selection, self._seen
+        # A job's events mostly stand near each other.
+        places: dict[bytes, int] = {}
+        end, last = 0, self._last_position
         for match in LINE.finditer(lines):
             header, told, stream, version, content_hash, private_hash, content = match.groups()
             position = int(told)
-            if match.start() != end or position <= self._last_position:
+            begin, ended = match.span()
+            if begin != end or position <= last:
                 _differs(f"a line of member {number} is not where it belongs")
-            end, self._last_position = match.end(), position
-            place = self._selection.index(job_id_of(stream.decode()) or 0)
-            if place is None or int(version) > self._selection.versions[place]:
+            end, last = ended, position
+            place = places.get(stream, -1)
+            if place < 0:
+                place = places[stream] = self._place(stream)
+            if place < 0 or int(version) > selection.versions[place]:
                 _differs(f"position {position} was not selected")
-            else:
-                self._seen[place] += 1
-            if content != b"null" and sha256(content).hexdigest().encode() != content_hash:
+            seen[place] += 1
+            if content != b"null" and sha256(content).digest() != unhexlify(content_hash):
                 _differs(f"the content of position {position} is not the one that its header names")
             if private_hash is not None:
                 named[position] = private_hash
-            headers.update(header)
+            headers.append(header)
             positions.append(position)
-            if self._proving is not None:
-                self._proving.add(position, header)
+        self._last_position = last
+        if self._proving is not None:
+            self._proving.add(positions, headers)
         if end != len(lines) or [*positions[:1], *positions[-1:], len(positions)] != [*member[2:5]]:
             _differs(f"member {number} does not hold what its manifest says")
         end = 0
@@ -133,7 +141,12 @@ class Verification:
             self._privates += 1
         if end != len(privates):
             _differs(f"the private part of member {number} does not hold what its manifest says")
-        return MemberRead(positions, headers.digest())
+        return MemberRead(positions, sha256(b"".join(headers)).digest())
+
+    def _place(self, stream: bytes) -> int:
+        """Where in the selection the stream's job is; -1 where it is not."""
+        place = self._selection.index(job_id_of(stream.decode()) or 0)
+        return -1 if place is None else place
 
     def compare_jobs(self, manifest: Manifest) -> None:
         """The jobs of the manifest are those that were selected, and each of their events was read."""

@@ -13,7 +13,6 @@ from typing import Any, ClassVar, Protocol, TypeVar
 from jobledger.ledger.domain.archive import Archive, added, archive_stream
 from jobledger.ledger.domain.archive_commands import ARCHIVE
 from jobledger.ledger.domain.archive_work import (
-    MOST_PURGED_AT_ONCE,
     ArchiveStep,
     ConcludeArchive,
     HeldJob,
@@ -40,10 +39,11 @@ from jobledger.ledger.work.archiving.writing import ArchiveWriter
 from jobledger.ledger.work.lease import PACKAGE
 from jobledger.ledger.work.runner import Step, Task, Work, WorkFailedError
 
-# So many batches of jobs are asked for at once: the next is queued when one has been decided.
-BATCHES_QUEUED = 2
-JOBS_A_BATCH = MOST_PURGED_AT_ONCE
-BATCHES_A_REPORT = 20
+# So many batches of jobs are asked for at once, the next as soon as one was decided: some go in one transaction, and Postgres
+# removes what one covers while the next is decided. Others who write wait behind these: few enough for that.
+BATCHES_QUEUED = 3
+JOBS_A_BATCH = 100
+BATCHES_A_REPORT = 50
 MEMBERS_A_REPORT = 100
 POSITIONS_A_LOOK = 50_000
 
@@ -159,11 +159,24 @@ class Archiving(Work):
         members = verification.read_members(manifest)
         total = len(manifest.members)
         number = 0
-        while (read := await asyncio.to_thread(next, members, None)) is not None:
-            await self._compare(task, read)
-            number += 1
-            if number % MEMBERS_A_REPORT == 0:
-                await task.advance(progress=task.part(number / total), message=f"Verified: {number} of {total} members")
+        comparing: asyncio.Task[None] | None = None
+        try:
+            while (read := await asyncio.to_thread(next, members, None)) is not None:
+                if comparing is not None:
+                    await comparing
+                # Postgres compares one while the next is read.
+                comparing = asyncio.create_task(self._compare(task, read))
+                number += 1
+                if number % MEMBERS_A_REPORT == 0:
+                    await task.advance(
+                        progress=task.part(number / total), message=f"Verified: {number} of {total} members"
+                    )
+            if comparing is not None:
+                await comparing
+        finally:
+            if comparing is not None:
+                comparing.cancel()
+                await asyncio.wait([comparing])
         await asyncio.to_thread(verification.compare_jobs, manifest)
         await self._execute(task, NoteVerified, archive, manifest_sha256=manifest_sha256)
 
