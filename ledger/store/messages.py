@@ -77,7 +77,7 @@ class MessageStore:
         return await self._write(partial(_consume, org, queue_id, consumer, position, auto_acknowledge))
 
     async def acknowledge(self, org: str, queue_id: int, consumer: UUID, message_id: int, *, is_taken: bool) -> bool:
-        """Acknowledge the message that the consumer holds, or put it back; whether that is so now, also of the one that it held last."""
+        """Acknowledge the message that the consumer holds, or put it back; whether that is so now, also of the one held last."""
         return await self._write(partial(_acknowledge, org, queue_id, consumer, message_id, is_taken))
 
     async def with_messages(self, queues: Collection[tuple[str, int]]) -> Sequence[tuple[str, int]]:
