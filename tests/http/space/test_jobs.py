@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from xml.etree import ElementTree
 
 import orjson
 import pytest
@@ -71,6 +72,30 @@ async def test_jobs_in_json(space: Space) -> None:
     assert reply.headers["Content-Type"] == f"{MT}jobs+json; version=3; charset=UTF-8"
 
 
+@pytest.mark.parametrize(
+    ("accept", "given"),
+    [
+        ("application/json", "application/json"),
+        ("application/xml", "application/xml"),
+        ("text/xml", "application/xml"),
+        ("application/json;q=0.5, application/xml;q=0.4", "application/json"),
+        (f"{MT}jobs+json;version=1, application/json", "application/json"),
+        (f"application/json, {MT}jobs+json", f"{MT}jobs+json; version=3; charset=UTF-8"),
+        ("application/*", f"{MT}jobs+xml; version=3; charset=UTF-8"),
+        ("*/*", f"{MT}jobs+xml; version=3; charset=UTF-8"),
+    ],
+)
+async def test_who_asks_for_a_plain_type_is_given_it(space: Space, accept: str, given: str) -> None:
+    """Programs that know no more than JSON look for its name in the answer."""
+    await ended(space)
+    own = await space.get("/jobs", headers={"Accept": f"{MT}jobs+{'json' if 'json' in given else 'xml'}"})
+
+    reply = await space.get("/jobs", headers={"Accept": accept})
+
+    assert (reply.status, reply.headers["Content-Type"]) == (200, given)
+    assert reply.body == own.body
+
+
 async def test_without_jobs_there_is_nothing(space: Space) -> None:
     reply = await space.get("/jobs")
 
@@ -129,6 +154,7 @@ FILTERS = [
     ("(domain-id eq 65538)", [3]),
     ("(domain-id gt 65537)", [3]),
     ("(end-time lt 'Thu, 17 Mar 2011 05:29:59 GMT')", []),
+    ("(end-time eq 'Thu, 17 Mar 2011 05:30:00 GMT')", [2, 3]),
     ("(end-time le 1300339800000)", [2, 3]),
     ("(start-time ge '2011-03-17T05:29:00Z')", [2, 3]),
     ("(percent-complete eq 100)", [2]),
@@ -152,6 +178,37 @@ async def test_filters(four: Space) -> None:
             assert await four.ids(f"?filter={spelt.replace('50%_', '50%25_')}") == found, text
 
 
+# Which of three jobs are found whose times lie a second before, in, and a second after the one that is asked for.
+COMPARED = {"eq": [2], "ne": [1, 3], "lt": [1], "le": [1, 2], "gt": [3], "ge": [2, 3]}
+
+
+async def test_times_are_compared_as_they_are_shown(space: Space) -> None:
+    """In whole seconds: a job is found by what was shown of it, though its time has a fraction."""
+    for second in (28, 29, 30):
+        times = dict.fromkeys(("scheduled_at", "started_at", "ended_at"), f"2011-03-17T05:29:{second}.700001Z")
+        await ended(space, **times)
+    job = ElementTree.fromstring((await space.get("/jobs/2", headers=XML)).body)
+
+    for name in ("scheduled-start-time", "start-time", "end-time"):
+        assert job.findtext(name) == "Thu, 17 Mar 2011 05:29:29 GMT"
+        for value in ("Thu,+17+Mar+2011+05:29:29+GMT", "2011-03-17T05:29:29Z"):
+            found = {it: await space.ids(f"?filter=({name}+{it}+'{value}')") for it in COMPARED}
+            assert found == COMPARED
+    between = "'2011-03-17T05:29:29.5Z'"
+    found = {it: await space.ids(f"?filter=(end-time+{it}+{between})") for it in COMPARED}
+    assert found == {"eq": [], "ne": [1, 2, 3], "lt": [1, 2], "le": [1, 2], "gt": [3], "ge": [3]}
+
+
+async def test_percentages_are_compared_as_they_are_shown(space: Space) -> None:
+    """Of two digits."""
+    for progress in (1 / 3, 2 / 3, 0.00125, 0.123456, 0.99999):
+        job_id = await space.native.register_running()
+        await space.native.post(f"jobs/{job_id}/progress", {"progress": progress})
+        shown = ElementTree.fromstring((await space.get(f"/jobs/{job_id}", headers=XML)).body)
+
+        assert await space.ids(f"?filter=(percent-complete+eq+{shown.findtext('percent-complete')})") == [job_id]
+
+
 @pytest.mark.parametrize(
     ("query", "place"),
     [
@@ -162,6 +219,7 @@ async def test_filters(four: Space) -> None:
         ("filter=(id contains 1)", "filter is malformed at character 2: id is no text."),
         ("filter=(id eq x)", "filter is malformed at character 8: a number is due."),
         ("filter=(end-time eq x)", "filter is malformed at character 14: a time is due"),
+        ("filter=(end-time le 'Fri, 31 Dec 9999 23:59:59 GMT')", "filter is malformed at character 14: a time is due"),
         ("filter=(id eq 1) x", "filter is malformed at character 11: x is not expected."),
         ("filter=" + "(" * 30 + "id eq 1" + ")" * 30, "filter is malformed at character 22: it nests deeper"),
         ("paging=(start eq x)", "paging is malformed at character 11: a number of at most 2147483647 is due."),
@@ -252,6 +310,19 @@ async def test_progress(space: Space) -> None:
             "data": "Archived: 120000 of 240000<br>",
         }
     }
+
+
+@pytest.mark.parametrize(("verb", "body"), [("fail", {"error": "x"}), ("cancel", {})])
+async def test_what_is_done_is_told_at_100_percent(space: Space, verb: str, body: dict[str, str]) -> None:
+    """However it ended: clients follow the percentage until then. How far the job had come stays with the job."""
+    job_id = await space.native.register_running()
+    await space.native.post(f"jobs/{job_id}/progress", {"progress": 0.6})
+    await space.native.post(f"jobs/{job_id}/{verb}", body)
+
+    reply = await space.get(f"/jobs/{job_id}/progress-update")
+
+    assert b"<state>DONE</state><status>FAILURE</status><percentage>100.0</percentage>" in reply.body
+    assert b"<percent-complete>60.0</percent-complete>" in (await space.get(f"/jobs/{job_id}")).body
 
 
 async def test_only_what_has_not_started_is_cancelled(space: Space) -> None:
