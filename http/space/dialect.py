@@ -93,7 +93,6 @@ SPACE = Dialect(
     name="space",
     title="Archiving and purging of jobs, as Junos Space",
     prefixes=("/api/space/", "/api/hornet-q/"),
-    pattern=re.compile(r"/api/(space|hornet-q)$"),
     forms=(XML, JSON),
     root=None,
     refuse=refuse,
