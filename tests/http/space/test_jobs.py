@@ -312,6 +312,17 @@ async def test_progress(space: Space) -> None:
     }
 
 
+async def test_an_element_that_names_no_job_is_refused(space: Space) -> None:
+    """It would else be told of as cancelled."""
+    await space.native.register()
+
+    for inner in ("<job/>", '<job href="/api/space/job-management/jobs/1"/><job/>', '<job id="1"/>', "<job>1</job>"):
+        body = f"<cancel-jobs-request><jobs>{inner}</jobs></cancel-jobs-request>"
+        assert (await space.post("/cancel-jobs", body, "application/xml")).status == 400
+
+    assert b"<job-state>SCHEDULED</job-state>" in (await space.get("/jobs/1")).body
+
+
 @pytest.mark.parametrize(("verb", "body"), [("fail", {"error": "x"}), ("cancel", {})])
 async def test_what_is_done_is_told_at_100_percent(space: Space, verb: str, body: dict[str, str]) -> None:
     """However it ended: clients follow the percentage until then. How far the job had come stays with the job."""
