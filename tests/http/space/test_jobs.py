@@ -138,6 +138,21 @@ async def test_errors_are_a_sentence(space: Space) -> None:
     assert reply.headers["WWW-Authenticate"] == 'Basic realm="job ledger"'
 
 
+async def test_who_may_not_is_told_by_the_vendors_names(server: Server) -> None:
+    nobody = await space_client(server, "nobody", [])
+
+    told = [
+        await nobody.get("/jobs"),
+        await nobody.post("/jobs/1/cancel"),
+        await nobody.post("/archive-purge-jobs"),
+    ]
+
+    assert [it.status for it in told] == [403, 403, 403]
+    assert [it.body.decode() for it in told] == [
+        f"This needs the capability {name}." for name in ("JobMgr", "CancelJob", "PurgeJobs")
+    ]
+
+
 FILTERS = [
     ("((job-state eq 'DONE'))", [2, 3]),
     ("(job-state eq 'DONE')", [2, 3]),
