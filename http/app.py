@@ -78,6 +78,7 @@ from jobledger.http.native import (
     job_routes,
     policy_routes,
     principal_routes,
+    queue_list_routes,
     rollup_routes,
     schedule_routes,
     token_routes,
@@ -204,6 +205,7 @@ def make_app(
         checkpoint_routes,
         archive_routes,
         export_routes,
+        queue_list_routes,
     )
     spoken = (*FETCH_ROUTES, *COPIES_ROUTES, *WORKFLOW_ROUTES, *MAINTENANCE_ROUTES, *SPACE_ROUTES)
     for routes in (health_routes, documentation_routes, *native, *spoken):

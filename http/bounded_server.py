@@ -11,12 +11,11 @@ import asyncio
 from time import monotonic
 from typing import Any, cast
 
-import orjson
 from aiohttp import HttpVersion11, web
-from aiohttp.http_exceptions import BadHttpMessage, LineTooLong
 
 from jobledger.http.context import REQUEST_ID
 from jobledger.http.deadlines import Deadlines, TooSlowError
+from jobledger.http.dialect import Dialects
 from jobledger.http.document import EXPECTED
 from jobledger.http.metrics import Metrics
 from jobledger.http.places import is_stream
@@ -24,25 +23,36 @@ from jobledger.http.problem import MEDIA_TYPE
 from jobledger.http.request_id import new_request_id
 from jobledger.http.request_log import BEGAN_AT
 from jobledger.http.response_headers import HEADERS, SERVER
+from jobledger.http.unreadable import (
+    KEPT_BYTES,
+    LONGEST_HEADER,
+    LONGEST_LINE,
+    fault_of,
+    path_of,
+    problem_body,
+    refused,
+)
 from jobledger.ledger.store.ledger import Ledger
-
-# In bytes. By the limit that it broke alone can one tell a line that was too long from a header: so they differ.
-LONGEST_LINE, LONGEST_HEADER = 8190, 8192
-# As aiohttp says it, for which it has no class.
-TOO_MANY_HEADERS = "Too many headers received"
-TOO_MUCH_HEAD = ("Request Header Fields Too Large", "request_header_fields_too_large")
 
 
 class BoundedServer(web.Server):
     """Makes the connections of one process, and looks after them."""
 
     def __init__(
-        self, server: web.Server, ledger: Ledger, metrics: Metrics, deadlines: Deadlines, most: int, **options: Any
+        self,
+        server: web.Server,
+        ledger: Ledger,
+        metrics: Metrics,
+        dialects: Dialects,
+        deadlines: Deadlines,
+        most: int,
+        **options: Any,
     ) -> None:
         super().__init__(server.request_handler, request_factory=self._begin_request)
         self._factory = server.request_factory
         self.deadlines = deadlines
         self.metrics = metrics
+        self.dialects = dialects
         self._ledger = ledger
         self._most = most
         self._options = options
@@ -90,6 +100,8 @@ class Connection(web.RequestHandler):
     """One client's connection."""
 
     __slots__ = (
+        "_head",
+        "_head_of",
         "_is_refused",
         "_last_at",
         "_last_mark",
@@ -114,6 +126,8 @@ class Connection(web.RequestHandler):
         self._server = server
         self._is_refused = False
         self._received = 0
+        # How the head begins that comes, or came last, and how many requests there were before it.
+        self._head, self._head_of = b"", -1
         # aiohttp lets go of its own reference when it closes, which is when the other side may still hold on.
         self._wire: asyncio.Transport | None = None
         # How many requests, and how many bytes, there were when it was last seen between two requests.
@@ -145,7 +159,16 @@ class Connection(web.RequestHandler):
         """Take what came."""
         if not self._is_refused:
             self._received += len(data)
+            if self._current_request is None and not self._messages:
+                self._keep_head(data)
             super().data_received(data)
+
+    def _keep_head(self, data: bytes) -> None:
+        """Remember where a head begins: should it not be one, that is all there is to know of it."""
+        if self._head_of != self._request_count:
+            self._head_of, self._head = self._request_count, b""
+        if len(self._head) < KEPT_BYTES:
+            self._head += data[:KEPT_BYTES]
 
     def resume_reading(self, resume_parser: bool = True) -> None:  # aiohttp's own
         """Go on where reading was paused. aiohttp asks for it with each part of a body that is taken, and would parse anew."""
@@ -155,24 +178,15 @@ class Connection(web.RequestHandler):
     def handle_error(
         self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
     ) -> web.StreamResponse:
-        """The answer to what cannot be read as a request: in the one form that all problems have, and quoting nothing."""
+        """The answer to what cannot be read as a request: as the dialect says it that its path is of, and quoting nothing."""
         super().handle_error(request, status, exc, message)
         request_id = request.setdefault(REQUEST_ID, new_request_id())
-        if status != 400:
-            told = (status, "Server Error", "server_error", "The request could not be answered.")
-        elif isinstance(exc, LineTooLong) and exc.args[1] == LONGEST_LINE:
-            told = (414, "URI Too Long", "uri_too_long", f"A request's URL is at most {LONGEST_LINE} bytes.")
-        elif isinstance(exc, LineTooLong):
-            told = (431, *TOO_MUCH_HEAD, f"A header is at most {LONGEST_HEADER} bytes.")
-        elif isinstance(exc, BadHttpMessage) and exc.message == TOO_MANY_HEADERS:
-            told = (431, *TOO_MUCH_HEAD, "A request has too many headers.")
-        else:
-            told = (400, "Bad Request", "malformed", "This cannot be read as an HTTP request.")
+        fault = fault_of(status, exc)
+        media_type, body = refused(fault, request, self._server.dialects, path_of(self._head))
         response = web.Response(
-            status=told[0],
-            body=problem_body(*told, request_id),
-            content_type=MEDIA_TYPE,
-            headers={"Server": SERVER, **HEADERS, "X-Request-Id": request_id},
+            status=fault.status,
+            body=body,
+            headers={"Content-Type": media_type, "Server": SERVER, **HEADERS, "X-Request-Id": request_id},
         )
         response.force_close()
         return response
@@ -240,12 +254,6 @@ class Connection(web.RequestHandler):
             self._stage, self._stage_at, self._stage_mark = stage, now, mark
             self._last_at, self._last_mark = now, mark
         return now - self._stage_at
-
-
-def problem_body(status: int, title: str, code: str, detail: str, request_id: str) -> bytes:
-    """The problem document of a request that no dialect's handler could be found for, as it was never read."""
-    problem = {"type": "about:blank", "title": title, "status": status, "detail": detail, "code": code}
-    return orjson.dumps({**problem, "instance": f"urn:uuid:{request_id}"})
 
 
 def bare_answer(status: int, title: str, code: str, detail: str) -> bytes:

@@ -13,7 +13,7 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from jobledger.http.bounded_server import BoundedServer
-from jobledger.http.context import LEDGER
+from jobledger.http.context import DIALECTS, LEDGER
 from jobledger.http.deadlines import DEADLINES, Deadlines, TooSlowError
 from jobledger.http.health import METRICS
 from jobledger.http.request_log import RequestLog, RequestSink
@@ -56,6 +56,7 @@ class BoundedRunner(web.AppRunner):
             await super()._make_server(),
             self.app[LEDGER],
             self.app[METRICS],
+            self.app[DIALECTS],
             self._deadlines,
             self._most,
             logger=log,

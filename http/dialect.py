@@ -105,7 +105,9 @@ class Dialects:
 
     def owner(self, path: str) -> Dialect | None:
         """The dialect that owns *path*, None for a path of nobody."""
+        # What all paths of a dialect begin with is a path of its own too.
+        asked = path if path.endswith("/") else f"{path}/"
         for prefix, dialect in self._by_prefix:
-            if path.startswith(prefix):
+            if asked.startswith(prefix):
                 return dialect
         return next((it for pattern, it in self._by_pattern if pattern.match(path)), None)

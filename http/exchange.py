@@ -49,7 +49,8 @@ async def read_document(request: web.Request, limit_bytes: int = LARGEST_BODY_BY
     Where nothing is said it is in the dialect's default form. Raises UnsupportedMediaTypeError, BodyTooLargeError,
     MalformedDocumentError; NotLetInError where the body took its time and its caller is let in no more by its end.
     """
-    if request[BODY] is None and not request.can_read_body:
+    # Whatever such a body says that it is: some clients say it of each that they send, also of none.
+    if request.content_length == 0 or (request[BODY] is None and not request.can_read_body):
         return Received({}, b"")
     syntax, charset = ("json", None) if request.headers.get("Content-Type") == JSON.media_type else body_syntax(request)
     encoding: str | None = "UTF-8"

@@ -46,7 +46,11 @@ MEMBERS: Mapping[str, Member] = MappingProxyType(
         "scheduled_at": Member("scheduled_at", INSTANT),
         "summary": Member("coalesce(course::json ->> 'reason', course::json ->> 'message')", TEXT),
         "name": Member("registration::json ->> 'name'", TEXT),
-        "percent": Member("100 * coalesce((course::json ->> 'progress')::double precision, 0)", NUMBER),
+        # Of two digits, as it is shown.
+        "percent": Member(
+            "round((100 * coalesce((course::json ->> 'progress')::double precision, 0))::numeric, 2)::double precision",
+            NUMBER,
+        ),
         "begins_or_registered": Member(
             "coalesce(scheduled_at, (registration::json ->> 'registered_at')::timestamptz)", INSTANT
         ),

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from types import MappingProxyType
 from typing import Any
@@ -72,7 +71,6 @@ COPIES = Dialect(
     name="copies",
     title="Jobs on copies, as the Commvault REST API",
     prefixes=("/webconsole/", "/commandcenter/"),
-    pattern=re.compile(r"/(webconsole|commandcenter)$"),
     refuse=refuse,
     error_schema=ERROR,
     variables=MappingProxyType({"copy_id": path_id, "storage_policy_id": path_id}),

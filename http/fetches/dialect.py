@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import re
 from types import MappingProxyType
 from typing import Any
 
@@ -125,7 +124,6 @@ FETCHES = Dialect(
     name="fetches",
     title="Fetches, as the Adverity Management API",
     prefixes=("/api/",),
-    pattern=re.compile(r"/api$"),
     refuse=refuse,
     status=status_of,
     error_schema=ERROR,

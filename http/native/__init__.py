@@ -14,6 +14,7 @@ from jobledger.http.native.holds import hold_routes
 from jobledger.http.native.jobs import job_routes
 from jobledger.http.native.policy import policy_routes
 from jobledger.http.native.principals import principal_routes
+from jobledger.http.native.queues import queue_list_routes
 from jobledger.http.native.rollups import rollup_routes
 from jobledger.http.native.schedules import schedule_routes
 from jobledger.http.native.tokens import token_routes
@@ -34,6 +35,7 @@ __all__ = [
     "job_routes",
     "policy_routes",
     "principal_routes",
+    "queue_list_routes",
     "rollup_routes",
     "schedule_routes",
     "token_routes",

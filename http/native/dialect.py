@@ -24,6 +24,7 @@ LARGEST_NUMBER = 2**31 - 1
 
 principal_id = integer(1, LARGEST_NUMBER)
 archive_id = integer(1, LARGEST_NUMBER)
+queue_id = integer(1, LARGEST_NUMBER)
 export_id = integer(1, LARGEST_NUMBER)
 hold_id = integer(1, LARGEST_NUMBER)
 copy_id = integer(1, LARGEST_COPY_ID)
@@ -143,6 +144,7 @@ NATIVE = Dialect(
             "level": tile_level,
             "tile": tile_number,
             "archive_id": archive_id,
+            "queue_id": queue_id,
             "export_id": export_id,
         }
     ),

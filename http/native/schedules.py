@@ -58,7 +58,8 @@ def action(value: Any) -> dict[str, Any]:
     try:
         return ACTION.read(value)
     except InvalidCommandError as error:
-        raise ValueError(f"is no action: {error.detail}") from None
+        told = error.detail.rstrip(".")
+        raise ValueError(f"is no action: {told[0].lower()}{told[1:]}") from None
 
 
 expression = text(LONGEST_EXPRESSION).about("As Quartz takes it: seconds first, perhaps with a year; in UTC.")

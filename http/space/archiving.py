@@ -38,7 +38,7 @@ VERSION = "3"
 SCP = "scp"
 SSH_PORT = 22
 MILLISECONDS = re.compile(r"[0-9]{1,15}", re.ASCII)
-SCHEDULE = re.compile(r"\s*\(?\s*(at|after)\s*\((.*?)\)\s*\)?\s*", re.DOTALL)
+SCHEDULE = re.compile(r"\s*(?P<open>\()?\s*(?P<kind>at|after)\s*\((?P<when>[^()]*)\)\s*(?(open)\)\s*)")
 AFTER = re.compile(r"\s*([0-9]{1,4})\s+([0-5]?[0-9])\s*", re.ASCII)
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 HOST_NAME = re.compile(
@@ -139,12 +139,12 @@ def read_schedule(given: str | None, now: datetime) -> When:
     match = SCHEDULE.fullmatch(given)
     if match is None:
         raise InvalidExpressionError("A schedule is (at(SEC MIN HOUR DOM MON DOW YEAR)) or (after(HH MM)).")
-    if match[1] == "after":
-        after = AFTER.fullmatch(match[2])
+    if match["kind"] == "after":
+        after = AFTER.fullmatch(match["when"])
         if after is None:
             raise InvalidExpressionError("What comes after is hours and minutes, such as (after(01 30)).")
         return When(now + timedelta(hours=int(after[1]), minutes=int(after[2])))
-    written = " ".join(match[2].split())
+    written = " ".join(match["when"].split())
     cron = CronExpression.parse(written)
     must_fire(cron, now)
     first = cron.next_after(now)

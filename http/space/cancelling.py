@@ -49,8 +49,8 @@ references = list_of(job_reference, MOST_JOBS)
 
 @reads({"anyOf": [references.schema, job_reference.schema]})
 def one_or_many(value: Any) -> list[int]:
-    """A list, of which one may be a bare object."""
-    return references.read([value] if isinstance(value, dict) else value)
+    """A list, of which one may be a bare object, or an element."""
+    return references.read(value if isinstance(value, list) else [value])
 
 
 listed: Reader[list[int]] = whole(Members({"job": one_or_many}, needed=("job",)), lambda given: given["job"])

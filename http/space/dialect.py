@@ -15,7 +15,7 @@ from jobledger.http.members import Reader, job_id, reads
 from jobledger.http.negotiation import JSON, PLAIN, XML
 from jobledger.http.problem import HTTP_DETAILS, status_of_class
 from jobledger.http.schema import STRING
-from jobledger.ledger.errors import ConflictError, CorruptLedgerError, LedgerError, NotFoundError
+from jobledger.ledger.errors import ConflictError, CorruptLedgerError, LedgerError, NotAllowedError, NotFoundError
 
 JOB_MANAGEMENT = "/api/space/job-management"
 QUEUES = "/api/hornet-q/queues"
@@ -24,6 +24,8 @@ QUEUE_PREFIX = "jms.queue."
 QUEUE = f"{QUEUES}/{QUEUE_PREFIX}{{queue}}"
 CONSUMERS = f"{QUEUE}/pull-consumers"
 CONSUMER = f"{CONSUMERS}/attributes-0/{{consumer_id}}"
+# What the vendor calls capabilities.
+VENDOR_NAMES = {"jobs.purge": "PurgeJobs", "jobs.read": "JobMgr", "jobs.cancel": "CancelJob"}
 REALM = 'Basic realm="job ledger"'
 QUEUE_NAME = re.compile(r"[A-Za-z0-9_.-]{1,128}", re.ASCII)
 CONSUMER_ID = re.compile(r"[0-9a-f]{32}")
@@ -82,6 +84,8 @@ def refuse(error: BaseException, request: web.Request) -> Refusal:
             return Refusal(error.status, HTTP_DETAILS.get(error.status, f"{error.reason}."))
         case StaleLinkError():
             return Refusal(412, error.detail, error.headers)
+        case NotAllowedError() if (asked := error.facts.get("capability")) in VENDOR_NAMES:
+            return Refusal(status_of(type(error)), f"This needs the capability {VENDOR_NAMES[asked]}.")
         case LedgerError():
             return Refusal(status_of(type(error)), error.detail)
         case CorruptLedgerError():
@@ -93,7 +97,6 @@ SPACE = Dialect(
     name="space",
     title="Archiving and purging of jobs, as Junos Space",
     prefixes=("/api/space/", "/api/hornet-q/"),
-    pattern=re.compile(r"/api/(space|hornet-q)$"),
     forms=(XML, JSON),
     root=None,
     refuse=refuse,

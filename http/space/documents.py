@@ -16,7 +16,7 @@ import orjson
 from aiohttp import web
 
 from jobledger.http.context import FORM
-from jobledger.http.negotiation import AnyHandler, Form, gives
+from jobledger.http.negotiation import JSON, XML, AnyHandler, Form, gives
 from jobledger.http.whole_answer import WholeAnswer
 from jobledger.http.xml_document import FORBIDDEN, REPLACEMENT
 
@@ -36,11 +36,13 @@ class Markup(str):
 
 
 def forms_of(name: str, version: int) -> tuple[Form, ...]:
-    """The forms of the resource of that name: XML first."""
+    """The forms of the resource of that name: XML first, and by their plain names for who asks for these."""
     parameters = {"version": str(version), "charset": CHARSET}
     return (
-        Form("xml", f"{VENDOR}{name}+xml", parameters, also=("application/xml", "text/xml")),
-        Form("json", f"{VENDOR}{name}+json", parameters, also=("application/json",)),
+        Form("xml", f"{VENDOR}{name}+xml", parameters),
+        Form("json", f"{VENDOR}{name}+json", parameters),
+        XML,
+        JSON,
     )
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from decimal import ROUND_HALF_UP, Decimal
 from email.utils import format_datetime
 from typing import Any
 
@@ -22,17 +23,19 @@ from jobledger.ledger.domain.job_recurrence import RECURRENCE, owner_of
 
 JOBS_HREF = f"{JOB_MANAGEMENT}/jobs"
 ARCHIVE_TYPE = "Archive/Purge Jobs"
+DONE = "DONE"
 # job-state, job-status, mo-state.
 WORDS: Mapping[State, tuple[str, str, str]] = {
     State.SCHEDULED: ("SCHEDULED", "UNDETERMINED", "SCHEDULED"),
     State.RUNNING: ("INPROGRESS", "UNDETERMINED", "INPROGRESS"),
     State.STALE: ("INPROGRESS", "UNDETERMINED", "STALE"),
-    State.SUCCESS: ("DONE", "SUCCESS", "SUCCESS"),
-    State.FAILED: ("DONE", "FAILURE", "FAILURE"),
-    State.CANCELLED: ("DONE", "FAILURE", "CANCELLED"),
-    State.DISCARDED: ("DONE", "FAILURE", "DISCARDED"),
+    State.SUCCESS: (DONE, "SUCCESS", "SUCCESS"),
+    State.FAILED: (DONE, "FAILURE", "FAILURE"),
+    State.CANCELLED: (DONE, "FAILURE", "CANCELLED"),
+    State.DISCARDED: (DONE, "FAILURE", "DISCARDED"),
 }
 JOB_STATE, JOB_STATUS, MO_STATE = range(3)
+HUNDREDTH = Decimal("0.01")
 ELEMENTS = (
     *("id", "name", "percent-complete", "mo-state", "job-state", "job-status", "job-type", "summary"),
     *("scheduled-start-time", "start-time", "end-time", "owner", "schedule-string", "repeat-cron", "retry-supported"),
@@ -60,8 +63,8 @@ def shown_time(moment: str | None) -> str | None:
 
 
 def percentage(job: Mapping[str, Any]) -> float:
-    """How far it is, from 0.0 to 100.0."""
-    return round(100.0 * float(job["progress"] or 0), 2)
+    """How far it is, from 0.0 to 100.0, with two digits: rounded as a filter by it rounds."""
+    return float(Decimal(f"{100 * float(job['progress'] or 0):.15g}").quantize(HUNDREDTH, ROUND_HALF_UP))
 
 
 def schedule_string(scheduled_at: str | None, recurrence: str | None) -> str | None:
@@ -91,7 +94,8 @@ def progress_update(job: Mapping[str, Any]) -> dict[str, Any]:
         "jobName": name_of(job),
         "state": state,
         "status": status,
-        "percentage": percentage(job),
+        # However far it came: clients follow it until then.
+        "percentage": 100.0 if state == DONE else percentage(job),
         "data": marked_up(job["reason"], job["message"]),
     }
     if (recurrence := job.get(RECURRENCE)) is not None:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from jobledger.http.members import instant
+from jobledger.http.members import EARLIEST, LATEST, instant
 from jobledger.http.space.domains import DomainNumbers
 from jobledger.http.space.expressions import Expression, Token
 from jobledger.http.space.job_documents import JOB_STATE, JOB_STATUS, MO_STATE, WORDS
-from jobledger.projections.job_search import BEGINS, CONTAINS, Comparison, Condition, Every, OneOf
+from jobledger.projections.job_search import BEGINS, CONTAINS, Any_, Comparison, Condition, Every, OneOf
 
 STATES = {"job-state": JOB_STATE, "job-status": JOB_STATUS, "mo-state": MO_STATE}
 TEXTS = {"name": "space_name", "job-type": "type", "domain-name": "domain", "summary": "summary"}
@@ -49,7 +49,7 @@ def read_filter(text: str, numbers: DomainNumbers) -> Condition:
         if asked in OF_TEXTS and (name in MEMBERS or name == DOMAIN_ID):
             raise read.fault(f"{name} is no text", field)
         if name in TIMES:
-            return Comparison(TIMES[name], SQL[asked], read_time(read, value))
+            return compared_as_shown(TIMES[name], asked, read_time(read, value))
         if name in NUMBERS:
             return Comparison(NUMBERS[name], SQL[asked], read_number(read, value))
         if name == DOMAIN_ID:
@@ -64,6 +64,26 @@ def read_filter(text: str, numbers: DomainNumbers) -> Condition:
 ON_NUMBERS: Mapping[str, Callable[[Any, Any], bool]] = {
     it: getattr(operator, it) for it in ("eq", "ne", "lt", "gt", "le", "ge")
 }
+
+
+def compared_as_shown(member: str, asked: str, moment: datetime) -> Condition:
+    """A time compared as it is shown, which is in whole seconds: it equals what a client was shown of it."""
+    second = moment.replace(microsecond=0)
+    following = second + timedelta(seconds=1)
+    first = second if second == moment else following
+    match asked:
+        case "lt":
+            return Comparison(member, "<", first)
+        case "le":
+            return Comparison(member, "<", following)
+        case "gt":
+            return Comparison(member, ">=", following)
+        case "ge":
+            return Comparison(member, ">=", first)
+        case "eq":
+            return Every((Comparison(member, ">=", first), Comparison(member, "<", following)))
+        case _:
+            return Any_((Comparison(member, "<", first), Comparison(member, ">=", following)))
 
 
 def read_number(read: Expression, value: Token) -> float:
@@ -82,9 +102,11 @@ def read_time(read: Expression, value: Token) -> datetime:
     text = value.text
     try:
         if text.removeprefix("-").isascii() and text.removeprefix("-").isdecimal() and len(text) <= LARGEST_NUMBER:
-            return datetime.fromtimestamp(int(text) / 1000, UTC)
-        if text[:3].isalpha():
-            return parsedate_to_datetime(text).astimezone(UTC)
-        return instant.read(text)
+            moment = datetime.fromtimestamp(int(text) / 1000, UTC)
+        else:
+            moment = parsedate_to_datetime(text).astimezone(UTC) if text[:3].isalpha() else instant.read(text)
+        if not EARLIEST <= moment < LATEST:
+            raise ValueError("is out of reach")
+        return moment
     except (ValueError, TypeError, OverflowError, OSError):
         raise read.fault("a time is due, such as 'Thu, 17 Mar 2011 05:29:00 GMT'", value) from None

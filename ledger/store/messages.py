@@ -77,7 +77,7 @@ class MessageStore:
         return await self._write(partial(_consume, org, queue_id, consumer, position, auto_acknowledge))
 
     async def acknowledge(self, org: str, queue_id: int, consumer: UUID, message_id: int, *, is_taken: bool) -> bool:
-        """Acknowledge the message that the consumer holds, or put it back; whether it holds, or acknowledged last, that one."""
+        """Acknowledge the message that the consumer holds, or put it back; whether that is so now, also of the one held last."""
         return await self._write(partial(_acknowledge, org, queue_id, consumer, message_id, is_taken))
 
     async def with_messages(self, queues: Collection[tuple[str, int]]) -> Sequence[tuple[str, int]]:
@@ -160,8 +160,9 @@ async def _acknowledge(
     if row is None or row["auto_acknowledge"]:
         return False
     if row["held"] is None and row["position"] == message_id:
-        # Said once more, as its answer was lost.
-        return True
+        # Said once more, as its answer was lost. What was put back is not acknowledged by it, nor what is gone put back.
+        is_there: bool = await connection.fetchval(ledger_statement("has_message"), org, queue_id, message_id)
+        return is_there is not is_taken
     if row["held"] != message_id:
         return False
     name = "remove_message" if is_taken else "put_back_message"

@@ -26,7 +26,8 @@ ALL = (NATIVE, GENERAL, SPECIAL, BY_PATTERN)
     ("path", "owner"),
     [
         ("/ledger/v1/acme/jobs", NATIVE), ("/api/jobs", GENERAL), ("/api/special/jobs", SPECIAL), ("/special/", SPECIAL),
-        ("/api/special", GENERAL), ("/api/x/jobs", GENERAL), ("/acme/item/jobs", BY_PATTERN), ("/acme/item/jobs/7", BY_PATTERN),
+        ("/api/special", SPECIAL), ("/api", GENERAL), ("/apis", None), ("/api/specials", GENERAL),
+        ("/api/x/jobs", GENERAL), ("/acme/item/jobs", BY_PATTERN), ("/acme/item/jobs/7", BY_PATTERN),
         ("/acme/item/jobsx", None), ("/", None), ("/healthz", None), ("/API/jobs", None),
     ],
 )  # fmt: skip

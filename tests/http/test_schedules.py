@@ -122,10 +122,10 @@ async def test_a_creation_under_the_same_key_is_done_once(api: Api) -> None:
         ({"expression": "0," * 500_000}, "Expression is not 1 to 2000 characters long."),
         ({"expression": None}, "Expression is missing."),
         ({"action": None}, "Action is missing."),
-        ({"action": {}}, "Action is no action: Kind is missing.."),
+        ({"action": {}}, "Action is no action: kind is missing."),
         ({"action": "maintenance"}, "Action is not an object with a kind."),
-        ({"action": {"kind": "archive"}}, "Action is no action: Kind is none of maintenance.."),
-        ({"action": {"kind": "maintenance", "path": "/"}}, "Action is no action: Path is not known here.."),
+        ({"action": {"kind": "archive"}}, "Action is no action: kind is none of maintenance."),
+        ({"action": {"kind": "maintenance", "path": "/"}}, "Action is no action: path is not known here."),
         ({"colour": "blue"}, "Colour is not known here."),
     ],
 )

@@ -98,6 +98,7 @@ async def test_each_job_is_judged_anew_when_it_is_to_be_purged(ledger: Ledger, t
         job = await finished(ledger, purger)
 
     assert job.state is State.SUCCESS, job.reason
+    assert job.message == "Of 5 jobs: 1 purged, 4 not purged (1 changed, 1 gone, 1 held, 1 retained)"
     archive = await archive_of(ledger, archive.archive_id)
     assert (archive.purged, dict(archive.not_purged)) == (1, {"held": 1, "retained": 1, "changed": 1, "gone": 1})
     gone = [(await job_of(ledger, it)).gone for it in (plain, held, retained, changed, deleted)]
@@ -114,6 +115,8 @@ async def test_what_is_kept_is_not_selected_and_is_counted(ledger: Ledger, tmp_p
     archive = await archived(ledger, tmp_path, purge=True, job_type="copy")
 
     assert (archive.selected, dict(archive.skipped), archive.purged) == (1, {"held": 1, "retained": 1}, 1)
+    summary = (await ledger.job(ORG, archive.archive_id)).message
+    assert summary == "Of 1 jobs: 1 purged; skipped: 1 held, 1 retained"
     assert (await job_of(ledger, plain)).gone == "purged"
     assert (await ledger.job(ORG, other)).archives is None
 

@@ -243,7 +243,7 @@ class Archiving(Work):
                         await _take(queued, done)
                         batches += 1
                         if batches % BATCHES_A_REPORT == 0:
-                            await self._report(task, done, total)
+                            await self._report(task, archive, done, total)
                 while queued:
                     await _take(queued, done)
             finally:
@@ -251,7 +251,7 @@ class Archiving(Work):
                     if not outcome.cancel() and not outcome.cancelled():
                         # Whatever it is, another error is being raised.
                         outcome.exception()
-            await self._report(task, done, total)
+            await self._report(task, archive, done, total)
             await self._erase_since(task, archive)
             counts = {name: done[name] for name in ("purged", "archived", "not_purged")}
             await self._execute(task, ConcludeArchive, archive, **counts)
@@ -299,17 +299,28 @@ class Archiving(Work):
                     raise
                 raise WorkFailedError(f"The archive {archive_id} cannot be rewritten: {error.strerror}.") from error
 
-    async def _report(self, task: Task, done: Mapping[str, Any], total: int) -> None:
+    async def _report(self, task: Task, archive: Archive, done: Mapping[str, Any], total: int) -> None:
         """Say how far it is, and remember it: what was decided since is decided again, and comes to the same."""
         not_purged = {f"jobs_not_purged_{why}": it for why, it in done["not_purged"].items()}
-        told = [f"{done['purged']} purged"] if done["purged"] or not done["archived"] else []
-        told += [f"{done['archived']} archived and not purged"] if done["archived"] else []
         await task.advance(
             progress=task.part(done["at"] / total if total else 1.0),
             figures={"jobs_purged": done["purged"], "jobs_archived": done["archived"], **not_purged},
-            message=f"Of {total} jobs: {', '.join(told)}" if total else "No job was to be archived",
+            message=summary_of(done, total, archive.skipped),
             memory=dict(done),
         )
+
+
+def summary_of(done: Mapping[str, Any], total: int, skipped: Mapping[str, int]) -> str:
+    """What became of the jobs that an archive holds, and why others that ended before are not in it: each reason with its count."""
+    why = [f"{count} {it}" for it, count in sorted(done["not_purged"].items())]
+    told = [f"{done['purged']} purged"] if done["purged"] or why or not done["archived"] else []
+    if why:
+        told += [f"{sum(done['not_purged'].values())} not purged ({', '.join(why)})"]
+    elif done["archived"]:
+        told += [f"{done['archived']} archived and not purged"]
+    text = f"Of {total} jobs: {', '.join(told)}" if total else "No job was to be archived"
+    left = [f"{count} {why}" for why, count in sorted(skipped.items()) if count]
+    return f"{text}; skipped: {', '.join(left)}" if left else text
 
 
 def _command(task: Task, kind: type[ArchiveStep], archive: Archive, **members: Any) -> ArchiveStep:

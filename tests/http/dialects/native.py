@@ -91,6 +91,7 @@ class NativeManners(Manners):
         "tile": Sample("000.p/5", "001", "009", [*NO_TILES]),
         "hold_id": Sample("1", "2", "9", NO_NUMBERS),
         "archive_id": Sample("51", "52", "59", NO_NUMBERS),
+        "queue_id": Sample("1", "2", "9", NO_NUMBERS),
         "export_id": Sample("61", "62", "69", NO_NUMBERS),
         "copy_id": Sample("7", "6", "9", NO_NUMBERS),
         "diagram_id": Sample("1", "3", "9", ["2", *NO_NUMBERS]),
@@ -283,6 +284,7 @@ class NativeManners(Manners):
             "templates": [*PAGES],
             "archives": [*ARCHIVE_PAGES],
             "exports": [*EXPORT_PAGES],
+            "queues": [*PAGES],
             "archives/{archive_id}/jobs": [*ARCHIVED_JOB_FILTERS],
             "archives/{archive_id}/file": [*PARTS],
             "policy": [] if target.method == "GET" else [*POLICY_PARAMETERS],
@@ -325,10 +327,10 @@ class NativeManners(Manners):
 
     def outside_domains(self, target: Target) -> int | None:
         """Principals and tokens are of all domains: those who may see some only are told nothing of any. Copies, diagrams,
-        templates and schedules are of none.
+        templates, schedules and queues are of none.
         """
         if "{copy_id}" in target.pattern or target.pattern.removeprefix(BELOW).startswith(
-            ("diagrams", "templates", "schedules", "checkpoint", "key", "consistency", "tile/{level}")
+            ("diagrams", "templates", "schedules", "queues", "checkpoint", "key", "consistency", "tile/{level}")
         ):
             return None
         return 404 if "{job_id}" in target.pattern or "{archive_id}" in target.pattern else 403

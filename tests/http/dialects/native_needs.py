@@ -16,6 +16,7 @@ READ = {
     "holds": "jobs.read",
     "policy": "jobs.read",
     "schedules": "schedules.read",
+    "queues": "queues.use",
     **dict.fromkeys(("events", "checkpoint", "key", "tile", "proof", "consistency"), "events.read"),
     "principals": "access.read",
     "tokens": "access.read",

@@ -35,7 +35,7 @@ class SpaceManners(Manners):
     }
     challenge = 'Basic realm="job ledger"'
     error_types = (TEXT,)
-    volatile = (rb"(?<=attributes-0/)[0-9a-f]{32}", rb"(?<=[a-z]{3}, )\d\d [A-Z][a-z]{2} \d{4} [0-9:]{8}(?= GMT)")
+    volatile = (rb"(?<=attributes-0/)[0-9a-f]{32}", rb"(?<=[A-Z][a-z]{2}, )\d\d [A-Z][a-z]{2} \d{4} [0-9:]{8}(?= GMT)")
     wrong_members: ClassVar = {
         "cancel-jobs-request": [*WRONG_OBJECT, {"jobs": 1}, {"jobs": {"job": [{"@href": "x"}]}}],
         "archive-purge-jobs-local-request": [*WRONG_OBJECT, {"archive-jobs-before": "x"}],

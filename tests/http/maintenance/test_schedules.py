@@ -74,6 +74,18 @@ async def test_the_body_counts_before_the_query(
     assert created["time_expression"] == expression
 
 
+@pytest.mark.parametrize("media_type", ["application/x-www-form-urlencoded", "text/plain", "x"])
+async def test_a_body_that_is_empty_is_none_whatever_it_says_of_itself(
+    maintenance: Maintenance, media_type: str
+) -> None:
+    """As ``curl -d ""`` and Java's own client send it, with all that is asked for in the query."""
+    query = {"time_expression": "0 0 4 ? * *", "scheduler_type": "time-based"}
+
+    reply = await maintenance.post(params=query, data=b"", headers={"Content-Type": media_type})
+
+    assert (reply.status, reply.document["response"]["time_expression"]) == (200, "0 0 4 ? * *")
+
+
 async def test_a_latest_execution_is_told_once_it_has_run(maintenance: Maintenance) -> None:
     job_id = await maintenance.create(full_build=True)
     ran = await maintenance.native.post(f"schedules/{job_id}/run")

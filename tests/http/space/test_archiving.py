@@ -166,6 +166,8 @@ async def test_what_is_refused(space: Space, server: Server, body: str, media_ty
         "schedule=(at(x))",
         "schedule=(after(1))",
         "schedule=now",
+        "schedule=(after(00+01)",
+        "schedule=at(5+0+0+*+*+?+*))",
     ],
 )
 async def test_a_bad_query_records_nothing(space: Space, server: Server, query: str) -> None:

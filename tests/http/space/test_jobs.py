@@ -71,6 +71,30 @@ async def test_jobs_in_json(space: Space) -> None:
     assert reply.headers["Content-Type"] == f"{MT}jobs+json; version=3; charset=UTF-8"
 
 
+@pytest.mark.parametrize(
+    ("accept", "given"),
+    [
+        ("application/json", "application/json"),
+        ("application/xml", "application/xml"),
+        ("text/xml", "application/xml"),
+        ("application/json;q=0.5, application/xml;q=0.4", "application/json"),
+        (f"{MT}jobs+json;version=1, application/json", "application/json"),
+        (f"application/json, {MT}jobs+json", f"{MT}jobs+json; version=3; charset=UTF-8"),
+        ("application/*", f"{MT}jobs+xml; version=3; charset=UTF-8"),
+        ("*/*", f"{MT}jobs+xml; version=3; charset=UTF-8"),
+    ],
+)
+async def test_who_asks_for_a_plain_type_is_given_it(space: Space, accept: str, given: str) -> None:
+    """Programs that know no more than JSON look for its name in the answer."""
+    await ended(space)
+    own = await space.get("/jobs", headers={"Accept": f"{MT}jobs+{'json' if 'json' in given else 'xml'}"})
+
+    reply = await space.get("/jobs", headers={"Accept": accept})
+
+    assert (reply.status, reply.headers["Content-Type"]) == (200, given)
+    assert reply.body == own.body
+
+
 async def test_without_jobs_there_is_nothing(space: Space) -> None:
     reply = await space.get("/jobs")
 
@@ -113,6 +137,21 @@ async def test_errors_are_a_sentence(space: Space) -> None:
     assert reply.headers["WWW-Authenticate"] == 'Basic realm="job ledger"'
 
 
+async def test_who_may_not_is_told_by_the_vendors_names(server: Server) -> None:
+    nobody = await space_client(server, "nobody", [])
+
+    told = [
+        await nobody.get("/jobs"),
+        await nobody.post("/jobs/1/cancel"),
+        await nobody.post("/archive-purge-jobs"),
+    ]
+
+    assert [it.status for it in told] == [403, 403, 403]
+    assert [it.body.decode() for it in told] == [
+        f"This needs the capability {name}." for name in ("JobMgr", "CancelJob", "PurgeJobs")
+    ]
+
+
 FILTERS = [
     ("((job-state eq 'DONE'))", [2, 3]),
     ("(job-state eq 'DONE')", [2, 3]),
@@ -129,6 +168,7 @@ FILTERS = [
     ("(domain-id eq 65538)", [3]),
     ("(domain-id gt 65537)", [3]),
     ("(end-time lt 'Thu, 17 Mar 2011 05:29:59 GMT')", []),
+    ("(end-time eq 'Thu, 17 Mar 2011 05:30:00 GMT')", [2, 3]),
     ("(end-time le 1300339800000)", [2, 3]),
     ("(start-time ge '2011-03-17T05:29:00Z')", [2, 3]),
     ("(percent-complete eq 100)", [2]),
@@ -162,6 +202,7 @@ async def test_filters(four: Space) -> None:
         ("filter=(id contains 1)", "filter is malformed at character 2: id is no text."),
         ("filter=(id eq x)", "filter is malformed at character 8: a number is due."),
         ("filter=(end-time eq x)", "filter is malformed at character 14: a time is due"),
+        ("filter=(end-time le 'Fri, 31 Dec 9999 23:59:59 GMT')", "filter is malformed at character 14: a time is due"),
         ("filter=(id eq 1) x", "filter is malformed at character 11: x is not expected."),
         ("filter=" + "(" * 30 + "id eq 1" + ")" * 30, "filter is malformed at character 22: it nests deeper"),
         ("paging=(start eq x)", "paging is malformed at character 11: a number of at most 2147483647 is due."),
@@ -252,6 +293,30 @@ async def test_progress(space: Space) -> None:
             "data": "Archived: 120000 of 240000<br>",
         }
     }
+
+
+async def test_an_element_that_names_no_job_is_refused(space: Space) -> None:
+    """It would else be told of as cancelled."""
+    await space.native.register()
+
+    for inner in ("<job/>", '<job href="/api/space/job-management/jobs/1"/><job/>', '<job id="1"/>', "<job>1</job>"):
+        body = f"<cancel-jobs-request><jobs>{inner}</jobs></cancel-jobs-request>"
+        assert (await space.post("/cancel-jobs", body, "application/xml")).status == 400
+
+    assert b"<job-state>SCHEDULED</job-state>" in (await space.get("/jobs/1")).body
+
+
+@pytest.mark.parametrize(("verb", "body"), [("fail", {"error": "x"}), ("cancel", {})])
+async def test_what_is_done_is_told_at_100_percent(space: Space, verb: str, body: dict[str, str]) -> None:
+    """However it ended: clients follow the percentage until then. How far the job had come stays with the job."""
+    job_id = await space.native.register_running()
+    await space.native.post(f"jobs/{job_id}/progress", {"progress": 0.6})
+    await space.native.post(f"jobs/{job_id}/{verb}", body)
+
+    reply = await space.get(f"/jobs/{job_id}/progress-update")
+
+    assert b"<state>DONE</state><status>FAILURE</status><percentage>100.0</percentage>" in reply.body
+    assert b"<percent-complete>60.0</percent-complete>" in (await space.get(f"/jobs/{job_id}")).body
 
 
 async def test_only_what_has_not_started_is_cancelled(space: Space) -> None:

@@ -169,6 +169,25 @@ async def test_messages_are_acknowledged(space: Space, server: Server) -> None:
     assert stale.status == 412
 
 
+@pytest.mark.parametrize(
+    ("said", "opposite"), [(b"acknowledge=true", b"acknowledge=false"), (b"acknowledge=false", b"acknowledge=true")]
+)
+async def test_what_was_said_of_a_message_is_not_unsaid(
+    space: Space, server: Server, said: bytes, opposite: bytes
+) -> None:
+    """Who is told that a message is acknowledged, or put back, finds it so."""
+    made = await consumer(space, await space.queue(), "autoAck=false")
+    await work_of(server.ledger)
+    link = (await take(space, made.headers["msg-acknowledge-next"])).headers["msg-acknowledgement"]
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+
+    replies = [await space.send("POST", link, data=it, headers=form) for it in (said, said, opposite, said)]
+
+    assert [it.status for it in replies] == [204, 204, 412, 204]
+    left = await take(space, replies[0].headers["msg-acknowledge-next"])
+    assert left.status == (503 if said == b"acknowledge=true" else 200)
+
+
 async def test_two_consumers_never_have_the_same_message(space: Space, server: Server) -> None:
     queue = await space.queue()
     consumers = [await consumer(space, queue) for _ in range(2)]
