@@ -19,6 +19,7 @@ from jobledger.ledger.domain.aggregate import Aggregate
 from jobledger.ledger.domain.hold import PREFIX as HOLD_PREFIX
 from jobledger.ledger.domain.hold import FilterHold, Hold
 from jobledger.ledger.domain.job import Job, job_stream
+from jobledger.ledger.domain.job_removal import ALL
 from jobledger.ledger.domain.policy import NO_POLICY
 from jobledger.ledger.errors import GoneError, InvalidCommandError, NotFoundError
 from jobledger.ledger.store.database import Database
@@ -97,7 +98,10 @@ class PastQuery:
             visible = None if domains is None else sorted(domains)
             residues = await self._database.fetch(statement(PACKAGE, "past_residue"), org, job_id, visible)
             for residue in residues:
-                archives = [int(it) for it in orjson.loads(residue["residue"]).get("archives", ())]
+                held = orjson.loads(residue["residue"]).get("archives", {})
+                ids = [int(it) for it, told in held.items() if told.get("erased") != ALL]
+                there = await self._database.fetch(statement(PACKAGE, "archives_there"), org, ids) if ids else []
+                archives = [it["id"] for it in there]
                 raise GoneError(
                     f"Job {job_id} was {residue['gone']}: what it was is in the store no more.",
                     job_id=job_id,

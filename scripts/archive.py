@@ -60,16 +60,26 @@ def verify_archive(settings: Settings, path: Path, key: str | None) -> int:
         if checkpoint is None:
             print(f"{told}; it has no checkpoint.")
             return 0 if counts["events"] == 0 else 1
-        keys = [read_verifier_key(key)] if key is not None else _own_keys(settings, checkpoint.origin)
+        keys = _given_keys(key) if key is not None else _own_keys(settings, checkpoint.origin)
         if not keys:
             print(f"{told}; who signed its checkpoint of {checkpoint.size} was not checked: give --key.")
             return 1
         if not any(_is_signed_by(checkpoint.note, it) for it in keys):
             raise FailedError(f"The checkpoint of {archive.files.name} is not signed by that key.")
     except NoteError as error:
-        raise FailedError(f"The checkpoint or the key: {error}") from None
+        raise FailedError(f"The checkpoint of {archive.files.name}: {error}") from None
     print(f"{told}; all are in the signed checkpoint of {checkpoint.size}.")
     return 0
+
+
+def _given_keys(given: str) -> list[VerifierKey]:
+    """A verifier key, or those in a file, a line each. Raises FailedError for what is neither."""
+    try:
+        is_file = Path(given).is_file()
+        lines = Path(given).read_text("utf-8").splitlines() if is_file else [given]
+        return [read_verifier_key(it.strip()) for it in lines if it.strip()]
+    except (OSError, UnicodeDecodeError, NoteError) as error:
+        raise FailedError(f"--key is to be a verifier key, or a file with some: {error}") from None
 
 
 def _own_keys(settings: Settings, origin: str) -> Iterable[VerifierKey]:

@@ -290,7 +290,9 @@ def _add_archives(nouns: Any) -> None:
     verify = verb(archives, "verify", _verify_archive, "check an archive's files, without a database")
     verify.description = "Read an archive's files back: contents, headers, and by its proof the signed checkpoint."
     verify.add_argument("file", metavar="FILE", type=Path, help="one of the files; the others lie beside it")
-    verify.add_argument("--key", help="the verifier key (jobledger key show); absent: the data folder's own keys")
+    verify.add_argument(
+        "--key", help="the verifier key (jobledger key show), or a file with some; absent: the data folder's own keys"
+    )
 
 
 def _add_serve(nouns: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from jobledger.ledger.domain.evidence import RecordFork
+from jobledger.ledger.evidence.rereading import Reread
 from jobledger.ledger.evidence.standing import difference
 from jobledger.ledger.evidence.store import EvidenceStore
 from jobledger.scripts.evidence_place import evidence_place
@@ -17,6 +18,8 @@ async def recover(settings: Settings, org: str, reason: str) -> None:
         store = EvidenceStore(ledger.database)
         seen = evidence_place(settings).witness.newest(org)
         what = None if seen is None else await difference(store, ledger.recorder, org, seen)
+        if seen is not None and what is None:
+            what = await Reread(ledger.database).fault(org)
         if seen is None or what is None:
             raise FailedError(f"The ledger of {org} is the one that was shown: there is nothing to recover from.")
         # Also of a fork that the store has lost.

@@ -30,6 +30,7 @@ from jobledger.ledger.work.host_keys import HostKeys
 from jobledger.ledger.work.maintenance import Maintenance, forget_messages
 from jobledger.ledger.work.remote import SshCopy
 from jobledger.ledger.work.remote_host import RemoteHosts
+from jobledger.ledger.work.rereading import Rereading
 from jobledger.ledger.work.runner import Runner, Work
 from jobledger.ledger.work.secret_sweep import SecretSweep
 from jobledger.ledger.work.watch import Watch
@@ -113,6 +114,7 @@ async def serve_app(listener: socket.socket, plan: Plan, stop: Stop, tell_ready:
         secrets = SecretStore(ledger.database, plan.secret_key)
         evidence = plan.evidence
         checkpointing = None if evidence is None else Checkpointing(ledger, evidence.witness, evidence.keys())
+        rereading = None if checkpointing is None else Rereading(ledger, checkpointing)
         app = make_app(
             ledger,
             cursor_key=plan.cursor_key,
@@ -151,9 +153,10 @@ async def serve_app(listener: socket.socket, plan: Plan, stop: Stop, tell_ready:
         )
         await runner.setup()
         try:
-            if checkpointing is not None:
-                # Before anything is written: a database that was put back is noticed.
+            if checkpointing is not None and rereading is not None:
+                # Before anything is written: a database that was put back, or altered, is noticed.
                 await checkpointing.start()
+                await rereading.start()
             site = BoundedSite(runner, listener, tls=tls, backlog=BACKLOG, handshake_s=DEADLINES.tls_s)
             await site.start()
             await watch.start()
@@ -178,7 +181,8 @@ async def serve_app(listener: socket.socket, plan: Plan, stop: Stop, tell_ready:
             await firing.stop()
             await watch.stop()
             await catch_up.stop()
-            if checkpointing is not None:
+            if checkpointing is not None and rereading is not None:
+                await rereading.stop()
                 await checkpointing.stop()
             # After the last answer: what it refused is told, too.
             await unless(stop.hurried, denied.stop())

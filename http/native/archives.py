@@ -30,6 +30,7 @@ from jobledger.http.operation import (
     read_variable,
     several,
 )
+from jobledger.http.ranged_file import RangedFile
 from jobledger.ledger.domain.archive import ArchiveIsKeptError, ArchiveIsNotVerifiedError
 from jobledger.ledger.domain.archive_commands import PURGE_JOBS, DeleteArchive, PurgeArchive, RequestArchive
 from jobledger.ledger.domain.job import FINAL_STATES
@@ -216,7 +217,7 @@ async def _send(request: web.Request, suffix: str) -> web.StreamResponse:
     if path is None or not is_written or not await asyncio.to_thread(path.is_file):
         raise NotFoundError(f"Archive {archive['id']} has no such file here.", archive_id=archive["id"])
     headers = {"Content-Type": OCTETS.media_type, "Content-Disposition": content_disposition(path.name)}
-    return web.FileResponse(path, headers=headers)
+    return RangedFile(path, headers)
 
 
 def path_archive_id(request: web.Request) -> int:

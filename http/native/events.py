@@ -27,6 +27,7 @@ from jobledger.http.schema import STRING
 from jobledger.http.standing import STOPPING, Standing, may_still_read
 from jobledger.ledger.domain.event_types import CLASS_BY_TYPE
 from jobledger.ledger.errors import InvalidCommandError, NotAllowedError
+from jobledger.ledger.store.tail import must_be_itself
 
 FORMS = (JSON, XML, NDJSON, EVENT_STREAM)
 HEAD = "head"
@@ -119,6 +120,8 @@ async def event_page(request: web.Request, stream: str | None = None, until: int
     )
     if until is not None:
         page = page.up_to(until)
+    for it in page.events:
+        must_be_itself(request[CALLER].org, it)
     headers = {}
     if page.next_after is not None:
         headers["Link"] = f'<{request.rel_url.update_query(after=page.next_after)}>; rel="next"'
@@ -175,6 +178,8 @@ async def _stream_events(
     size = min(most or 1000, 1000)
     # The first page before the answer begins: what is wrong with the request is still told in its status.
     page = await recorder.page(org, after, size, type_name=type_name, stream=stream)
+    for it in page.events:
+        must_be_itself(org, it)
     end = (await recorder.head(org)).size if until is None else until + 1
     standing, stopping = Standing(request), request.app[STOPPING]
     stopping.must_not_have_begun()
@@ -193,5 +198,7 @@ async def _stream_events(
         if not may_still_read(request[CALLER], await standing.caller(), capability):
             raise NotAllowedError("You may not read on.")
         page = await recorder.page(org, page.next_after, size, type_name=type_name, stream=stream)
+        for it in page.events:
+            must_be_itself(org, it)
     await response.write_eof()
     return response

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from aiohttp import web
@@ -148,13 +149,17 @@ async def get_proof(request: web.Request) -> web.Response:
 
 
 @evidence_routes.get("/ledger/v1/{org}/jobs/{job_id}/proof")
-@operation(OF_A_JOB, parameters=PAGE, capability=READ_JOBS, may=(GoneError, NotSignedYetError))
+@operation(OF_A_JOB, parameters=PAGE, capability=READ_JOBS, may=(NotSignedYetError,))
 async def get_job_proof(request: web.Request) -> web.Response:
-    """The proofs that a job's events are in the newest checkpoint's tree; null of those that no checkpoint covers yet."""
+    """The proofs that a job's events are in the newest checkpoint's tree, also once it is gone; null of those that no checkpoint
+    covers yet.
+    """
     caller = permitted(request)
     parameters = read_parameters(request)
     job_id = path_job_id(request)
-    await request.app[JOBS].job(caller.org, job_id, caller.domains)
+    with suppress(GoneError):
+        # Of one that was purged, deleted or erased the headers stay; who sees what is left of it may see these.
+        await request.app[JOBS].job(caller.org, job_id, caller.domains)
     evidence = request.app[EVIDENCE]
     newest = await evidence.must_be_signed(caller.org)
     size = parameters.get("limit", DEFAULT_LIMIT)

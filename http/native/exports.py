@@ -24,6 +24,7 @@ from jobledger.http.operation import (
     read_parameters,
     read_variable,
 )
+from jobledger.http.ranged_file import RangedFile
 from jobledger.http.schema import INTEGER, OBJECT, STRING, TIME, Named, Schema, array_of, nullable, object_of
 from jobledger.ledger.domain.access_commands import must_see_all
 from jobledger.ledger.domain.archive import instant_text
@@ -172,7 +173,7 @@ async def get_export_file(request: web.Request) -> web.StreamResponse:
         command = RecordDownload(caller=caller, export_id=export_id, range=None if asked is None else asked[:200])
         await request.app[LEDGER].execute(command)
     headers = {"Content-Type": OCTETS.media_type, "Content-Disposition": content_disposition(path.name)}
-    return web.FileResponse(path, headers=headers)
+    return RangedFile(path, headers)
 
 
 async def _export(ledger: Ledger, org: str, export_id: int) -> Export:

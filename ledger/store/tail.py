@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from time import monotonic
+from typing import Any
 
 import asyncpg
 
@@ -74,25 +75,35 @@ def checked(org: str, stored: StoredEvent) -> LiveEvent:
 
     Raises CorruptLedgerError.
     """
-    try:
-        header = stored.envelope()
-        org_named, position, stream, type_name = header["org"], header["position"], header["stream"], header["type"]
-        schema, content_hash = header["schema"], header["content"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise CorruptLedgerError(f"The header of position {stored.position} cannot be read.") from error
-    if org_named != org or position != stored.position:
-        raise CorruptLedgerError(f"The header of position {stored.position} is of another event.")
+    header = must_be_itself(org, stored)
+    type_name, schema = header["type"], header["schema"]
     must_know(type_name, schema)
-    if stored.content is not None and sha256(stored.content).hexdigest() != content_hash:
-        raise CorruptLedgerError(f"The content of position {stored.position} is not the one its header names.")
-    if stored.private is not None and sha256(stored.private).hexdigest() != header.get("private"):
-        raise CorruptLedgerError(f"The private content of position {stored.position} is not the one its header names.")
     if any(
         sign in it for it in (stored.header, stored.content or b"", stored.private or b"") for sign in (b"\n", b"\r")
     ):
         # It could not be sent as it is: in every form of a stream a line has its meaning.
         raise CorruptLedgerError(f"Position {stored.position} is not on one line.")
-    return LiveEvent(stored, type_name, stream)
+    return LiveEvent(stored, type_name, header["stream"])
+
+
+def must_be_itself(org: str, stored: StoredEvent) -> dict[str, Any]:
+    """The header of an event of this org and place, whose contents, as far as they are there, are those that it names.
+
+    Raises CorruptLedgerError.
+    """
+    try:
+        header = stored.envelope()
+        told = header["org"], header["position"], header["stream"], header["type"], header["schema"]
+        content_hash = header["content"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise CorruptLedgerError(f"The header of position {stored.position} cannot be read.") from error
+    if told[:2] != (org, stored.position):
+        raise CorruptLedgerError(f"The header of position {stored.position} is of another event.")
+    if stored.content is not None and sha256(stored.content).hexdigest() != content_hash:
+        raise CorruptLedgerError(f"The content of position {stored.position} is not the one its header names.")
+    if stored.private is not None and sha256(stored.private).hexdigest() != header.get("private"):
+        raise CorruptLedgerError(f"The private content of position {stored.position} is not the one its header names.")
+    return header
 
 
 def stretches(org: str, first: int, records: Sequence[asyncpg.Record]) -> list[Stretch]:

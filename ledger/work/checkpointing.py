@@ -63,6 +63,7 @@ class Checkpointing(LeasedRounds):
         # Of each org the checkpoint that was last found to stand.
         self._standing: dict[str, Checkpoint] = {}
         self._differing: dict[str, str] = {}
+        self._altered: dict[str, str] = {}
         self._failing: dict[str, str] = {}
         self._missed: str | None = None
         self._next_at = monotonic()
@@ -79,9 +80,9 @@ class Checkpointing(LeasedRounds):
 
     def trouble(self) -> str | None:
         """Why the witness does not stand by what is written here, or cannot; None where it does. It names no org."""
-        if self._differing:
+        if stopped := self._differing | self._altered:
             return (
-                f"the ledger of {_orgs(self._differing)} is not the one that was shown, and is not written: "
+                f"the ledger of {_orgs(stopped)} is not the one that was shown, and is not written: "
                 "run jobledger verify, and see the runbook in docs/evidence.md"
             )
         if self._missed is not None:
@@ -140,21 +141,32 @@ class Checkpointing(LeasedRounds):
             what = await difference(self.store, self._ledger.recorder, org, newest)
             if what is None:
                 self._standing[org] = newest
-                if self._differing.pop(org, None) is not None:
-                    log.warning("The ledger of %s is written again.", org)
-                    self._ledger.refuse_writing(org, None)
-            elif self._differing.get(org) != what:
-                self._differing[org] = what
-                log.critical(
-                    "The ledger of %s is not written any more: %s. See: jobledger verify --org %s", org, what, org
-                )
-                self._ledger.refuse_writing(
-                    org,
-                    HistoryDiffersError(
-                        "The ledger is not the one that was shown: nothing is appended until an operator has acted.",
-                        retry_after_s=30,
-                    ),
-                )
+            self._tell(self._differing, org, what)
+
+    @property
+    def altered(self) -> Mapping[str, str]:
+        """The orgs whose writing has stopped as a row was altered, and which."""
+        return self._altered
+
+    def tell_altered(self, org: str, what: str | None) -> None:
+        """Stop an org's writing, as its rows are not those that were signed: *what* differs; None: they are (again)."""
+        self._tell(self._altered, org, what)
+
+    def _tell(self, found: dict[str, str], org: str, what: str | None) -> None:
+        if what is None:
+            if found.pop(org, None) is not None and org not in self._differing and org not in self._altered:
+                log.warning("The ledger of %s is written again.", org)
+                self._ledger.refuse_writing(org, None)
+        elif found.get(org) != what:
+            found[org] = what
+            log.critical("The ledger of %s is not written any more: %s. See: jobledger verify --org %s", org, what, org)
+            self._ledger.refuse_writing(
+                org,
+                HistoryDiffersError(
+                    "The ledger is not the one that was shown: nothing is appended until an operator has acted.",
+                    retry_after_s=30,
+                ),
+            )
 
     def _stands(self, record: asyncpg.Record, newest: Checkpoint) -> bool:
         """Whether the store has the very checkpoint, of which it was found that it stands: its events were committed before it."""
@@ -169,7 +181,7 @@ class Checkpointing(LeasedRounds):
         """Sign what an org has appended since; what fails is tried again with the next round."""
         org, signed, stands = record["org"], record["signed_size"], self._standing.get(record["org"])
         is_signed = record["size"] == signed and stands is not None and stands.size == signed
-        if org in self._differing or is_signed:
+        if org in self._differing or org in self._altered or is_signed:
             return
         try:
             await self.sign(org)

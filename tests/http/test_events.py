@@ -162,6 +162,25 @@ async def test_a_purged_content_is_shown_as_null(api: Api, server: Server, datab
     assert orjson.loads(kept)["data"]["name"] == "nightly"
 
 
+@pytest.mark.parametrize("accept", ["application/json", "application/xml", NDJSON])
+@pytest.mark.parametrize("path", ["events?after=2", "jobs/1/events"])
+async def test_a_content_that_somebody_altered_is_not_shown_as_if_it_were_the_one(
+    api: Api, database_url: str, path: str, accept: str
+) -> None:
+    await api.register()
+    async with session(database_url) as connection:
+        altered = "UPDATE content SET body = $2 WHERE org = $1 AND position = 3"
+        kept = await connection.fetchval("SELECT body FROM content WHERE org = $1 AND position = 3", ORG)
+        await connection.execute(altered, ORG, kept.replace(b"nightly", b"monthly"))
+
+        reply = await api.get(path, headers={"Accept": accept})
+
+        await connection.execute(altered, ORG, kept)
+    assert reply.status == 503
+    assert b"ledger_stopped" in reply.body
+    assert b"monthly" not in reply.body
+
+
 async def test_head_of_a_stream_has_no_body(api: Api) -> None:
     reply = await api.send("HEAD", api.path("events"), headers={"Accept": NDJSON})
 

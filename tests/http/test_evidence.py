@@ -11,7 +11,7 @@ from jobledger.ledger.evidence import tree
 from jobledger.ledger.evidence.checkpoint import read_checkpoint
 from jobledger.ledger.evidence.note import read_verifier_key
 from jobledger.ledger.store.codec import leaf_of
-from tests.http.serving import Api, Server, served
+from tests.http.serving import Api, Server, add_principal, served
 from tests.signing import KEY, sign
 from tests.world import ORG
 
@@ -118,6 +118,25 @@ async def test_a_whole_job_is_proved_as_far_as_it_is_signed(server: Server, sign
     assert shown["events"][2]["proof"] is None
     first = (await signed.get("jobs/1/proof", {"limit": "1"})).document
     assert first["next_after"] == first["events"][0]["position"]
+
+
+async def test_a_job_that_is_gone_is_proved_all_the_same(server: Server, signed: Api) -> None:
+    """Its headers stay, and what they say of when it was what."""
+    before = (await signed.get("jobs/1/proof")).document
+    await signed.post("jobs/1/succeed")
+    officer = server.api(await add_principal(server.ledger, ["compliance"], name="officer"))
+    removed = await officer.post("jobs/1/erase", {"scope": "all", "reason": "asked for"})
+
+    shown = (await signed.get("jobs/1/proof")).document
+
+    assert removed.status == 200, removed.body
+    assert (await signed.get("jobs/1")).status == 410
+    count = len(before["events"])
+    assert shown["events"][:count] == before["events"]
+    assert ["job.succeeded" in shown["events"][-2]["header"], "job.erased" in shown["events"][-1]["header"]] == [
+        True,
+        True,
+    ]
 
 
 async def test_one_checkpoint_is_proved_to_go_on_from_another(server: Server, signed: Api) -> None:

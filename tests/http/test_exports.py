@@ -31,10 +31,16 @@ async def test_an_export_is_asked_for_made_listed_and_downloaded_which_is_record
             await asyncio.sleep(0.02)
     given = await api.get(f"exports/{export_id}/file")
     part = await api.get(f"exports/{export_id}/file", headers={"Range": "bytes=0-3"})
+    same, another = [
+        await api.send("HEAD", api.path(f"exports/{export_id}/file"), headers={"Range": "bytes=0-3", "If-Range": tag})
+        for tag in (given.headers["ETag"], '"another"')
+    ]
 
     assert asked.status == 202
     assert asked.headers["Location"].endswith(f"/exports/{export_id}")
     assert (given.status, part.status, part.body) == (200, 206, b"PK\3\4")
+    # What a client goes on with is of the same file; of another it gets all.
+    assert (same.status, another.status, another.headers["Content-Length"]) == (206, 200, str(len(given.body)))
     saved = tmp_path / "saved.zip"
     saved.write_bytes(given.body)
     assert verified(saved) == 0

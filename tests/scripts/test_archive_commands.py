@@ -66,6 +66,12 @@ def test_an_archive_is_listed_shown_verified_and_replayed(shared: Place, parent:
     [manifest] = (parent / "copy").glob("*.manifest.json")
     assert "all are in the signed checkpoint" in shared.succeed("archive", "verify", manifest)
     assert "all are in the signed checkpoint" in away.succeed("archive", "verify", manifest, "--key", key)
+    keys = parent / "keys"
+    keys.write_text(f"{key}\n")
+    assert "all are in the signed checkpoint" in away.succeed("archive", "verify", manifest, "--key", keys)
+    assert "--key is to be a verifier key, or a file with some" in away.fail(
+        "archive", "verify", manifest, "--key", parent / "none"
+    )
     assert "was not checked" in away.run("archive", "verify", manifest).stdout
     assert away.run("archive", "verify", manifest).returncode == 1
     replay_away(away, manifest, replay_of_store)
