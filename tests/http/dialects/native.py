@@ -213,6 +213,7 @@ class NativeManners(Manners):
         # Positions of some, instants of others.
         **{it: [*WRONG_INSTANT, "-1", "x", "1.5", "9" * 19] for it in ("from", "to")},
         "kind": ["", "nonsense", "%00"],
+        "outcome": ["", "Denied", "all", "%00"],
         "part": ["", "manifest", "%00"],
         "follow": ["", "yes", "1", "TRUE", "true"],
         "name": ["", "x" * 65, "%00"],
@@ -324,6 +325,10 @@ class NativeManners(Manners):
         if target.last == "revoke_tokens":
             return "tokens.manage"
         return DONE[resource]
+
+    def besides(self, target: Target) -> frozenset[str]:
+        """A queue is its owner's, and those who manage queues."""
+        return frozenset({"queues.manage"} if "{queue_id}" in target.pattern else ())
 
     def outside_domains(self, target: Target) -> int | None:
         """Principals and tokens are of all domains: those who may see some only are told nothing of any. Copies, diagrams,
