@@ -226,7 +226,12 @@ class DeniedAttempts(Rounds):
         """Count those that asked for what lies outside their domains. Who cannot be looked at now is not looked at again."""
         suspects = self._suspects.pop(org, [])
         job_ids = list(dict.fromkeys(it.asked.job_id for it in suspects if it.asked.job_id is not None))
-        kinds = await self._kinds_of(org, job_ids)
+        try:
+            kinds = await self._kinds_of(org, job_ids)
+        except asyncio.CancelledError:
+            # A stop: it looks once more.
+            self._suspects[org] = suspects + self._suspects.get(org, [])
+            raise
         for it in suspects:
             kind = None if it.asked.job_id is None else kinds.get(it.asked.job_id)
             if kind is not None and kind[1] not in it.domains:
