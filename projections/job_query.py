@@ -70,7 +70,10 @@ class JobQuery:
         return Keeping.read(row).shown(row)
 
     async def purged(self, org: str, job_id: int, domains: frozenset[str] | None) -> dict[str, Any] | None:
-        """What is left of a job that was purged, and which archive holds it; None where it was not. Raises DatabaseIsAwayError."""
+        """What is left of a job that was purged, and which archive holds it, or held it; None where it was not.
+
+        Raises DatabaseIsAwayError.
+        """
         visible = None if domains is None else sorted(domains)
         records = await self._database.fetch(statement(PACKAGE, "get_residue"), org, job_id, visible)
         if not records or records[0]["gone"] != PURGED:
@@ -78,10 +81,12 @@ class JobQuery:
         residue = orjson.loads(records[0]["residue"])
         archives = residue.pop("archives")
         [archive_id] = [it for it, held in archives.items() if held.get("purged")]
+        there = await self._database.fetch(statement(PACKAGE, "archives_there"), org, [int(archive_id)])
         archive = {
             "id": int(archive_id),
             "version": archives[archive_id]["version"],
             "places": archives[archive_id]["places"],
+            "deleted": not there,
         }
         return {**residue, "version": records[0]["version"], "purged": True, "archive": archive}
 

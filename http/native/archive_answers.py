@@ -93,7 +93,9 @@ PURGED_JOB = Named(
             "state": A_STATE,
             "version": INTEGER,
             "purged": {**BOOLEAN, "const": True},
-            "archive": object_of({"id": INTEGER, "version": INTEGER, "places": array_of(array_of(INTEGER))}),
+            "archive": object_of(
+                {"id": INTEGER, "version": INTEGER, "places": array_of(array_of(INTEGER)), "deleted": BOOLEAN}
+            ),
             "imported": BOOLEAN,
             "preceding_job_id": INTEGER,
             "required_job_ids": array_of(INTEGER),
