@@ -87,7 +87,8 @@ class Aggregate(BaseAggregate[str]):
 
         def mutate(self, aggregate: Any) -> Any:
             """The aggregate after this event; raises what the package's own does, at a third of its cost."""
-            assert aggregate is not None
+            if aggregate is None:
+                raise OriginatorVersionError(self.originator_version, 1)
             if self.originator_id != aggregate._id:
                 raise OriginatorIDError(self.originator_id, aggregate._id)
             if self.originator_version != aggregate._version + 1:
@@ -110,7 +111,7 @@ class Aggregate(BaseAggregate[str]):
         def mutate(self, aggregate: Any) -> Any:
             """Begin the aggregate. (The package's own resolves the class by a Python path, which no event here carries.)"""
             if aggregate is not None:
-                raise ValueError(f"{self.originator_id} has begun already")
+                raise OriginatorVersionError(self.originator_version, aggregate._version + 1)
             begun = self.aggregate_class.__new__(self.aggregate_class)
             begun.__base_init__(self.originator_id, self.originator_version, self.timestamp)
             self.apply(begun)

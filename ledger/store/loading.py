@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
+from eventsourcing.domain import OriginatorIDError, OriginatorVersionError
+
 from jobledger.ledger.domain.aggregate import Aggregate
 from jobledger.ledger.errors import CorruptLedgerError
 from jobledger.ledger.store.codec import StoredEvent
@@ -30,13 +32,17 @@ class StreamFold:
         self.lost_at: int | None = None
 
     def take(self, event: Aggregate.Event | None, position: int) -> None:
-        """Fold one more event; None is one whose content is gone."""
+        """Fold one more event; None is one whose content is gone. Raises CorruptLedgerError where those before it are missing."""
         if event is None:
             self.lost_at = position
-        elif self.lost_at is None:
-            self.aggregate = event.mutate(self.aggregate)
-        elif event.begins_anew:
-            self.aggregate, self.lost_at = event.mutate(None), None
+            return
+        try:
+            if self.lost_at is None:
+                self.aggregate = event.mutate(self.aggregate)
+            elif event.begins_anew:
+                self.aggregate, self.lost_at = event.mutate(None), None
+        except (OriginatorIDError, OriginatorVersionError) as error:
+            raise CorruptLedgerError(f"Position {position} does not follow what is before it in its stream.") from error
 
     def finish(self, stream: str) -> Aggregate:
         """What they come to. Raises CorruptLedgerError if contents are gone that no event covers."""

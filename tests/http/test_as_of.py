@@ -7,6 +7,7 @@ import pytest
 from tests.cluster import session
 from tests.http.serving import Api, Server
 from tests.http.test_job_lists import next_url
+from tests.world import ORG
 
 
 async def size_of(api: Api) -> int:
@@ -82,6 +83,28 @@ async def test_what_cannot_come_as_far_in_time_is_503(
         reply = await api.get("jobs", {"as_of": "0"})
 
     assert (reply.status, reply.document["code"]) == (503, "projection_is_behind")
+
+
+async def test_what_lacks_an_event_is_not_told_as_if_it_lacked_none(server: Server, database_url: str) -> None:
+    api = await server.client("operator", "auditor")
+    job_id = await api.register()
+    await api.post(f"jobs/{job_id}/start")
+    await api.post(f"jobs/{job_id}/progress", {"progress": 0.5})
+    positions = [it["header"]["position"] for it in (await api.get(f"jobs/{job_id}/events")).document["events"]]
+    asked = {"as_of": f"{positions[2]}"}
+    assert (await api.get(f"jobs/{job_id}", asked)).document["progress"] == 0.5
+    async with session(database_url) as owner:
+        removed = await owner.fetchrow(
+            "DELETE FROM event WHERE org = $1 AND position = $2 RETURNING *", ORG, positions[1]
+        )
+        assert removed is not None
+
+        reply = await api.get(f"jobs/{job_id}", asked)
+
+        await owner.execute(
+            f"INSERT INTO event VALUES ({', '.join(f'${n + 1}' for n in range(len(removed)))})", *removed
+        )
+    assert (reply.status, reply.document["code"]) == (503, "ledger_stopped")
 
 
 async def test_who_could_do_what(server: Server) -> None:
