@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
 from jobledger.ledger.domain.archive import Archive, ArchiveIsKeptError, archive_stream, instant_text
@@ -17,6 +17,8 @@ from jobledger.ledger.errors import InvalidCommandError, NotAllowedError, NotFou
 ARCHIVE = "archive"
 ARCHIVE_TYPE = "Archive/Purge Jobs"
 PURGE_JOBS = "jobs.purge"
+# Who asks for what ended until now means its own clock; the unit's was read when its batch began.
+CLOCKS_DIFFER = timedelta(seconds=5)
 # A question: which of an archive's jobs something keeps; some ids.
 KEPT_IN_ARCHIVE = "kept_in_archive"
 # What a destination has, and nothing else: its password lies where ``secret`` says.
@@ -109,7 +111,7 @@ class RequestArchive(Command):
         """Raises InvalidCommandError, NotAllowedError."""
         if self.reason is not None:
             must_give_reason(self.reason)
-        if self.ended_before > max(unit.now, self.scheduled_at or unit.now):
+        if self.ended_before > max(unit.now, self.scheduled_at or unit.now) + CLOCKS_DIFFER:
             raise InvalidCommandError("Only jobs that have ended are archived.", member="ended_before")
         if self.destination is not None and not set(self.destination) <= set(DESTINATION):
             raise InvalidCommandError(f"A destination has {', '.join(DESTINATION)}.", member="destination")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import gzip
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import orjson
 import pytest
 
 from jobledger.ledger.domain.archive import Archive, ArchiveIsNotVerifiedError
-from jobledger.ledger.domain.archive_commands import PurgeArchive
+from jobledger.ledger.domain.archive_commands import PurgeArchive, RequestArchive
 from jobledger.ledger.domain.archive_work import HeldJob, PurgeJobs
 from jobledger.ledger.domain.hold_commands import PlaceHold
 from jobledger.ledger.domain.job import State
@@ -21,6 +21,7 @@ from jobledger.ledger.domain.job_decisions import CloseJob
 from jobledger.ledger.domain.job_keeping import RetainJob
 from jobledger.ledger.domain.job_removal import DeleteJob
 from jobledger.ledger.domain.job_work import ClaimWork
+from jobledger.ledger.errors import InvalidCommandError
 from jobledger.ledger.store.database import Database
 from jobledger.ledger.store.ledger import Ledger
 from jobledger.ledger.work.archiving import writing
@@ -119,6 +120,15 @@ async def test_what_is_kept_is_not_selected_and_is_counted(ledger: Ledger, tmp_p
     assert summary == "Of 1 jobs: 1 purged; skipped: 1 held, 1 retained"
     assert (await job_of(ledger, plain)).gone == "purged"
     assert (await ledger.job(ORG, other)).archives is None
+
+
+async def test_what_ends_later_is_not_asked_for(ledger: Ledger) -> None:
+    """But by as much as clocks may differ: whoever asks for what ended until now need not have the ledger's."""
+    ahead = datetime.now(UTC) + timedelta(seconds=3)
+    await ledger.execute(RequestArchive(caller=ALICE, ended_before=ahead))
+
+    with pytest.raises(InvalidCommandError, match="have ended"):
+        await ledger.execute(RequestArchive(caller=ALICE, ended_before=ahead + timedelta(minutes=1)))
 
 
 async def test_an_archive_of_nothing_is_made_and_says_so(ledger: Ledger, tmp_path: Path) -> None:
