@@ -18,8 +18,9 @@ from jobledger.http.native.archive_answers import (
     DELETED_ARCHIVE,
     REQUESTED_ARCHIVE,
 )
-from jobledger.http.native.parameters import DEFAULT_LIMIT, LINK, cursor, idempotency, limit
-from jobledger.http.native.principals import outcome_answer, page_answer, read_cursor
+from jobledger.http.native.lists import listing, page_answer
+from jobledger.http.native.parameters import DEFAULT_LIMIT, cursor, idempotency, limit
+from jobledger.http.native.principals import outcome_answer, read_cursor
 from jobledger.http.negotiation import OCTETS, gives
 from jobledger.http.operation import (
     Parameters,
@@ -76,7 +77,7 @@ SAVED = {"Content-Disposition": "The name to save it under.", "ETag": "Of the fi
 
 
 @archive_routes.get(ARCHIVES_PATH)
-@operation(ARCHIVE_PAGE, parameters=PAGES, capability=READ_JOBS, gives_headers=LINK)
+@listing(ARCHIVE_PAGE, parameters=PAGES, capability=READ_JOBS)
 async def list_archives(request: web.Request) -> web.Response:
     """A page of the archives that the caller may see, in the order they were asked for."""
     caller, parameters = permitted(request), read_parameters(request)
@@ -120,7 +121,7 @@ async def get_archive(request: web.Request) -> web.Response:
 
 
 @archive_routes.get(ONE + "/jobs")
-@operation(ARCHIVED_JOB_PAGE, parameters=FILTERS, capability=READ_JOBS, gives_headers=LINK)
+@listing(ARCHIVED_JOB_PAGE, parameters=FILTERS, capability=READ_JOBS)
 async def list_archived_jobs(request: web.Request) -> web.Response:
     """A page of the jobs that an archive holds and the filter lets through, by id; also once they are purged."""
     caller, parameters = permitted(request), read_parameters(request)

@@ -13,8 +13,9 @@ from jobledger.http.exchange import answer
 from jobledger.http.members import Members, boolean, instant, integer, list_of, one_of, text
 from jobledger.http.native.answers import A_STATE, HASH, NEXT, RECORDED
 from jobledger.http.native.dialect import LARGEST_POSITION
-from jobledger.http.native.parameters import DEFAULT_LIMIT, LINK, cursor, idempotency, limit
-from jobledger.http.native.principals import outcome_answer, page_answer, read_cursor
+from jobledger.http.native.lists import listing, page_answer
+from jobledger.http.native.parameters import DEFAULT_LIMIT, cursor, idempotency, limit
+from jobledger.http.native.principals import outcome_answer, read_cursor
 from jobledger.http.negotiation import OCTETS, gives
 from jobledger.http.operation import (
     Parameters,
@@ -102,7 +103,7 @@ SAVED = {"Content-Disposition": "The name to save it under.", "ETag": "Of the fi
 
 
 @export_routes.get(EXPORTS_PATH)
-@operation(EXPORT_PAGE, parameters=PAGES, capability=CREATE_EXPORTS, gives_headers=LINK)
+@listing(EXPORT_PAGE, parameters=PAGES, capability=CREATE_EXPORTS)
 async def list_exports(request: web.Request) -> web.Response:
     """A page of the exports, in the order they were asked for."""
     caller, parameters = permitted(request), read_parameters(request)

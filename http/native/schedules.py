@@ -12,8 +12,9 @@ from aiohttp import web
 from jobledger.http.context import CALLER, LEDGER, SCHEDULES
 from jobledger.http.exchange import answer
 from jobledger.http.members import Members, boolean, integer, list_of, one_of, reads, text
-from jobledger.http.native.parameters import DEFAULT_LIMIT, LINK, cursor, idempotency, limit
-from jobledger.http.native.principals import outcome_answer, page_answer, read_cursor
+from jobledger.http.native.lists import listing, page_answer
+from jobledger.http.native.parameters import DEFAULT_LIMIT, cursor, idempotency, limit
+from jobledger.http.native.principals import outcome_answer, read_cursor
 from jobledger.http.native.schedule_answers import CHANGED_SCHEDULE, RUN_SCHEDULE, SCHEDULE, SCHEDULE_PAGE
 from jobledger.http.native.workflow_members import LONGEST_REASON as LONGEST_REASON_IN_QUERY
 from jobledger.http.operation import (
@@ -124,7 +125,7 @@ VERBS: dict[str, Verb] = {
 
 
 @schedule_routes.get(SCHEDULES_PATH)
-@operation(SCHEDULE_PAGE, parameters=FILTERS, capability=READ_SCHEDULES, gives_headers=LINK)
+@listing(SCHEDULE_PAGE, parameters=FILTERS, capability=READ_SCHEDULES)
 async def list_schedules(request: web.Request) -> web.Response:
     """A page of the org's schedules, in order of creation; with ``deleted=true`` of those that were deleted."""
     caller, parameters = permitted(request), read_parameters(request)

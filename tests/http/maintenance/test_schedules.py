@@ -64,6 +64,7 @@ async def test_a_schedule_is_created_listed_and_deleted(maintenance: Maintenance
         ({}, {"time_expression": "0 0 0 ? * MON"}, "0 0 0 ? * MON"),
         (DAILY, {"time_expression": "0 0 0 ? * MON"}, "0 0 0 ? * MON"),
         ({"scheduler_type": "time-based"}, {"time_expression": "0 0 0 ? * MON"}, "0 0 0 ? * MON"),
+        ({"scheduler_type": "x", "time_expression": "x" * 3_000}, DAILY, "0 0 4 ? * * *"),
     ],
 )
 async def test_the_body_counts_before_the_query(
