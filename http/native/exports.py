@@ -10,6 +10,7 @@ from aiohttp import web
 from jobledger.http.attachments import FILE, content_disposition
 from jobledger.http.context import CALLER, DATA, LEDGER
 from jobledger.http.exchange import answer
+from jobledger.http.file_range import RangeNotSatisfiableError, must_have_range
 from jobledger.http.members import Members, boolean, instant, integer, list_of, one_of, text
 from jobledger.http.native.answers import A_STATE, HASH, NEXT, RECORDED
 from jobledger.http.native.dialect import LARGEST_POSITION
@@ -155,6 +156,7 @@ async def get_export(request: web.Request) -> web.Response:
     FILE,
     statuses={200: "The file.", 206: "The range that was asked for."},
     capability=CREATE_EXPORTS,
+    may=(RangeNotSatisfiableError,),
     gives_headers=SAVED,
 )
 async def get_export_file(request: web.Request) -> web.StreamResponse:
@@ -168,6 +170,7 @@ async def get_export_file(request: web.Request) -> web.StreamResponse:
     path = None if data is None else ExportFile.of(data, caller.org, export.requested_at, export_id).path
     if path is None or export.written is None or not await asyncio.to_thread(path.is_file):
         raise NotFoundError(f"Export {export_id} has no file here.", export_id=export_id)
+    await must_have_range(request, path)
     if request.method == "GET":
         asked = request.headers.get("Range")
         command = RecordDownload(caller=caller, export_id=export_id, range=None if asked is None else asked[:200])
