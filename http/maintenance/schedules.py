@@ -115,7 +115,7 @@ async def delete_schedule(request: web.Request) -> web.Response:
     caller = permitted(request)
     read_parameters(request)
     schedule_id = path_schedule_id(request)
-    await request.app[LEDGER].execute(DeleteSchedule(caller=caller, schedule_id=schedule_id))
+    await request.app[LEDGER].execute(DeleteSchedule(caller=caller, schedule_id=schedule_id, kind=MAINTENANCE))
     return answer(request, envelope(f"successfully deleted job with Id: [{schedule_id}]"))
 
 

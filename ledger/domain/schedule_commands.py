@@ -105,12 +105,15 @@ class ResumeSchedule(ScheduleCommand):
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class DeleteSchedule(ScheduleCommand):
-    """Let it never fire again."""
+    """Let it never fire again. Where a *kind* of action is named, one of another is none."""
 
     reason: str | None = None
+    kind: str | None = None
 
     def change(self, unit: UnitOfWork, schedule: Schedule) -> None:
-        """Delete it."""
+        """Delete it. Raises NotFoundError."""
+        if self.kind not in (None, schedule.action["kind"]):
+            raise NotFoundError(f"There is no schedule {self.schedule_id}.", schedule_id=str(self.schedule_id))
         schedule.trigger_event(Schedule.Deleted, timestamp=unit.now, reason=self.reason)
 
 
