@@ -19,7 +19,6 @@ from jobledger.http.dialect import Dialects
 from jobledger.http.document import EXPECTED
 from jobledger.http.metrics import Metrics
 from jobledger.http.places import is_stream
-from jobledger.http.problem import MEDIA_TYPE
 from jobledger.http.request_id import new_request_id
 from jobledger.http.request_log import BEGAN_AT
 from jobledger.http.response_headers import HEADERS, SERVER
@@ -27,12 +26,19 @@ from jobledger.http.unreadable import (
     KEPT_BYTES,
     LONGEST_HEADER,
     LONGEST_LINE,
+    Fault,
     fault_of,
     path_of,
-    problem_body,
     refused,
 )
 from jobledger.ledger.store.ledger import Ledger
+
+TOO_SLOW = Fault(408, "Request Timeout", TooSlowError.code, "The request's headers took too long.")
+TOO_MANY = Fault(503, "Service Unavailable", "too_many_connections", "Too many connections are open.")
+# A client that is one too many is told so once it has said what path it asks for, or for so long has not; but for so many
+# of them, who are told at once. They count for none of those that there may be.
+REFUSED_AFTER_S = 0.5
+MOST_REFUSED = 256
 
 
 class BoundedServer(web.Server):
@@ -57,6 +63,8 @@ class BoundedServer(web.Server):
         self._most = most
         self._options = options
         self._round = self._loop.call_later(deadlines.look_every_s, self._go_round)
+        # Those that are to be refused, and have yet to say what they ask for.
+        self.to_be_refused: set[Connection] = set()
 
     def __call__(self) -> web.RequestHandler:
         """A connection's protocol."""
@@ -83,6 +91,8 @@ class BoundedServer(web.Server):
     def close(self) -> None:
         """Look no more."""
         self._round.cancel()
+        for connection in [*self.to_be_refused]:
+            connection.refuse()
 
     def _go_round(self) -> None:
         now = self._loop.time()
@@ -106,6 +116,7 @@ class Connection(web.RequestHandler):
         "_last_at",
         "_last_mark",
         "_received",
+        "_refused_at",
         "_seen",
         "_server",
         "_stage",
@@ -125,6 +136,7 @@ class Connection(web.RequestHandler):
         )
         self._server = server
         self._is_refused = False
+        self._refused_at: asyncio.TimerHandle | None = None
         self._received = 0
         # How the head begins that comes, or came last, and how many requests there were before it.
         self._head, self._head_of = b"", -1
@@ -145,13 +157,28 @@ class Connection(web.RequestHandler):
             super().connection_made(transport)
             return
         self._is_refused = True
+        self._wire = wire
         self._server.metrics.connection_refused()
-        wire.write(bare_answer(503, "Service Unavailable", "too_many_connections", "Too many connections are open."))
-        wire.close()
+        if len(self._server.to_be_refused) < MOST_REFUSED:
+            self._server.to_be_refused.add(self)
+            self._refused_at = self._loop.call_later(REFUSED_AFTER_S, self.refuse)
+        else:
+            self.refuse()
+
+    def refuse(self) -> None:
+        """Tell the client that it is one too many; in the words of the dialect whose path it asks for, if that is known."""
+        self._server.to_be_refused.discard(self)
+        if self._refused_at is not None:
+            self._refused_at.cancel()
+        if self._wire is not None and not self._wire.is_closing():
+            self._wire.write(self._bare_answer(TOO_MANY))
+            self._wire.close()
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """End."""
         self._wire = None
+        if self._is_refused:
+            self.refuse()
         if not self._is_refused:
             super().connection_lost(exc)
 
@@ -162,6 +189,10 @@ class Connection(web.RequestHandler):
             if self._current_request is None and not self._messages:
                 self._keep_head(data)
             super().data_received(data)
+        elif self in self._server.to_be_refused:
+            self._keep_head(data)
+            if b"\n" in self._head or len(self._head) >= KEPT_BYTES:
+                self.refuse()
 
     def _keep_head(self, data: bytes) -> None:
         """Remember where a head begins: should it not be one, that is all there is to know of it."""
@@ -182,7 +213,7 @@ class Connection(web.RequestHandler):
         super().handle_error(request, status, exc, message)
         request_id = request.setdefault(REQUEST_ID, new_request_id())
         fault = fault_of(status, exc)
-        media_type, body = refused(fault, request, self._server.dialects, path_of(self._head))
+        media_type, body = refused(fault, request_id, self._server.dialects, path_of(self._head))
         response = web.Response(
             status=fault.status,
             body=body,
@@ -219,9 +250,10 @@ class Connection(web.RequestHandler):
             self._lasts(("head", count), now, 0) > self._server.deadlines.head_s
         ):
             self._server.metrics.gave_up("head")
-            transport.write(
-                bare_answer(408, "Request Timeout", TooSlowError.code, "The request's headers took too long.")
-            )
+            if self._head_of != self._request_count:
+                # Of the request before.
+                self._head = b""
+            transport.write(self._bare_answer(TOO_SLOW))
             self.force_close()
 
     def _look_at_body(self, request: web.BaseRequest, now: float) -> None:
@@ -255,19 +287,18 @@ class Connection(web.RequestHandler):
             self._last_at, self._last_mark = now, mark
         return now - self._stage_at
 
-
-def bare_answer(status: int, title: str, code: str, detail: str) -> bytes:
-    """A whole answer, for a client whose request is not read: its connection closes after it."""
-    request_id = new_request_id()
-    body = problem_body(status, title, code, detail, request_id)
-    head = [
-        f"HTTP/1.1 {status} {title}",
-        f"Content-Type: {MEDIA_TYPE}",
-        f"Content-Length: {len(body)}",
-        "Connection: close",
-        f"Server: {SERVER}",
-        *(f"{name}: {value}" for name, value in HEADERS.items()),
-        f"X-Request-Id: {request_id}",
-        *(["Retry-After: 1"] if status == 503 else []),
-    ]
-    return "\r\n".join([*head, "", ""]).encode() + body
+    def _bare_answer(self, fault: Fault) -> bytes:
+        """A whole answer, for a client whose request is not read: its connection closes after it."""
+        request_id = new_request_id()
+        media_type, body = refused(fault, request_id, self._server.dialects, path_of(self._head))
+        head = [
+            f"HTTP/1.1 {fault.status} {fault.title}",
+            f"Content-Type: {media_type}",
+            f"Content-Length: {len(body)}",
+            "Connection: close",
+            f"Server: {SERVER}",
+            *(f"{name}: {value}" for name, value in HEADERS.items()),
+            f"X-Request-Id: {request_id}",
+            *(["Retry-After: 1"] if fault.status == 503 else []),
+        ]
+        return "\r\n".join([*head, "", ""]).encode() + body

@@ -55,6 +55,7 @@ REQUEST_ID_HEADER = {"description": "The request's id, by which the server's log
 RETRY_AFTER = {"description": "Seconds, after which it may be tried again.", "schema": INTEGER}
 HEADERS_OF_STATUS = {
     401: {"WWW-Authenticate": {"description": "How to come in.", "schema": STRING}},
+    416: {"Content-Range": {"description": "`bytes */` and how many the file has.", "schema": STRING}},
     429: {"Retry-After": RETRY_AFTER},
     503: {"Retry-After": RETRY_AFTER},
 }

@@ -12,7 +12,7 @@ What goes without saying is derived: see ``http/openapi.py``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, NamedTuple, TypeVar
@@ -139,14 +139,16 @@ def permitted(request: web.Request) -> Caller:
     return caller
 
 
-def read_parameters(request: web.Request) -> dict[str, Any]:
-    """The query's parameters. Raises InvalidCommandError, also for one that is not taken here."""
+def read_parameters(request: web.Request, but: Collection[str] = ()) -> dict[str, Any]:
+    """The query's parameters, without those *but* which count for nothing, whatever they say. Raises InvalidCommandError, also for
+    one that is not taken here.
+    """
     if not request.rel_url.raw_query_string:
         return {}
     readers = operation_of(request).parameters
     given: dict[str, Any] = {}
     for name in request.query:
-        if name in request[DIALECT].passed_over:
+        if name in request[DIALECT].passed_over or name in but:
             continue
         values = request.query.getall(name)
         if name in readers.lists:

@@ -8,6 +8,7 @@ from aiohttp import web
 
 from jobledger.http.deadlines import TooSlowError
 from jobledger.http.document import BodyTooLargeError, UnsupportedMediaTypeError
+from jobledger.http.file_range import RangeNotSatisfiableError
 from jobledger.http.negotiation import NotAcceptableError
 from jobledger.ledger.errors import (
     ConflictError,
@@ -32,6 +33,7 @@ STATUS_BY_ERROR: dict[type[LedgerError], int] = {
     InvalidCommandError: 400,
     NotAcceptableError: 406,
     TooSlowError: 408,
+    RangeNotSatisfiableError: 416,
     BodyTooLargeError: 413,
     ContentTooLargeError: 413,
     UnsupportedMediaTypeError: 415,

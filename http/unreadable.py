@@ -56,14 +56,15 @@ def path_of(head: bytes) -> str | None:
     return None if match is None else match[1].decode("ascii", "replace")
 
 
-def refused(fault: Fault, request: web.BaseRequest, dialects: Dialects, path: str | None) -> tuple[str, bytes]:
-    """The media type and the body of the answer; *request* is aiohttp's stand-in for the one that could not be read."""
+def refused(fault: Fault, request_id: str, dialects: Dialects, path: str | None) -> tuple[str, bytes]:
+    """The media type and the body of the answer to what was not read; *path*: as far as it is known."""
     dialect = None if path is None else dialects.owner(path)
     if dialect is None or dialect is dialects.first:
-        return MEDIA_TYPE, problem_body(*fault, request[REQUEST_ID])
+        return MEDIA_TYPE, problem_body(*fault, request_id)
     error = web.HTTPException(reason=fault.detail.removesuffix("."))
     error.set_status(fault.status, error.reason)
-    document = dialect.refuse(error, request).document  # type: ignore[arg-type]  # of it they ask for nothing but the id
+    # Dialects ask for nothing of a request but its id.
+    document = dialect.refuse(error, {REQUEST_ID: request_id}).document  # type: ignore[arg-type]  # there is none
     if isinstance(document, str):
         return PLAIN.content_type, document.encode()
     form = dialect.error_forms[0]

@@ -68,7 +68,9 @@ class ScheduleQuery:
     async def due(self, within: timedelta, limit: int, passed_over: Collection[str]) -> Sequence[Due]:
         """Up to *limit* schedules of any org that are due within so long, the longest due first. Raises DatabaseIsAwayError."""
         records = await self._database.fetch(statement(PACKAGE, "due_schedules"), within, limit, list(passed_over))
-        return [Due(it["org"], UUID(bytes=it["id"].bytes), it["next_at"], it["wait_s"]) for it in records]
+        return [
+            Due(it["org"], UUID(bytes=it["id"].bytes), it["next_at"], it["wait_s"], it["created_by"]) for it in records
+        ]
 
 
 def next_fires(expression: str, next_at: datetime | None) -> list[datetime]:

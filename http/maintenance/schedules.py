@@ -115,7 +115,7 @@ async def delete_schedule(request: web.Request) -> web.Response:
     caller = permitted(request)
     read_parameters(request)
     schedule_id = path_schedule_id(request)
-    await request.app[LEDGER].execute(DeleteSchedule(caller=caller, schedule_id=schedule_id))
+    await request.app[LEDGER].execute(DeleteSchedule(caller=caller, schedule_id=schedule_id, kind=MAINTENANCE))
     return answer(request, envelope(f"successfully deleted job with Id: [{schedule_id}]"))
 
 
@@ -143,8 +143,8 @@ async def get_maintenance(request: web.Request) -> web.Response:
 async def read_request(request: web.Request) -> tuple[dict[str, Any], Idempotency | None]:
     """What the query and the body say, the body before the query, and the Idempotency-Key. Raises InvalidCommandError."""
     permitted(request)
-    asked = read_parameters(request)
     members, body = await read_body_members(request)
+    asked = read_parameters(request, but=members)
     key = header_key(request)
     # Of the query too: it says as much as the body.
     hashed = request_hash(request.method, request.raw_path, body)

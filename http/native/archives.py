@@ -10,6 +10,7 @@ from aiohttp import web
 from jobledger.http.attachments import FILE, content_disposition
 from jobledger.http.context import ARCHIVES, CALLER, DATA, LEDGER
 from jobledger.http.exchange import answer
+from jobledger.http.file_range import RangeNotSatisfiableError, must_have_range
 from jobledger.http.members import Members, boolean, instant, list_of, one_of, text
 from jobledger.http.native.archive_answers import (
     ARCHIVE,
@@ -18,8 +19,9 @@ from jobledger.http.native.archive_answers import (
     DELETED_ARCHIVE,
     REQUESTED_ARCHIVE,
 )
-from jobledger.http.native.parameters import DEFAULT_LIMIT, LINK, cursor, idempotency, limit
-from jobledger.http.native.principals import outcome_answer, page_answer, read_cursor
+from jobledger.http.native.lists import listing, page_answer
+from jobledger.http.native.parameters import DEFAULT_LIMIT, cursor, idempotency, limit
+from jobledger.http.native.principals import outcome_answer, read_cursor
 from jobledger.http.negotiation import OCTETS, gives
 from jobledger.http.operation import (
     Parameters,
@@ -77,7 +79,7 @@ SAVED = {"Content-Disposition": "The name to save it under.", "ETag": "Of the fi
 
 
 @archive_routes.get(ARCHIVES_PATH)
-@operation(ARCHIVE_PAGE, parameters=PAGES, capability=READ_JOBS, gives_headers=LINK)
+@listing(ARCHIVE_PAGE, parameters=PAGES, capability=READ_JOBS)
 async def list_archives(request: web.Request) -> web.Response:
     """A page of the archives that the caller may see, in the order they were asked for."""
     caller, parameters = permitted(request), read_parameters(request)
@@ -121,7 +123,7 @@ async def get_archive(request: web.Request) -> web.Response:
 
 
 @archive_routes.get(ONE + "/jobs")
-@operation(ARCHIVED_JOB_PAGE, parameters=FILTERS, capability=READ_JOBS, gives_headers=LINK)
+@listing(ARCHIVED_JOB_PAGE, parameters=FILTERS, capability=READ_JOBS)
 async def list_archived_jobs(request: web.Request) -> web.Response:
     """A page of the jobs that an archive holds and the filter lets through, by id; also once they are purged."""
     caller, parameters = permitted(request), read_parameters(request)
@@ -141,7 +143,7 @@ async def list_archived_jobs(request: web.Request) -> web.Response:
 
 @archive_routes.get(ONE + "/manifest")
 @gives(OCTETS)
-@operation(FILE, capability=READ_EVENTS, gives_headers=SAVED)
+@operation(FILE, capability=READ_EVENTS, may=(RangeNotSatisfiableError,), gives_headers=SAVED)
 async def get_manifest(request: web.Request) -> web.StreamResponse:
     """An archive's manifest, as it is in the file."""
     read_parameters(request)
@@ -150,7 +152,9 @@ async def get_manifest(request: web.Request) -> web.StreamResponse:
 
 @archive_routes.get(ONE + "/file")
 @gives(OCTETS)
-@operation(FILE, parameters=PARTS, capability=READ_EVENTS, may=(GoneError,), gives_headers=SAVED)
+@operation(
+    FILE, parameters=PARTS, capability=READ_EVENTS, may=(GoneError, RangeNotSatisfiableError), gives_headers=SAVED
+)
 async def get_archive_file(request: web.Request) -> web.StreamResponse:
     """An archive's events, or their private contents, as gzip, or its proof; a range of it where one is asked for."""
     part = read_parameters(request).get("part", "events")
@@ -216,6 +220,7 @@ async def _send(request: web.Request, suffix: str) -> web.StreamResponse:
         raise GoneError(f"Archive {archive['id']} was deleted.", archive_id=archive["id"], gone="deleted")
     if path is None or not is_written or not await asyncio.to_thread(path.is_file):
         raise NotFoundError(f"Archive {archive['id']} has no such file here.", archive_id=archive["id"])
+    await must_have_range(request, path)
     headers = {"Content-Type": OCTETS.media_type, "Content-Disposition": content_disposition(path.name)}
     return RangedFile(path, headers)
 

@@ -8,15 +8,13 @@ from datetime import datetime
 import orjson
 from aiohttp import web
 
-from jobledger.http.context import AUDIT, CURSOR_KEY, FORM, LEDGER
-from jobledger.http.csv_rows import write_csv
-from jobledger.http.exchange import answer
+from jobledger.http.context import AUDIT, CURSOR_KEY, LEDGER
 from jobledger.http.members import instant, integer, job_id, one_of
 from jobledger.http.native.answers import NEXT
 from jobledger.http.native.events import FILTERS as EVENT_FILTERS
-from jobledger.http.native.parameters import DEFAULT_LIMIT, LINK, cursor, limit
-from jobledger.http.negotiation import CSV, JSON, XML, gives
-from jobledger.http.operation import Parameters, operation, permitted, read_parameters
+from jobledger.http.native.lists import list_answer, listing
+from jobledger.http.native.parameters import DEFAULT_LIMIT, cursor, limit
+from jobledger.http.operation import Parameters, permitted, read_parameters
 from jobledger.http.schema import INTEGER, STRING, TIME, Named, array_of, nullable, object_of
 from jobledger.ledger.domain.command import Caller
 from jobledger.ledger.errors import NotAllowedError
@@ -75,8 +73,7 @@ AUDIT_PAGE = Named("AuditPage", object_of({"audit": array_of(ENTRY), "next": NEX
 
 
 @audit_routes.get("/ledger/v1/{org}/audit")
-@gives(JSON, XML, CSV)
-@operation(AUDIT_PAGE, forms={"csv": STRING}, parameters=FILTERS, capability="events.read", gives_headers=LINK)
+@listing(AUDIT_PAGE, parameters=FILTERS, capability="events.read")
 async def get_audit(request: web.Request) -> web.Response:
     """A page of what was done in the org and what was refused, in the order of the ledger. It may hold none and have a next one."""
     caller = permitted(request)
@@ -94,15 +91,10 @@ async def get_audit(request: web.Request) -> web.Response:
         # The ledger as it stood when the first page was asked for.
         begin, end = orjson.loads(keys.read_place(following_of, list_name))
     page = await request.app[AUDIT].page(caller.org, wanted, begin=begin, end=end, limit=size)
-    following, headers = None, {}
+    following = None
     if page.next_after is not None:
         following = keys.place_cursor(orjson.dumps([page.next_after + 1, end]), list_name)
-        headers["Link"] = f'<{request.rel_url.update_query(cursor=following)}>; rel="next"'
-    if request[FORM] is CSV:
-        return web.Response(
-            body=write_csv(SHOWN, page.documents), headers={**headers, "Content-Type": CSV.content_type}
-        )
-    return answer(request, {"audit": page.documents, "next": following, "position": end - 1}, headers=headers)
+    return list_answer(request, "audit", page.documents, following, columns=SHOWN, position=end - 1)
 
 
 async def _range(

@@ -6,12 +6,13 @@ from typing import NamedTuple
 
 from aiohttp import web
 
-from jobledger.http.context import CALLER, COPY_JOBS, CURSOR_KEY, LEDGER
+from jobledger.http.context import CALLER, COPY_JOBS, LEDGER
 from jobledger.http.exchange import answer
 from jobledger.http.members import Members, boolean, instant, integer, job_id, list_of, text
 from jobledger.http.native.copy_answers import CHANGED_COPY, CHANGED_ON_COPY, COPY, COPY_PAGE
 from jobledger.http.native.dialect import copy_id
-from jobledger.http.native.parameters import DEFAULT_LIMIT, LINK, cursor, idempotency, limit
+from jobledger.http.native.lists import listing, page_answer
+from jobledger.http.native.parameters import DEFAULT_LIMIT, cursor, idempotency, limit
 from jobledger.http.native.principals import outcome_answer, read_cursor
 from jobledger.http.operation import (
     Operation,
@@ -35,6 +36,7 @@ from jobledger.ledger.domain.copy_operations import (
     RetainOnCopy,
 )
 from jobledger.ledger.errors import CopyStaysError, JobsNotFoundError, JobsRefusedError, NameIsTakenError
+from jobledger.projections.page import Page
 
 READ_JOBS = "jobs.read"
 
@@ -89,7 +91,7 @@ VERBS: dict[str, Verb] = {
 
 
 @copy_routes.get("/ledger/v1/{org}/copies")
-@operation(COPY_PAGE, parameters=FILTERS, capability=READ_JOBS, gives_headers=LINK)
+@listing(COPY_PAGE, parameters=FILTERS, capability=READ_JOBS)
 async def list_copies(request: web.Request) -> web.Response:
     """A page of the org's copies, by id."""
     caller = permitted(request)
@@ -98,11 +100,9 @@ async def list_copies(request: web.Request) -> web.Response:
     list_name = f"copies of {caller.org}: {policy!r}"
     after = read_cursor(request, parameters, list_name)
     found = await request.app[COPY_JOBS].copies(caller.org, after=after, limit=size + 1, policy=policy)
-    shown, headers, following = found[:size], {}, None
-    if len(found) > size:
-        following = request.app[CURSOR_KEY].cursor(shown[-1]["id"], list_name)
-        headers["Link"] = f'<{request.rel_url.update_query(cursor=following)}>; rel="next"'
-    return answer(request, {"copies": shown, "next": following}, headers=headers)
+    shown = found[:size]
+    page = Page(shown, shown[-1]["id"] if len(found) > size else None)
+    return page_answer(request, "copies", page, list_name)
 
 
 @copy_routes.get("/ledger/v1/{org}/copies/{copy_id}")

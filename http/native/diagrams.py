@@ -10,8 +10,9 @@ from jobledger.http.context import CALLER, DIAGRAMS, LEDGER
 from jobledger.http.exchange import answer
 from jobledger.http.members import Members, Reader, an_object, boolean, integer, list_of, reads, text
 from jobledger.http.native.dialect import diagram_id
-from jobledger.http.native.parameters import DEFAULT_LIMIT, LINK, cursor, idempotency, limit
-from jobledger.http.native.principals import outcome_answer, page_answer, read_cursor
+from jobledger.http.native.lists import listing, page_answer
+from jobledger.http.native.parameters import DEFAULT_LIMIT, cursor, idempotency, limit
+from jobledger.http.native.principals import outcome_answer, read_cursor
 from jobledger.http.native.workflow_answers import (
     CHANGED_DIAGRAM,
     CHANGED_TEMPLATE,
@@ -137,7 +138,7 @@ def template_members(read: dict[str, Any]) -> dict[str, Any]:
 
 
 @diagram_routes.get(DIAGRAMS_PATH)
-@operation(DIAGRAM_PAGE, parameters=PAGES, capability=READ_JOBS, gives_headers=LINK)
+@listing(DIAGRAM_PAGE, parameters=PAGES, capability=READ_JOBS)
 async def list_diagrams(request: web.Request) -> web.Response:
     """A page of the diagrams, by number, without their steps."""
     caller, parameters = permitted(request), read_parameters(request)
@@ -232,7 +233,7 @@ async def delete_version(request: web.Request) -> web.Response:
 
 
 @diagram_routes.get(TEMPLATES_PATH)
-@operation(TEMPLATE_PAGE, parameters=PAGES, capability=READ_JOBS, gives_headers=LINK)
+@listing(TEMPLATE_PAGE, parameters=PAGES, capability=READ_JOBS)
 async def list_templates(request: web.Request) -> web.Response:
     """A page of the templates, and of the diagrams that are their own, by number."""
     caller, parameters = permitted(request), read_parameters(request)

@@ -10,11 +10,13 @@ from aiohttp import web
 from jobledger.http.attachments import FILE, content_disposition
 from jobledger.http.context import CALLER, DATA, LEDGER
 from jobledger.http.exchange import answer
+from jobledger.http.file_range import RangeNotSatisfiableError, must_have_range
 from jobledger.http.members import Members, boolean, instant, integer, list_of, one_of, text
 from jobledger.http.native.answers import A_STATE, HASH, NEXT, RECORDED
 from jobledger.http.native.dialect import LARGEST_POSITION
-from jobledger.http.native.parameters import DEFAULT_LIMIT, LINK, cursor, idempotency, limit
-from jobledger.http.native.principals import outcome_answer, page_answer, read_cursor
+from jobledger.http.native.lists import listing, page_answer
+from jobledger.http.native.parameters import DEFAULT_LIMIT, cursor, idempotency, limit
+from jobledger.http.native.principals import outcome_answer, read_cursor
 from jobledger.http.negotiation import OCTETS, gives
 from jobledger.http.operation import (
     Parameters,
@@ -103,7 +105,7 @@ SAVED = {"Content-Disposition": "The name to save it under.", "ETag": "Of the fi
 
 
 @export_routes.get(EXPORTS_PATH)
-@operation(EXPORT_PAGE, parameters=PAGES, capability=CREATE_EXPORTS, gives_headers=LINK)
+@listing(EXPORT_PAGE, parameters=PAGES, capability=CREATE_EXPORTS)
 async def list_exports(request: web.Request) -> web.Response:
     """A page of the exports, in the order they were asked for."""
     caller, parameters = permitted(request), read_parameters(request)
@@ -155,6 +157,7 @@ async def get_export(request: web.Request) -> web.Response:
     FILE,
     statuses={200: "The file.", 206: "The range that was asked for."},
     capability=CREATE_EXPORTS,
+    may=(RangeNotSatisfiableError,),
     gives_headers=SAVED,
 )
 async def get_export_file(request: web.Request) -> web.StreamResponse:
@@ -168,6 +171,7 @@ async def get_export_file(request: web.Request) -> web.StreamResponse:
     path = None if data is None else ExportFile.of(data, caller.org, export.requested_at, export_id).path
     if path is None or export.written is None or not await asyncio.to_thread(path.is_file):
         raise NotFoundError(f"Export {export_id} has no file here.", export_id=export_id)
+    await must_have_range(request, path)
     if request.method == "GET":
         asked = request.headers.get("Range")
         command = RecordDownload(caller=caller, export_id=export_id, range=None if asked is None else asked[:200])

@@ -11,8 +11,9 @@ from jobledger.http.context import CALLER, KEEPING, LEDGER
 from jobledger.http.exchange import answer
 from jobledger.http.members import Members, instant, job_id, list_of, one_of, reads, text
 from jobledger.http.native.answers import CHANGED_HOLD, HOLD, HOLD_PAGE
-from jobledger.http.native.parameters import DEFAULT_LIMIT, LINK, cursor, idempotency, limit
-from jobledger.http.native.principals import outcome_answer, page_answer, read_cursor
+from jobledger.http.native.lists import listing, page_answer
+from jobledger.http.native.parameters import DEFAULT_LIMIT, cursor, idempotency, limit
+from jobledger.http.native.principals import outcome_answer, read_cursor
 from jobledger.http.operation import (
     Parameters,
     operation,
@@ -70,7 +71,7 @@ FILTERS = Parameters({"active": one_of("true", "false"), "limit": limit, "cursor
 
 
 @hold_routes.get("/ledger/v1/{org}/holds")
-@operation(HOLD_PAGE, parameters=FILTERS, capability=READ_JOBS, gives_headers=LINK)
+@listing(HOLD_PAGE, parameters=FILTERS, capability=READ_JOBS)
 async def list_holds(request: web.Request) -> web.Response:
     """A page of the org's holds, by number."""
     caller = may_read(request)

@@ -8,7 +8,6 @@ import orjson
 from aiohttp import web
 
 from jobledger.http.context import CALLER, CURSOR_KEY, FETCH_START_TIMEOUT_S, FORM, JOBS, LEDGER, PAST
-from jobledger.http.csv_rows import write_csv
 from jobledger.http.denied import note_told_refusals
 from jobledger.http.exchange import answer, answer_json, read_document
 from jobledger.http.members import instant, one_of, text
@@ -28,8 +27,9 @@ from jobledger.http.native.job_members import (
     shown_registration,
     shown_transition,
 )
+from jobledger.http.native.lists import csv_answer, listing
 from jobledger.http.native.parameters import DEFAULT_LIMIT, LINK, cursor, idempotency, limit
-from jobledger.http.negotiation import CSV, JSON, XML, gives
+from jobledger.http.negotiation import CSV, gives
 from jobledger.http.operation import (
     Parameters,
     operation,
@@ -40,7 +40,6 @@ from jobledger.http.operation import (
     read_variable,
     several,
 )
-from jobledger.http.schema import STRING
 from jobledger.ledger.domain.command import Caller, Outcome
 from jobledger.ledger.domain.job import State, job_stream
 from jobledger.ledger.domain.job_registration import RegisterJobs
@@ -130,14 +129,11 @@ async def register(request: web.Request) -> web.Response:
 
 
 @job_routes.get("/ledger/v1/{org}/jobs")
-@gives(JSON, XML, CSV)
-@operation(
+@listing(
     JOB_PAGE,
-    forms={"csv": STRING},
     parameters=FILTERS,
     capability=READ_JOBS,
     may=(ProjectionIsBehindError,),
-    gives_headers=LINK,
 )
 async def list_jobs(request: web.Request) -> web.Response:
     """A page of the jobs that the caller may see and the filter lets through, by id."""
@@ -165,8 +161,7 @@ async def list_jobs(request: web.Request) -> web.Response:
     if following is not None:
         headers["Link"] = f'<{request.rel_url.update_query(cursor=following)}>; rel="next"'
     if request[FORM] is CSV:
-        rows = write_csv(SHOWN.values(), map(orjson.loads, page.jobs))
-        return web.Response(body=rows, headers={**headers, "Content-Type": CSV.content_type})
+        return csv_answer(SHOWN.values(), map(orjson.loads, page.jobs), headers)
     body = b'{"jobs":[%b],"next":%b}' % (b",".join(page.jobs), orjson.dumps(following))
     return answer_json(request, body, headers=headers)
 

@@ -14,7 +14,8 @@ from jobledger.http.exchange import answer
 from jobledger.http.members import Members, Reader, boolean, list_of, one_of, reads, text
 from jobledger.http.native.answers import CHANGED_PRINCIPAL, ME, PRINCIPAL, PRINCIPAL_PAGE
 from jobledger.http.native.as_of import as_of
-from jobledger.http.native.parameters import DEFAULT_LIMIT, LINK, cursor, idempotency, limit
+from jobledger.http.native.lists import listing, page_answer
+from jobledger.http.native.parameters import DEFAULT_LIMIT, cursor, idempotency, limit
 from jobledger.http.operation import (
     Operation,
     Parameters,
@@ -38,7 +39,6 @@ from jobledger.ledger.domain.command import Caller, Idempotency, Outcome
 from jobledger.ledger.domain.credential_commands import RemovePassword, RevokeTokens, SetOwnPassword, SetPassword
 from jobledger.ledger.errors import InvalidCommandError, LastAdministratorError, NameIsTakenError, NotAllowedError
 from jobledger.ledger.store.codec import wire_time
-from jobledger.projections.page import Page
 
 READ_ACCESS = "access.read"
 
@@ -143,7 +143,7 @@ async def change_own_password(request: web.Request) -> web.Response:
 
 
 @principal_routes.get("/ledger/v1/{org}/principals")
-@operation(PRINCIPAL_PAGE, parameters=FILTERS, capability=READ_ACCESS, gives_headers=LINK)
+@listing(PRINCIPAL_PAGE, parameters=FILTERS, capability=READ_ACCESS)
 async def list_principals(request: web.Request) -> web.Response:
     """A page of the org's principals, by number: who may do what, or could."""
     caller = may_read(request)
@@ -288,15 +288,6 @@ def read_cursor(request: web.Request, parameters: Mapping[str, Any], list_name: 
     """What the page goes on after. Raises InvalidCommandError."""
     cursor = parameters.get("cursor")
     return 0 if cursor is None else request.app[CURSOR_KEY].read(cursor, list_name)
-
-
-def page_answer(request: web.Request, name: str, page: Page, list_name: str) -> web.Response:
-    """A page of a list, with where it goes on."""
-    following, headers = None, {}
-    if page.next_after is not None:
-        following = request.app[CURSOR_KEY].cursor(page.next_after, list_name)
-        headers["Link"] = f'<{request.rel_url.update_query(cursor=following)}>; rel="next"'
-    return answer(request, {name: page.documents, "next": following}, headers=headers)
 
 
 def outcome_answer(

@@ -10,8 +10,9 @@ from aiohttp import web
 
 from jobledger.http.context import DOMAINS, QUEUES_QUERY
 from jobledger.http.exchange import answer
-from jobledger.http.native.parameters import DEFAULT_LIMIT, LINK, cursor, limit
-from jobledger.http.native.principals import page_answer, read_cursor
+from jobledger.http.native.lists import listing, page_answer
+from jobledger.http.native.parameters import DEFAULT_LIMIT, cursor, limit
+from jobledger.http.native.principals import read_cursor
 from jobledger.http.native.queue_answers import QUEUE, QUEUE_PAGE
 from jobledger.http.operation import Parameters, operation, permitted, read_parameters, read_variable
 from jobledger.ledger.domain.queue_commands import MANAGE_QUEUES, USE_QUEUES
@@ -23,7 +24,7 @@ queue_list_routes = web.RouteTableDef()
 
 
 @queue_list_routes.get(QUEUES_PATH)
-@operation(QUEUE_PAGE, parameters=PAGES, capability=USE_QUEUES, gives_headers=LINK)
+@listing(QUEUE_PAGE, parameters=PAGES, capability=USE_QUEUES)
 async def list_queues(request: web.Request) -> web.Response:
     """A page of the caller's queues, to who manages queues of all, by id."""
     caller, parameters = permitted(request), read_parameters(request)

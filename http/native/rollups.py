@@ -10,14 +10,12 @@ from typing import Any
 import orjson
 from aiohttp import web
 
-from jobledger.http.context import CATCH_UP, CURSOR_KEY, FORM, ROLLUPS
-from jobledger.http.csv_rows import write_csv
-from jobledger.http.exchange import answer
+from jobledger.http.context import CATCH_UP, CURSOR_KEY, ROLLUPS
 from jobledger.http.members import one_of, reads, text
 from jobledger.http.native.answers import A_STATE, NEXT
-from jobledger.http.native.parameters import DEFAULT_LIMIT, LINK, cursor, limit
-from jobledger.http.negotiation import CSV, JSON, XML, gives
-from jobledger.http.operation import Parameters, operation, permitted, read_parameters, several
+from jobledger.http.native.lists import list_answer, listing
+from jobledger.http.native.parameters import DEFAULT_LIMIT, cursor, limit
+from jobledger.http.operation import Parameters, permitted, read_parameters, several
 from jobledger.http.schema import INTEGER, STRING, Named, array_of, nullable, object_of
 from jobledger.ledger.domain.job import FINAL_STATES
 from jobledger.ledger.errors import ProjectionIsBehindError
@@ -80,14 +78,11 @@ ROLLUP_PAGE = Named("RollupPage", object_of({"rollups": array_of(ROLLUP), "next"
 
 
 @rollup_routes.get("/ledger/v1/{org}/rollups")
-@gives(JSON, XML, CSV)
-@operation(
+@listing(
     ROLLUP_PAGE,
-    forms={"csv": STRING},
     parameters=FILTERS,
     capability=READ_JOBS,
     may=(ProjectionIsBehindError,),
-    gives_headers=LINK,
 )
 async def list_rollups(request: web.Request) -> web.Response:
     """A page of the jobs that ended, counted by day, type, domain and final state, as of the ledger when it was asked."""
@@ -103,13 +98,7 @@ async def list_rollups(request: web.Request) -> web.Response:
     position = await request.app[CATCH_UP].wait_for(caller.org, RollupsProjection.name)
     page = await request.app[ROLLUPS].page(caller.org, wanted, caller.domains, after=after, limit=size)
     following = None if page.next_after is None else keys.place_cursor(_place(page.next_after), list_name)
-    headers = {}
-    if following is not None:
-        headers["Link"] = f'<{request.rel_url.update_query(cursor=following)}>; rel="next"'
-    if request[FORM] is CSV:
-        return web.Response(body=write_csv(SHOWN, page.rollups), headers={**headers, "Content-Type": CSV.content_type})
-    shown = {"rollups": page.rollups, "next": following, "position": position - 1}
-    return answer(request, shown, headers=headers)
+    return list_answer(request, "rollups", page.rollups, following, columns=SHOWN, position=position - 1)
 
 
 def _place(group: Group) -> bytes:

@@ -17,8 +17,14 @@ from jobledger.http.schema import (
 )
 from jobledger.ledger.domain.schedule_action import ACTIONS
 
+ACTION_MEMBERS: dict[str, Schema] = {
+    **dict.fromkeys(("full_build", "purge", "private"), BOOLEAN),
+    **dict.fromkeys(("older_than_days", "last_days"), INTEGER),
+    **dict.fromkeys(("type", "domain", "render", "reason"), STRING),
+    "domains": array_of(STRING),
+}
 ACTION: Schema = object_of(
-    {"kind": {**STRING, "enum": list(ACTIONS)}, "full_build": BOOLEAN}, without=["full_build"], further=False
+    {"kind": {**STRING, "enum": list(ACTIONS)}, **ACTION_MEMBERS}, without=list(ACTION_MEMBERS), further=False
 )
 COUNT: Schema = {**INTEGER, "minimum": 0}
 MEMBERS: dict[str, Schema] = {

@@ -11,9 +11,10 @@ from aiohttp import web
 
 from jobledger.http.context import CALLER, LEDGER, SCHEDULES
 from jobledger.http.exchange import answer
-from jobledger.http.members import Members, boolean, one_of, reads, text
-from jobledger.http.native.parameters import DEFAULT_LIMIT, LINK, cursor, idempotency, limit
-from jobledger.http.native.principals import outcome_answer, page_answer, read_cursor
+from jobledger.http.members import Members, boolean, integer, list_of, one_of, reads, text
+from jobledger.http.native.lists import listing, page_answer
+from jobledger.http.native.parameters import DEFAULT_LIMIT, cursor, idempotency, limit
+from jobledger.http.native.principals import outcome_answer, read_cursor
 from jobledger.http.native.schedule_answers import CHANGED_SCHEDULE, RUN_SCHEDULE, SCHEDULE, SCHEDULE_PAGE
 from jobledger.http.native.workflow_members import LONGEST_REASON as LONGEST_REASON_IN_QUERY
 from jobledger.http.operation import (
@@ -29,7 +30,8 @@ from jobledger.http.operation import (
 from jobledger.http.schema import Schema
 from jobledger.ledger.domain.command import Outcome
 from jobledger.ledger.domain.cron import LONGEST_EXPRESSION, InvalidExpressionError
-from jobledger.ledger.domain.schedule_action import ACTIONS
+from jobledger.ledger.domain.export_commands import RENDERINGS
+from jobledger.ledger.domain.schedule_action import ACTIONS, MOST_DAYS
 from jobledger.ledger.domain.schedule_commands import (
     MANAGE_SCHEDULES,
     READ_SCHEDULES,
@@ -44,10 +46,36 @@ from jobledger.ledger.errors import GoneError, InvalidCommandError
 
 SCHEDULES_PATH = "/ledger/v1/{org}/schedules"
 LONGEST_REASON = 10_000
+MOST_DOMAINS = 1_000
 
 schedule_routes = web.RouteTableDef()
 
-ACTION = Members({"kind": one_of(*ACTIONS), "full_build": boolean}, needed=("kind",))
+# Of all kinds; which of them an action has, its kind decides.
+ACTION = Members(
+    {
+        "kind": one_of(*ACTIONS),
+        "full_build": boolean.about(
+            "Of maintenance: whether every projection is built anew. false where it is not said."
+        ),
+        "older_than_days": integer(0, MOST_DAYS).about(
+            "Of archive, which needs it: jobs are archived that ended so many days before the due time, or longer ago."
+        ),
+        "purge": boolean.about(
+            "Of archive: whether they are purged once that is verified. false where it is not said."
+        ),
+        "type": text(200).about("Of archive and export: of jobs of which type."),
+        "domains": list_of(text(200), MOST_DOMAINS).about("Of archive: all that the caller sees where none is said."),
+        "reason": text(LONGEST_REASON).about("Of archive."),
+        "last_days": integer(1, MOST_DAYS).about(
+            "Of export: what was recorded in so many days before the due time; where it is not said, since the due time that "
+            "was fired for before, at first since the first event."
+        ),
+        "private": boolean.about("Of export: with private contents. false where it is not said."),
+        "domain": text(200).about("Of export: of jobs of which domain."),
+        "render": one_of(*RENDERINGS).about("Of export."),
+    },
+    needed=("kind",),
+)
 
 
 @reads(ACTION.schema)
@@ -97,7 +125,7 @@ VERBS: dict[str, Verb] = {
 
 
 @schedule_routes.get(SCHEDULES_PATH)
-@operation(SCHEDULE_PAGE, parameters=FILTERS, capability=READ_SCHEDULES, gives_headers=LINK)
+@listing(SCHEDULE_PAGE, parameters=FILTERS, capability=READ_SCHEDULES)
 async def list_schedules(request: web.Request) -> web.Response:
     """A page of the org's schedules, in order of creation; with ``deleted=true`` of those that were deleted."""
     caller, parameters = permitted(request), read_parameters(request)
@@ -126,7 +154,9 @@ async def list_schedules(request: web.Request) -> web.Response:
     gives_headers={"Location": "Where the schedule is."},
 )
 async def create_schedule(request: web.Request) -> web.Response:
-    """Create a schedule: 201 with its id and when it fires first."""
+    """Create a schedule: 201 with its id and when it fires first. An archive also needs ``jobs.purge``, an export
+    ``exports.create``: of who makes it, now and whenever it fires.
+    """
     read_parameters(request)
     members, body = await read_body_members(request)
     command = CreateSchedule(

@@ -14,13 +14,13 @@ from jobledger.http.exchange import answer
 from jobledger.http.members import Members, instant, integer, text
 from jobledger.http.native.answers import ISSUED_TOKEN, REVOKED_TOKEN, TOKEN, TOKEN_PAGE
 from jobledger.http.native.dialect import principal_id
-from jobledger.http.native.parameters import DEFAULT_LIMIT, LINK, cursor, idempotency, limit
+from jobledger.http.native.lists import listing, page_answer
+from jobledger.http.native.parameters import DEFAULT_LIMIT, cursor, idempotency, limit
 from jobledger.http.native.principals import (
     READ_ACCESS,
     REASON,
     may_read,
     outcome_answer,
-    page_answer,
     read_cursor,
 )
 from jobledger.http.operation import Parameters, operation, read_body_members, read_parameters, read_variable
@@ -53,7 +53,7 @@ FILTERS = Parameters({"principal_id": principal_id, "limit": limit, "cursor": cu
 
 
 @token_routes.get("/ledger/v1/{org}/tokens")
-@operation(TOKEN_PAGE, parameters=FILTERS, capability=READ_ACCESS, gives_headers=LINK)
+@listing(TOKEN_PAGE, parameters=FILTERS, capability=READ_ACCESS)
 async def list_tokens(request: web.Request) -> web.Response:
     """A page of the tokens that let somebody in, by principal and order of issue."""
     caller = may_read(request)

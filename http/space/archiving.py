@@ -175,6 +175,8 @@ async def archive_and_purge(request: web.Request) -> web.Response:
     if members["archive-jobs-before"] > now:
         raise InvalidCommandError("Archive-jobs-before lies ahead.", member="archive-jobs-before")
     for older, newer in OLDER.items():
+        if older in asked and newer in asked:
+            raise InvalidCommandError(f"It is either {newer} or {older}, its older name.", parameter=older)
         asked.setdefault(newer, asked.get(older))
     when = read_schedule(asked["schedule"], now)
     queue = await _queue(request, caller, asked["queue"])

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
+from uuid import UUID
 
 from jobledger.ledger.domain.archive import Archive, ArchiveIsKeptError, archive_stream, instant_text
 from jobledger.ledger.domain.command import Caller, Command, Find, UnitOfWork
@@ -47,8 +48,11 @@ def register_work(
     recurrence: str | None = None,
     domain: str | None = None,
     owner: str | None = None,
+    attributes: dict[str, Any] | None = None,
 ) -> Job:
-    """A job that the ledger does itself, in that domain, or the caller's home domain. Raises InvalidCommandError."""
+    """A job that the ledger does itself, in that domain, or the caller's home domain. ``owner`` is told where whoever is noted
+    as registering it may not be who asked for it. Raises InvalidCommandError.
+    """
     job_id = unit.next_number("job")
     if job_id > LARGEST_JOB_ID:
         raise InvalidCommandError("The org has no job ids left.")
@@ -56,7 +60,9 @@ def register_work(
     if recurrence is not None:
         work["recurrence"] = recurrence
         # Each occurrence after the first is registered by the ledger itself.
-        work[OWNER] = owner or caller.principal
+        owner = owner or caller.principal
+    if owner is not None:
+        work[OWNER] = owner
     job = unit.begin(
         Job.Registered,
         job_stream(job_id),
@@ -64,6 +70,7 @@ def register_work(
         name=f"{ARCHIVE_TYPE}-{job_id}",
         domain=domain or caller.home_domain,
         scheduled_at=scheduled_at,
+        attributes=attributes,
         work=work,
     )
     assert isinstance(job, Job)
@@ -93,7 +100,8 @@ class RequestArchive(Command):
     """Archive the jobs that have ended before an instant, of a type or any, of these domains or all that the caller sees; then,
     with ``purge``, purge them. The result is ``{"id", "version"}``: of the job that does it, whose id is the archive's.
 
-    ``destination`` is where a copy goes, ``queue`` which queue is told. ``scheduled_at`` and ``recurrence`` are the job's.
+    ``destination`` is where a copy goes, ``queue`` which queue is told. ``scheduled_at`` and ``recurrence`` are the job's,
+    ``schedule_id`` is the schedule's that asks for it.
     """
 
     capability: ClassVar[str] = PURGE_JOBS
@@ -106,20 +114,33 @@ class RequestArchive(Command):
     scheduled_at: datetime | None = None
     recurrence: str | None = None
     reason: str | None = None
+    schedule_id: UUID | None = None
 
     def decide(self, unit: UnitOfWork) -> dict[str, Any]:
         """Raises InvalidCommandError, NotAllowedError."""
+        order = self.asked(unit.now)
+        by_schedule = self.schedule_id is not None
+        job = register_work(
+            unit,
+            self.caller,
+            order,
+            scheduled_at=self.scheduled_at,
+            recurrence=self.recurrence,
+            owner=self.caller.principal if by_schedule else None,
+            attributes={"schedule": str(self.schedule_id)} if by_schedule else None,
+        )
+        request_archive(unit, job.job_id, self.caller.principal, order)
+        return {"id": job.job_id, "version": job.version}
+
+    def asked(self, now: datetime) -> dict[str, Any]:
+        """What it asks for, as the work's order. Raises InvalidCommandError, NotAllowedError."""
         if self.reason is not None:
             must_give_reason(self.reason)
-        if self.ended_before > max(unit.now, self.scheduled_at or unit.now) + CLOCKS_DIFFER:
+        if self.ended_before > max(now, self.scheduled_at or now) + CLOCKS_DIFFER:
             raise InvalidCommandError("Only jobs that have ended are archived.", member="ended_before")
         if self.destination is not None and not set(self.destination) <= set(DESTINATION):
             raise InvalidCommandError(f"A destination has {', '.join(DESTINATION)}.", member="destination")
-        job = register_work(
-            unit, self.caller, self._order(), scheduled_at=self.scheduled_at, recurrence=self.recurrence
-        )
-        request_archive(unit, job.job_id, self.caller.principal, self._order())
-        return {"id": job.job_id, "version": job.version}
+        return self._order()
 
     def _order(self) -> dict[str, Any]:
         domains = self.domains

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, ClassVar
+from uuid import UUID
 
 from jobledger.ledger.domain.access_commands import must_see_all
 from jobledger.ledger.domain.command import Command, UnitOfWork
 from jobledger.ledger.domain.export import Export, export_stream
 from jobledger.ledger.domain.job import LARGEST_JOB_ID, Job, job_stream
 from jobledger.ledger.domain.job_commands import visible_job
-from jobledger.ledger.domain.job_notification import notify
+from jobledger.ledger.domain.job_notification import OWNER, notify
 from jobledger.ledger.domain.job_work import WorkStep, must_hold
 from jobledger.ledger.errors import InvalidCommandError, NotFoundError
 
@@ -35,14 +37,17 @@ class RequestExport(Command):
     """Export a range of events: all their headers, and the contents of those that are selected. The result is
     ``{"id", "version"}``: of the job that does it, whose id is the export's.
 
-    ``order``: see ``Export.Requested``; from is included, to is not.
+    ``order``: see ``Export.Requested``; from is included, to is not. ``scheduled_at`` is the job's, ``schedule_id`` the schedule's
+    that asks for it.
     """
 
     capability: ClassVar[str] = CREATE_EXPORTS
     order: Mapping[str, Any]
+    scheduled_at: datetime | None = None
+    schedule_id: UUID | None = None
 
-    def decide(self, unit: UnitOfWork) -> dict[str, Any]:
-        """Raises InvalidCommandError, NotAllowedError."""
+    def asked(self, _now: datetime) -> dict[str, Any]:
+        """What it asks for, as the work's order. Raises InvalidCommandError, NotAllowedError."""
         must_see_all(self.caller)
         order = {name: it for name, it in self.order.items() if it is not None}
         for name in ("from", "to"):
@@ -53,6 +58,16 @@ class RequestExport(Command):
         if "job_ids" in order:
             order["job_ids"] = sorted(set(order["job_ids"]))
         order.setdefault("private", False)
+        return order
+
+    def decide(self, unit: UnitOfWork) -> dict[str, Any]:
+        """Raises InvalidCommandError, NotAllowedError."""
+        order = self.asked(unit.now)
+        work: dict[str, Any] = {"kind": EXPORT, "order": order}
+        by_schedule = self.schedule_id is not None
+        if by_schedule:
+            # The ledger itself is noted as registering it.
+            work[OWNER] = self.caller.principal
         job_id = unit.next_number("job")
         if job_id > LARGEST_JOB_ID:
             raise InvalidCommandError("The org has no job ids left.")
@@ -62,7 +77,9 @@ class RequestExport(Command):
             type=EXPORT_TYPE,
             name=f"{EXPORT_TYPE}-{job_id}",
             domain=self.caller.home_domain,
-            work={"kind": EXPORT, "order": order},
+            scheduled_at=self.scheduled_at,
+            attributes={"schedule": str(self.schedule_id)} if by_schedule else None,
+            work=work,
         )
         assert isinstance(job, Job)
         notify(unit, job)

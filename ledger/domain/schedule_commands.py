@@ -8,14 +8,13 @@ from datetime import datetime
 from typing import Any, ClassVar
 from uuid import UUID
 
+from jobledger.ledger.domain.access import Principal
 from jobledger.ledger.domain.command import Caller, Command, UnitOfWork
 from jobledger.ledger.domain.cron import CronExpression
-from jobledger.ledger.domain.job import DEFAULT_DOMAIN
-from jobledger.ledger.domain.job_registration import RegisterJobs
 from jobledger.ledger.domain.schedule import Schedule, schedule_stream
-from jobledger.ledger.domain.schedule_action import MAINTENANCE, job_of, read_action
+from jobledger.ledger.domain.schedule_action import MAINTENANCE, Occasion, do_action, needs_leave, read_action, settle
 from jobledger.ledger.domain.timing import must_fire
-from jobledger.ledger.errors import NotFoundError
+from jobledger.ledger.errors import NotAllowedError, NotFoundError
 
 READ_SCHEDULES = "schedules.read"
 MANAGE_SCHEDULES = "schedules.manage"
@@ -38,14 +37,18 @@ class CreateSchedule(Command):
         return (schedule_stream(self.schedule_id),)
 
     def decide(self, unit: UnitOfWork) -> dict[str, Any]:
-        """Raises InvalidCommandError, InvalidExpressionError, also where it never fires."""
+        """Raises InvalidCommandError, InvalidExpressionError, also where it never fires; NotAllowedError where the caller may
+        not do what it is to do.
+        """
         must_fire(CronExpression.parse(self.expression), unit.now)
+        occasion = Occasion(self.schedule_id, unit.now, None, None)
+        action = settle(self.caller, read_action(self.action), occasion, unit.now)
         schedule = unit.begin(
             Schedule.Created,
             schedule_stream(self.schedule_id),
             number=unit.next_number("schedule"),
             expression=self.expression,
-            action=read_action(self.action),
+            action=action,
             created_by=self.caller.principal,
         )
         assert isinstance(schedule, Schedule)
@@ -102,22 +105,26 @@ class ResumeSchedule(ScheduleCommand):
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class DeleteSchedule(ScheduleCommand):
-    """Let it never fire again."""
+    """Let it never fire again. Where a *kind* of action is named, one of another is none."""
 
     reason: str | None = None
+    kind: str | None = None
 
     def change(self, unit: UnitOfWork, schedule: Schedule) -> None:
-        """Delete it."""
+        """Delete it. Raises NotFoundError."""
+        if self.kind not in (None, schedule.action["kind"]):
+            raise NotFoundError(f"There is no schedule {self.schedule_id}.", schedule_id=str(self.schedule_id))
         schedule.trigger_event(Schedule.Deleted, timestamp=unit.now, reason=self.reason)
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class RunSchedule(ScheduleCommand):
-    """Run it at once, paused or not. The result also has ``job_id``."""
+    """Run it at once, paused or not, as the caller. The result also has ``job_id``."""
 
     def change(self, unit: UnitOfWork, schedule: Schedule) -> dict[str, Any]:
-        """Register its job."""
-        job_id = _register_job(unit, self.caller, schedule, None)
+        """Register its job. Raises NotAllowedError."""
+        occasion = Occasion(self.schedule_id, unit.now, None, schedule.last_due_at)
+        job_id = do_action(unit, self.caller, schedule.action, occasion)
         schedule.trigger_event(Schedule.Run, timestamp=unit.now, job_id=job_id)
         return {"job_id": job_id}
 
@@ -127,16 +134,18 @@ class FireSchedule(Command):
     """The ledger's own firing found the schedule due at *due_at*. The result is ``{"fired"}``.
 
     Judged on the newest state, so that any number of servers may ask it: where that or a later time has been fired for, where
-    the schedule is paused or deleted, or not due by the ledger's clock, nothing is appended.
+    the schedule is paused or deleted, or not due by the ledger's clock, nothing is appended. What needs a capability is done as
+    the principal that made the schedule, *made_by*: where that may not any more, the schedule is paused.
     """
 
     capability: ClassVar[str] = "ledger.fire"
     schedule_id: UUID
     due_at: datetime
+    made_by: str | None = None
 
     def streams(self) -> Iterable[str]:
-        """The schedule."""
-        return (schedule_stream(self.schedule_id),)
+        """The schedule, and who made it."""
+        return (schedule_stream(self.schedule_id), *(() if self.made_by is None else (self.made_by,)))
 
     def decide(self, unit: UnitOfWork) -> dict[str, Any]:
         """Fire, and register the job in the same append; or do nothing."""
@@ -144,13 +153,37 @@ class FireSchedule(Command):
         # Whoever asks for a time that is not the next knows a state before this one.
         if schedule is None or schedule.next_at != self.due_at:
             return {"fired": False}
+        if self.made_by != schedule.created_by and needs_leave(schedule.action):
+            return {"fired": False}
         due = schedule.due(unit.now)
         if due is None:
             return {"fired": False}
         due_at, missed = due
-        job_id = _register_job(unit, self.caller, schedule, due_at)
+        occasion = Occasion(self.schedule_id, due_at, due_at, schedule.last_due_at)
+        try:
+            doer = self._doer(unit, schedule)
+            job_id = unit.attempt(lambda part: do_action(part, doer, schedule.action, occasion))
+        except NotAllowedError as refusal:
+            schedule.trigger_event(Schedule.Paused, timestamp=unit.now, reason=f"It may not fire: {refusal.detail}")
+            return {"fired": False}
         schedule.trigger_event(Schedule.Fired, timestamp=unit.now, due_at=due_at, missed=missed, job_id=job_id)
         return {"fired": True}
+
+    def _doer(self, unit: UnitOfWork, schedule: Schedule) -> Caller:
+        """As whom it is done. Raises NotAllowedError."""
+        if not needs_leave(schedule.action):
+            return self.caller
+        maker = unit.see(Principal, schedule.created_by)
+        if maker is None or maker.is_disabled:
+            raise NotAllowedError(f"{schedule.created_by} made it, and is not let in.")
+        domains = None if maker.domains is None else frozenset(maker.domains)
+        return replace(
+            self.caller,
+            principal=schedule.created_by,
+            capabilities=maker.granted,
+            home_domain=maker.home_domain,
+            domains=domains,
+        )
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -162,23 +195,8 @@ class RunMaintenance(Command):
 
     def decide(self, unit: UnitOfWork) -> dict[str, Any]:
         """Register the job."""
-        spec = job_of(read_action({"kind": MAINTENANCE, "full_build": self.full_build}))
-        [job] = RegisterJobs(caller=_all_seeing(self.caller), jobs=[spec]).decide(unit)["jobs"]
-        return {"job_id": job["id"]}
-
-
-def _register_job(unit: UnitOfWork, caller: Caller, schedule: Schedule, due_at: datetime | None) -> int:
-    spec = job_of(schedule.action)
-    spec.attributes = {**(spec.attributes or {}), "schedule": str(schedule.schedule_id)}
-    spec.scheduled_at = due_at
-    [job] = RegisterJobs(caller=_all_seeing(caller), jobs=[spec]).decide(unit)["jobs"]
-    job_id: int = job["id"]
-    return job_id
-
-
-def _all_seeing(caller: Caller) -> Caller:
-    """The caller as one who registers what concerns the org as a whole: it lies in the domain that jobs lie in by default."""
-    return replace(caller, domains=None, home_domain=DEFAULT_DOMAIN)
+        action = read_action({"kind": MAINTENANCE, "full_build": self.full_build})
+        return {"job_id": do_action(unit, self.caller, action, None)}
 
 
 def _told(schedule: Schedule) -> dict[str, Any]:

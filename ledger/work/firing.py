@@ -35,12 +35,15 @@ MOST_AT_ONCE = 1_000
 
 
 class Due(NamedTuple):
-    """A schedule that is due at *due_at*, which is *wait_s* seconds ahead, or behind where that is below zero."""
+    """A schedule that is due at *due_at*, which is *wait_s* seconds ahead, or behind where that is below zero.
+    *made_by* is the stream of the principal that made it.
+    """
 
     org: str
     schedule_id: UUID
     due_at: datetime
     wait_s: float
+    made_by: str
 
 
 FindDue = Callable[[timedelta, int, Collection[str]], Awaitable[Sequence[Due]]]
@@ -99,7 +102,12 @@ class Firing(LeasedRounds):
             if due.wait_s > 0:
                 await asyncio.sleep(due.wait_s)
             await self._ledger.execute(
-                FireSchedule(caller=ledger_itself(due.org), schedule_id=due.schedule_id, due_at=due.due_at)
+                FireSchedule(
+                    caller=ledger_itself(due.org),
+                    schedule_id=due.schedule_id,
+                    due_at=due.due_at,
+                    made_by=due.made_by,
+                )
             )
         except (LedgerError, CorruptLedgerError) as error:
             if due.org not in self._failed:

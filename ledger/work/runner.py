@@ -16,6 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
+from types import MappingProxyType
 from typing import Any, ClassVar, NamedTuple, TypeAlias
 from uuid import uuid4
 
@@ -118,6 +119,8 @@ class Work(ABC):
     """
 
     kind: ClassVar[str]
+    # What the job tells from the beginning of a step on, until that tells more; nothing new where a step has none.
+    messages: ClassVar[Mapping[str, str]] = MappingProxyType({})
 
     @abstractmethod
     def steps(self, order: Mapping[str, Any]) -> Mapping[str, Step]:
@@ -223,7 +226,7 @@ class Runner(Rounds):
             for number, name in enumerate(names[first:], first):
                 task.begin, task.end = number / len(names), (number + 1) / len(names)
                 if task.stage != name:
-                    await task.advance(stage=name, progress=task.begin)
+                    await task.advance(stage=name, progress=task.begin, message=work.messages.get(name))
                 await steps[name](task)
         except (LedgerError, CorruptLedgerError, *LOST_CONNECTION_ERRORS):
             # Not the work's fault.

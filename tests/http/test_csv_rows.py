@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import csv
 import io
+from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jobledger.http.app import make_app
 from jobledger.http.csv_rows import write_csv
+from jobledger.http.operation import Operation, declared
+from jobledger.ledger.store.database import Database
+from jobledger.ledger.store.ledger import Ledger
 from jobledger.projections.jobs import SHOWN
-from tests.http.serving import Api
+from tests.http.serving import CURSOR_KEY, Api, Server
+from tests.ledger.archived import archived, ended
+from tests.world import projections
 
 CSV = {"Accept": "text/csv"}
 NAMES = ["a", "b"]
@@ -62,6 +70,73 @@ async def test_a_list_of_jobs(api: Api) -> None:
     second = await api.send("GET", api.url + following, headers=CSV)
     assert [row[0] for row in read(second.body)] == ["id", "2"]
     assert "Link" not in second.headers
+
+
+def test_every_list_of_the_native_api_comes_as_csv() -> None:
+    """All but events, which come as NDJSON: a list is what goes on by a cursor."""
+    app = make_app(Ledger(Database("postgresql://nowhere"), projections()), cursor_key=CURSOR_KEY)
+    below = "/ledger/v1/{org}/"
+    lists = {}
+    for route in app.router.routes():
+        assert route.resource is not None
+        path, said = route.resource.canonical, declared(route.handler)
+        if path.startswith(below) and isinstance(said, Operation) and "cursor" in said.parameters:
+            lists[path.removeprefix(below)] = said
+
+    assert {*lists} == {"jobs", "audit", "rollups", *LISTS, "archives/{archive_id}/jobs"}
+    assert all("csv" in it.forms for it in lists.values())
+
+
+LISTS = (
+    "schedules",
+    "archives",
+    "exports",
+    "principals",
+    "tokens",
+    "holds",
+    "queues",
+    "copies",
+    "diagrams",
+    "templates",
+)
+
+
+async def test_what_a_list_shows_in_csv_is_what_it_shows_in_json(server: Server, tmp_path: Path) -> None:
+    """A column a member, in the order of the description; times as in JSON."""
+    api = await server.client("admin", "compliance", name="ann")
+    jobs = await ended(server.ledger, 2)
+    archive = await archived(server.ledger, tmp_path, purge=True)
+    for path, body in BODIES.items():
+        assert (await api.post(path, body)).status in (201, 202)
+    paused = (await api.get("schedules")).document["schedules"][0]["id"]
+    await api.post(f"schedules/{paused}/pause")
+
+    held = f"archives/{archive.archive_id}/jobs"
+    for path in (*LISTS, held):
+        shown = (await api.get(path)).document[path.rpartition("/")[2]]
+        names, *rows = read((await api.get(path, headers=CSV)).body)
+        assert shown or path in ("queues", "copies"), path
+        assert len(rows) == len(shown)
+        for document, row in zip(shown, rows, strict=True):
+            assert {*document} <= {*names}
+            for name, cell in zip(names, row, strict=True):
+                value = document.get(name)
+                written = value if isinstance(value, str) else "" if value is None else orjson.dumps(value).decode()
+                assert cell.removeprefix("'") == written, (path, name)
+    page = await api.get(held, {"limit": "1"}, headers=CSV)
+    following = page.headers["Link"].partition(">")[0][1:]
+    second = await api.send("GET", api.url + following, headers=CSV)
+    assert [row[0] for row in read(page.body) + read(second.body)] == ["id", str(jobs[0]), "id", str(jobs[1])]
+
+
+BODIES: dict[str, Any] = {
+    "schedules": {"expression": "0 0 4 ? * *", "action": {"kind": "export", "last_days": 7}},
+    "exports": {},
+    "holds": {"name": "=1+1", "reason": "a case", "filter": {"type": "none"}},
+    "tokens": {"principal_id": 1, "label": "t"},
+    "diagrams": {"name": "d", "steps": [{"id": "a"}]},
+    "templates": {"name": "t", "diagram_id": 1},
+}
 
 
 async def test_one_job_and_errors_are_no_csv(api: Api) -> None:

@@ -36,6 +36,11 @@ async def test_an_export_is_asked_for_made_listed_and_downloaded_which_is_record
         for tag in (given.headers["ETag"], '"another"')
     ]
 
+    for beyond in ("bytes=99999999-", "bytes=5", "pages=1-2"):
+        none = await api.get(f"exports/{export_id}/file", headers={"Range": beyond})
+        assert (none.status, none.document["code"]) == (416, "range_not_satisfiable")
+        assert none.headers["Content-Range"] == f"bytes */{len(given.body)}"
+
     assert asked.status == 202
     assert asked.headers["Location"].endswith(f"/exports/{export_id}")
     assert (given.status, part.status, part.body) == (200, 206, b"PK\3\4")

@@ -92,6 +92,26 @@ async def test_a_schedule_from_its_creation_to_its_end(api: Api) -> None:
     assert (shown["state"], shown["next_fires"]) == ("DELETED", [])
 
 
+async def test_archives_and_exports_are_scheduled_by_who_may_ask_for_them(server: Server) -> None:
+    """And are shown with all that they are; the documents are the same in XML."""
+    officer = await server.client("compliance", name="cora", capabilities=["schedules.manage"])
+    archive = {"kind": "archive", "older_than_days": 90, "purge": True, "type": "Backup", "domains": ["Sales"]}
+    export = {"kind": "export", "last_days": 7, "render": "csv"}
+    ids = [await create(officer, action=it) for it in (archive, export)]
+    written = await officer.post_xml("schedules", {**DAILY, "action": archive})
+
+    ran = await officer.post(f"schedules/{ids[0]}/run")
+    refused = await (await server.client("admin", name="ann")).post("schedules", {**DAILY, "action": archive})
+
+    shown = (await officer.get("schedules")).document["schedules"]
+    assert [it["action"] for it in shown] == [archive, {**export, "private": False}, archive]
+    assert written.status == 201
+    made = (await officer.get(f"archives/{ran.document['job_id']}")).document
+    assert (made["domains"], made["requested_by"]) == (["Sales"], "cora")
+    assert (refused.status, refused.document["capability"]) == (403, "jobs.purge")
+    assert await listed(officer, kind="export") == [ids[1]]
+
+
 async def test_lists_go_by_creation_and_leave_out_what_was_deleted(api: Api) -> None:
     ids = [await create(api) for _ in range(4)]
     await api.post(f"schedules/{ids[1]}/pause")
@@ -124,7 +144,13 @@ async def test_a_creation_under_the_same_key_is_done_once(api: Api) -> None:
         ({"action": None}, "Action is missing."),
         ({"action": {}}, "Action is no action: kind is missing."),
         ({"action": "maintenance"}, "Action is not an object with a kind."),
-        ({"action": {"kind": "archive"}}, "Action is no action: kind is none of maintenance."),
+        ({"action": {"kind": "fly"}}, "Action is no action: kind is none of maintenance, archive, export."),
+        ({"action": {"kind": "archive"}}, "The action archive needs older_than_days."),
+        (
+            {"action": {"kind": "archive", "older_than_days": -1}},
+            "Action is no action: older_than_days is not between 0 and 36600.",
+        ),
+        ({"action": {"kind": "maintenance", "purge": True}}, "The action maintenance has no purge."),
         ({"action": {"kind": "maintenance", "path": "/"}}, "Action is no action: path is not known here."),
         ({"colour": "blue"}, "Colour is not known here."),
     ],

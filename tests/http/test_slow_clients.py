@@ -59,6 +59,30 @@ async def test_a_head_that_trickles_in_is_given_up(peers: Peers, server: Server)
     assert slow(server, "head") == 1
 
 
+@pytest.mark.parametrize(
+    ("path", "media_type", "told"),
+    [
+        (b"/api/space/job-management/jobs", b"text/plain; charset=utf-8", b"The request's headers took too long."),
+        (
+            b"/aggregates/maintenance/orgId/acme",
+            b"application/json",
+            b'"response":{"error":"The request\'s headers took',
+        ),
+        (b"/webconsole/api/Job", b"application/json", b'"errorMessage":"The request\'s headers took too long'),
+    ],
+)
+async def test_a_head_that_trickles_in_is_given_up_in_its_dialects_words(
+    peers: Peers, server: Server, path: bytes, media_type: bytes, told: bytes
+) -> None:
+    peer = await peers.connect(server)
+
+    peer.send(b"GET " + path + b" HTTP/1.1\r\n")
+    said = await peer.trickle(b"Host: x\r\nX-Long: " + b"x" * 1_000)
+
+    assert said.startswith(b"HTTP/1.1 408 Request Timeout\r\nContent-Type: " + media_type + b"\r\n")
+    assert told in said
+
+
 async def test_who_connects_and_says_nothing_is_given_up(peers: Peers, server: Server) -> None:
     peer = await peers.connect(server)
 
@@ -219,13 +243,20 @@ async def test_one_connection_too_many_is_told_to_come_again(peers: Peers, ledge
             await asyncio.sleep(0.05)
 
         refused = await (await peers.connect(server)).rest()
+        asking = [await peers.connect(server) for _ in range(2)]
+        for peer, path in zip(asking, (b"/api/space/job-management/jobs", b"/ledger/v1/acme/jobs"), strict=True):
+            peer.send(b"GET " + path + b" HTTP/1.1\r\n")
+        space, native = [await it.rest() for it in asking]
         first.writer.close()
         await first.writer.wait_closed()
         await asyncio.sleep(0.05)
         accepted = await server.raw(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
 
     assert problem_in(refused) == (b"HTTP/1.1 503 Service Unavailable", "too_many_connections")
-    assert b"Retry-After: 1\r\n" in refused
+    assert problem_in(native) == problem_in(refused)
+    assert b"Content-Type: text/plain; charset=utf-8\r\n" in space
+    assert space.endswith(b"Too many connections are open.")
+    assert all(b"Retry-After: 1\r\n" in it for it in (refused, space, native))
     assert accepted.startswith(b"HTTP/1.1 200 OK")
 
 

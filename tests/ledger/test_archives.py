@@ -6,7 +6,7 @@ import errno
 import gzip
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import asyncpg
 import orjson
@@ -16,7 +16,7 @@ from jobledger.ledger.domain.archive import Archive, ArchiveIsNotVerifiedError
 from jobledger.ledger.domain.archive_commands import PurgeArchive, RequestArchive
 from jobledger.ledger.domain.archive_work import HeldJob, PurgeJobs
 from jobledger.ledger.domain.hold_commands import PlaceHold
-from jobledger.ledger.domain.job import State
+from jobledger.ledger.domain.job import Job, State
 from jobledger.ledger.domain.job_decisions import CloseJob
 from jobledger.ledger.domain.job_keeping import RetainJob
 from jobledger.ledger.domain.job_removal import DeleteJob
@@ -65,6 +65,30 @@ async def test_an_archive_holds_what_is_stored_byte_for_byte_in_the_order_of_pos
     for job_id in jobs:
         assert (await job_of(ledger, job_id)).archives is not None
         assert (await ledger.job(ORG, job_id)).state is State.SUCCESS
+
+
+@pytest.mark.parametrize("purge", [True, False])
+async def test_the_message_of_its_job_tells_the_step_it_is_in(ledger: Ledger, tmp_path: Path, purge: bool) -> None:
+    """Also of a small one, of which no step tells how far it is; at last what became of the jobs."""
+    await ended(ledger, 3)
+
+    archive = await archived(ledger, tmp_path, purge=purge)
+
+    told = []
+    job: Job | None = None
+    async for stored in ledger.recorder.scan(ORG, stream=f"job-{archive.archive_id}"):
+        job = cast("Job", stored.event().mutate(job))
+        if isinstance(stored.event(), Job.Progressed):
+            told.append((job.stage, job.message))
+    last = "Of 3 jobs: 3 purged" if purge else "Of 3 jobs: 3 archived and not purged"
+    begun = [
+        ("select", "Selecting the jobs"),
+        ("archive", "Writing the archive"),
+        ("archive", "Archived: 0 of 9 events"),
+        ("verify", "Reading the archive back"),
+        ("purge", "Purging the jobs") if purge else ("record", "Noting which jobs are archived"),
+    ]
+    assert list(dict.fromkeys(told)) == [*begun, (begun[-1][0], last)]
 
 
 async def test_what_is_purged_leaves_a_residue_its_headers_and_nothing_else(ledger: Ledger, tmp_path: Path) -> None:

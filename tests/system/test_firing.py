@@ -8,7 +8,9 @@ import subprocess
 import sys
 from collections import defaultdict
 from datetime import datetime, timedelta
+from itertools import cycle
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -19,12 +21,18 @@ from jobledger.ledger.domain.schedule_commands import CreateSchedule, PauseSched
 from jobledger.ledger.store.ledger import Ledger
 from jobledger.projections.schedule_query import ScheduleQuery
 from tests.auditor import audit
+from tests.ledger.test_access import add
 from tests.ledger.test_watch import until
 from tests.world import ALICE, ORG
 
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
+ACTIONS: list[dict[str, Any]] = [
+    {"kind": "maintenance"},
+    {"kind": "archive", "older_than_days": 90, "purge": True},
+    {"kind": "export"},
+]
 SCHEDULES, SERVERS, KILL_EVERY_S = 200, 3, 5.0
 LATEST = timedelta(seconds=5)
 
@@ -53,11 +61,11 @@ async def test_servers_that_are_killed_fire_for_each_due_second_once(
         for server in servers:
             assert server.stdout is not None
             assert await asyncio.to_thread(server.stdout.readline) == b"fires\n"
-        for schedule_id in schedules:
+        # Who made them is looked at whenever archives and exports fire.
+        await ledger.execute(add("alice", roles=("operator", "compliance")))
+        for schedule_id, action in zip(schedules, cycle(ACTIONS), strict=False):
             await ledger.execute(
-                CreateSchedule(
-                    caller=ALICE, schedule_id=schedule_id, expression="* * * ? * *", action={"kind": "maintenance"}
-                )
+                CreateSchedule(caller=ALICE, schedule_id=schedule_id, expression="* * * ? * *", action=action)
             )
         for _ in range(int(seconds / KILL_EVERY_S)):
             await asyncio.sleep(KILL_EVERY_S)
@@ -97,5 +105,8 @@ async def test_servers_that_are_killed_fire_for_each_due_second_once(
     assert len(dues) == SCHEDULES
     assert audited.types.count("schedule.fired") == sum(map(len, dues.values())) == len(late)
     assert all(len(it) > seconds / 10 for it in dues.values())
+    # Each fire has asked for one archive or export, or for neither.
+    asked = [sum(len(dues[it]) for it in list(covered)[number::3]) for number in range(3)]
+    assert [audited.types.count(f"{it}.requested") for it in ("archive", "export")] == asked[1:]
     late.sort()
     print(f"{len(late)} fires, late by p50 {late[len(late) // 2]:.3f} s, p99 {late[int(len(late) * 0.99)]:.3f} s")

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, ClassVar, Protocol, TypeVar
 
 from jobledger.ledger.domain.archive import Archive, added, archive_stream
@@ -80,6 +81,19 @@ class Archiving(Work):
         self._find_jobs = find_jobs
         self._remote = remote
         self._evidence = evidence
+
+    # Without "erase": nothing follows that would tell of it that it is done.
+    messages: ClassVar[Mapping[str, str]] = MappingProxyType(
+        {
+            "select": "Selecting the jobs",
+            "archive": "Writing the archive",
+            "verify": "Reading the archive back",
+            "copy": "Copying the archive",
+            "check": "Comparing the archive with what was verified",
+            "record": "Noting which jobs are archived",
+            "purge": "Purging the jobs",
+        }
+    )
 
     def steps(self, order: Mapping[str, Any]) -> Mapping[str, Step]:
         """See ``Work``."""

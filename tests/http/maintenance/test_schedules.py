@@ -57,6 +57,18 @@ async def test_a_schedule_is_created_listed_and_deleted(maintenance: Maintenance
     assert (await maintenance.delete(job_id)).status == 404
 
 
+async def test_schedules_of_other_actions_are_none_of_this_dialects(maintenance: Maintenance) -> None:
+    """Neither listed nor deleted here."""
+    body = {"expression": "0 0 4 ? * *", "action": {"kind": "archive", "older_than_days": 90}}
+    made = await maintenance.native.post("schedules", body)
+
+    assert told(await maintenance.get()) == []
+    assert (await maintenance.delete(made.document["id"])).status == 404
+
+    shown = await maintenance.native.get(f"schedules/{made.document['id']}")
+    assert shown.document["state"] == "ACTIVE"
+
+
 @pytest.mark.parametrize(
     ("params", "body", "expression"),
     [
@@ -64,6 +76,7 @@ async def test_a_schedule_is_created_listed_and_deleted(maintenance: Maintenance
         ({}, {"time_expression": "0 0 0 ? * MON"}, "0 0 0 ? * MON"),
         (DAILY, {"time_expression": "0 0 0 ? * MON"}, "0 0 0 ? * MON"),
         ({"scheduler_type": "time-based"}, {"time_expression": "0 0 0 ? * MON"}, "0 0 0 ? * MON"),
+        ({"scheduler_type": "x", "time_expression": "x" * 3_000}, DAILY, "0 0 4 ? * * *"),
     ],
 )
 async def test_the_body_counts_before_the_query(

@@ -168,6 +168,8 @@ async def test_what_is_refused(space: Space, server: Server, body: str, media_ty
         "schedule=now",
         "schedule=(after(00+01)",
         "schedule=at(5+0+0+*+*+?+*))",
+        "schedule=(after(00+01))&schedule-time=(after(00+01))",
+        "queue=&queue-url=",
     ],
 )
 async def test_a_bad_query_records_nothing(space: Space, server: Server, query: str) -> None:
