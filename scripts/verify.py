@@ -35,8 +35,10 @@ MANIFEST, SIGNATURE = "manifest.json", "manifest.sig"
 NEEDED = ("checkpoint", "contents.ndjson", "headers.ndjson", "key", "proof.json", "removals.ndjson", "verify.py")
 OPTIONAL = ("events.csv", "events.xml", "private.ndjson", *(f"timestamp-{number}.der" for number in range(1, 9)))
 PIECE_BYTES, BEYOND = 1 << 18, 1 << 62
-# Only after one of these may contents of the same stream be gone.
-REMOVING = frozenset((b"job.purged", b"job.deleted", b"job.erased"))
+# Only after one of these may contents of the same stream be gone, after the removal
+# of an attachment only what it brought.
+ATTACHED, DETACHED = b"job.attachment_added", b"job.attachment_removed"
+REMOVING = frozenset((b"job.purged", b"job.deleted", b"job.erased", DETACHED))
 # A header, of the org that is put in: position, recorded_at, stream, version, type, SHA-256 of content and private content.
 HEADER_FORM = (
     rb'\{"org":"%b","position":(?P<position>0|[1-9][0-9]*),"recorded_at":"([0-9T:.Z-]{27})","stream":"(?P<stream>[a-z0-9-]+)",'
@@ -326,11 +328,12 @@ class Export:
         # Of sizes the roots, as far as this export shows them; contents of archive.verified.
         self.roots, self.archives = {0: Tree().root(), self.size: self.root}, []  # type: dict[int, bytes], list[bytes]
         self.recorded_at, self.versions = b"", {}  # type: bytes, dict[bytes, int]
-        # By stream: whether it is selected, as far as that is known; positions where contents are gone, and events that say why.
+        # By stream: whether it is selected, as far as that is known. By stream and whether what is gone is but what an attachment
+        # brought: positions where contents are gone, and of events that say why.
         self.is_by_kind, asked = "type" in self.selection or "domain" in self.selection, self.selection.get("jobs")
         self.asked = None if asked is None else {b"job-%d" % it for it in asked}
         self.chosen: dict[bytes, bool] = {} if self.is_by_kind else dict.fromkeys(self.asked or (), True)
-        self.missing, self.removed_at = {}, {}  # type: dict[bytes, int], dict[bytes, int]
+        self.missing, self.removed_at = {}, {}  # type: dict[tuple[bytes, bool], int], dict[tuple[bytes, bool], int]
 
     def pieces(self, name: str) -> Iterator[bytes]:
         """A file, by pieces; its digest is kept."""
@@ -407,7 +410,7 @@ class Export:
                 differs(position, f"version {version} of {stream.decode()} follows {versions.get(stream, 0)}")
             versions[stream] = version
             if type_name in REMOVING:
-                self.removed_at[stream] = position
+                self.removed_at[stream, type_name == DETACHED] = position
         self.recorded_at = recorded_at
 
     def _check_contents(self, rows: Sequence[Sequence[bytes]], start: int) -> None:
@@ -431,7 +434,7 @@ class Export:
             content = contents.take(named) if is_given else b""
             private = privates.take(private_named) if has_private else b""
             if content is None or private is None:
-                self.missing[stream] = position
+                self.missing[stream, content is not None and type_name == ATTACHED] = position
             if content and type_name == b"archive.verified":
                 self.archives.append(content)
             if content and type_name == b"job.registered" and self.is_by_kind:
@@ -452,9 +455,9 @@ class Export:
             is_signed = is_signed and tree.root() == self.root
             must(is_signed, "removals.ndjson", f"position {position} is not proved to be under the checkpoint")
             if match["type"] in REMOVING:
-                self.removed_at[match["stream"]] = position
-        for stream, position in sorted(self.missing.items(), key=lambda it: it[1]):
-            if self.removed_at.get(stream, -1) <= position:
+                self.removed_at[match["stream"], match["type"] == DETACHED] = position
+        for (stream, is_attached), position in sorted(self.missing.items(), key=lambda it: it[1]):
+            if max(self.removed_at.get((stream, it), -1) for it in (False, is_attached)) <= position:
                 differs(position, f"content of {stream.decode()} is gone, and no event says why")
 
     def _stamped(self, name: str) -> str:

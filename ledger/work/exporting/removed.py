@@ -22,6 +22,7 @@ from jobledger.ledger.work.lease import PACKAGE
 
 # Members are read in the order of positions: each is decompressed about once.
 MEMBERS_KEPT = 4
+DETACHED = "job.attachment_removed"
 MOST_STREAMS_KNOWN = 50_000
 POSITIONS = 2**63 - 1
 
@@ -105,6 +106,9 @@ class RemovedContents:
         for record in await self._ledger.database.fetch(
             statement(PACKAGE, "removals"), self._org, sorted(unknown), POSITIONS
         ):
+            if record["type"] == DETACHED:
+                # It took what one attachment brought; an archive from which the job was purged was written later.
+                continue
             gone = found[record["stream"]]
             data: Mapping[str, object] = {} if record["body"] is None else orjson.loads(record["body"])["data"]
             if record["type"] == "job.purged":

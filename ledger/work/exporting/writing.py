@@ -36,7 +36,7 @@ from jobledger.ledger.evidence.tree import Node, Range, root_of, tiles_for
 from jobledger.ledger.store.columns import plain_array
 from jobledger.ledger.store.statement import statement
 from jobledger.ledger.work.exporting.files import ExportFile
-from jobledger.ledger.work.exporting.removed import Parts, RemovedContents
+from jobledger.ledger.work.exporting.removed import DETACHED, Parts, RemovedContents
 from jobledger.ledger.work.exporting.rendering import Rendering
 from jobledger.ledger.work.exporting.zipped import DEFLATED, STORED, Entry, write_zip
 from jobledger.ledger.work.lease import PACKAGE
@@ -242,7 +242,8 @@ class ExportWriter:
         streams = sorted(self._missing)
         for at in range(0, len(streams), STREAMS_A_READ):
             some = streams[at : at + STREAMS_A_READ]
-            newest = {it["stream"]: it for it in await self._fetch("removals", some, size)}
+            # The removal of an attachment says nothing of other contents: the newest of both kinds is given.
+            newest = {(it["stream"], it["type"] == DETACHED): it for it in await self._fetch("removals", some, size)}
             last |= {it["position"]: it["header"] for it in newest.values() if it["position"] >= self._extent.end}
         entry = self._open(REMOVALS)
         for position in sorted(last):
