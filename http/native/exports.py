@@ -60,6 +60,7 @@ NEW_EXPORT = Members(
         "type": text(200),
         "domain": text(200),
         "private": boolean,
+        "attachments": boolean.about("What is attached to the jobs selected, too, as files."),
         "render": one_of(*RENDERINGS),
         "checkpoint": integer(1, LARGEST_POSITION).about(
             "The size of an earlier checkpoint, by which it is to be proved."

@@ -53,6 +53,8 @@ class RequestExport(Command):
         if "job_ids" in order:
             order["job_ids"] = sorted(set(order["job_ids"]))
         order.setdefault("private", False)
+        if not order.get("attachments"):
+            order.pop("attachments", None)
         job_id = unit.next_number("job")
         if job_id > LARGEST_JOB_ID:
             raise InvalidCommandError("The org has no job ids left.")

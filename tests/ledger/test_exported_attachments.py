@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,10 @@ from jobledger.ledger.domain.job_removal import EraseJob
 from jobledger.ledger.domain.job_workflow_commands import AddAttachment, RemoveAttachment
 from jobledger.ledger.store.attachments import AttachmentStore, Upload
 from jobledger.ledger.store.ledger import Ledger
+from jobledger.ledger.work.exporting.zipped import unpack
 from tests.ledger.archived import archived, ended
 from tests.ledger.exported import exported, key_of, read, verified
-from tests.ledger.test_tampering import Tamperer, checked
+from tests.ledger.test_tampering import Tamperer, checked, names
 from tests.signing import KEY, sign
 from tests.world import ALICE, ORG, register_running, succeed
 
@@ -33,7 +35,9 @@ async def attach(ledger: Ledger, job_id: int, content: bytes = b"a plan") -> str
 
 
 async def detach(ledger: Ledger, job_id: int, attachment_id: str) -> None:
-    await ledger.execute(RemoveAttachment(caller=ALICE, job_id=job_id, attachment_id=attachment_id, reason="not needed"))
+    await ledger.execute(
+        RemoveAttachment(caller=ALICE, job_id=job_id, attachment_id=attachment_id, reason="not needed")
+    )
 
 
 def privates(path: Path) -> list[Any]:
@@ -55,7 +59,7 @@ async def test_the_name_of_an_attachment_that_was_removed_is_gone_by_an_event_th
 
     for path in (whole, part):
         assert verified(path) == 0, capsys.readouterr().out
-        assert [None, "plan.txt"] == [it and it["data"]["name"] for it in privates(path)]
+        assert [it and it["data"]["name"] for it in privates(path)] == [None, "plan.txt"]
     assert b"job.attachment_removed" in read(part, "removals.ndjson")
 
 
@@ -73,7 +77,7 @@ async def test_the_removal_of_an_attachment_says_nothing_of_what_else_was_privat
 
     assert verified(path) == 0, capsys.readouterr().out
     removals = read(path, "removals.ndjson").splitlines()
-    assert ["job.erased", "job.attachment_removed"] == [json.loads(json.loads(it)["header"])["type"] for it in removals]
+    assert [json.loads(json.loads(it)["header"])["type"] for it in removals] == ["job.erased", "job.attachment_removed"]
 
 
 async def test_what_is_private_of_other_jobs_events_is_read_from_the_archive_though_an_attachment_was_removed(
@@ -91,7 +95,7 @@ async def test_what_is_private_of_other_jobs_events_is_read_from_the_archive_tho
     after = await exported(ledger, tmp_path, private=True, checkpoint=size)
 
     assert verified(after) == 0, capsys.readouterr().out
-    assert [None, "plan.txt"] == [it and it["data"]["name"] for it in privates(after)]
+    assert [it and it["data"]["name"] for it in privates(after)] == [None, "plan.txt"]
     assert before.read_bytes() == after.read_bytes()
 
 
@@ -120,3 +124,89 @@ async def test_other_contents_that_are_gone_are_missed_though_an_attachment_was_
 
         code, text = checked(str(tamperer.path), "--key", key)
         assert (code, f"position {position}: content of job-{job_id} is gone" in text) == (1, True), text
+
+
+async def files_of_jobs(ledger: Ledger) -> tuple[int, dict[str, bytes]]:
+    """The id of an ended job with three attachments, one of which was removed; of the others the files in an export."""
+    job_id = await register_running(ledger)
+    files = {}
+    for number, content in enumerate((PLAN, b"", b"gone")):
+        attachment_id = await attach(ledger, job_id, content)
+        position = (await ledger.recorder.head(ORG)).size - 1
+        files[f"attachment-{position}-{sha256(content).hexdigest()}"] = content
+        if number == 2:
+            await detach(ledger, job_id, attachment_id)
+            files.popitem()
+    await ledger.execute(succeed(job_id))
+    return job_id, files
+
+
+def attached(path: Path) -> dict[str, bytes]:
+    return {name: read(path, name) for name in names(path) if name.startswith("attachment-")}
+
+
+async def test_what_is_attached_is_exported_as_files_the_same_from_the_store_and_from_an_archive(
+    ledger: Ledger, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of the jobs selected, and of no other; what was removed is gone by its event; twice the same, byte for byte."""
+    job_id, files = await files_of_jobs(ledger)
+    await files_of_jobs(ledger)
+    size = (await sign(ledger)).size
+    asked = {"checkpoint": size, "job_ids": [job_id], "attachments": True}
+
+    first = await exported(ledger, tmp_path, **asked)
+    await archived(ledger, tmp_path, purge=True, reason="space")
+    second = await exported(ledger, tmp_path, **asked)
+
+    assert attached(first) == files
+    assert first.read_bytes() == second.read_bytes()
+    assert verified(second) == 0
+    assert "Proved: 2 attachments are what was attached" in capsys.readouterr().out
+    unpack(second, tmp_path / "unpacked")
+    assert verified(tmp_path / "unpacked") == 0
+    assert attached(await exported(ledger, tmp_path, job_ids=[job_id])) == {}
+
+
+async def test_attachments_go_with_what_an_erasure_took(ledger: Ledger, tmp_path: Path) -> None:
+    """From the store and from archives."""
+    live, _ = await files_of_jobs(ledger)
+    await archived(ledger, tmp_path, purge=True, reason="space")
+    other, files = await files_of_jobs(ledger)
+    for job_id in (live, other):
+        assert len(attached(await exported(ledger, tmp_path, job_ids=[job_id], attachments=True))) == len(files)
+        await ledger.execute(EraseJob(caller=ALICE, job_id=job_id, scope="private", reason="asked for"))
+
+    path = await exported(ledger, tmp_path, job_ids=[live, other], attachments=True)
+
+    assert attached(path) == {}
+    assert verified(path) == 0
+
+
+async def test_an_attachment_that_was_altered_left_out_or_put_in_is_found(ledger: Ledger, tmp_path: Path) -> None:
+    """Also by whoever has the ledger's key: the event says what was attached."""
+    job_id = await register_running(ledger)
+    await attach(ledger, job_id)
+    path = await exported(ledger, tmp_path, private=True, attachments=True)
+    (tmp_path / "scratch").mkdir()
+    tamperer, key = Tamperer(path, path, tmp_path / "scratch"), key_of(path)
+    first, *_ = sorted(attached(path))
+    position = first.split("-")[1]
+    further = f"attachment-{position}-{sha256(b'x').hexdigest()}"
+
+    def packed(**changed: bytes | None) -> tuple[int, str]:
+        files = {**{it: tamperer.files[it] for it in names(path)[:-2]}, **changed}
+        last = {it: tamperer.files[it] for it in names(path)[-2:]}
+        there = {it: content for it, content in sorted(files.items()) if content is not None}
+        tamperer.path.write_bytes(tamperer.packed({**there, **last}, is_told=True, key=KEY))
+        return checked(str(tamperer.path), "--key", key)
+
+    assert packed()[0] == 0
+    for changed, told in (
+        ({first: b"another"}, "manifest.json: it names a file that such exports do not have"),
+        ({first: b"another", further: b"x"}, "manifest.json: it names a file that such exports do not have"),
+        ({first: None}, f"position {position}: content of job-{job_id} is gone"),
+        ({further: b"x"}, f"{further}: no event that was selected attached it"),
+        ({"attachment-x": b"x"}, "manifest.json: it names a file that such exports do not have"),
+    ):
+        code, text = packed(**changed)
+        assert (code, told in text) == (1, True), text

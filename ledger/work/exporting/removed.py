@@ -15,7 +15,7 @@ from jobledger.ledger.domain.archive import Archive, archive_stream
 from jobledger.ledger.domain.job_removal import ALL
 from jobledger.ledger.store.ledger import Ledger
 from jobledger.ledger.store.statement import statement
-from jobledger.ledger.work.archiving.files import EVENTS, MANIFEST, PRIVATE, ArchiveFiles
+from jobledger.ledger.work.archiving.files import ATTACHMENTS, EVENTS, MANIFEST, PRIVATE, ArchiveFiles
 from jobledger.ledger.work.archiving.manifest import Manifest
 from jobledger.ledger.work.archiving.reading import LINE, PRIVATE_LINE, decompressed
 from jobledger.ledger.work.lease import PACKAGE
@@ -53,6 +53,7 @@ class OpenArchive:
         self._manifest = manifest
         self._firsts = [member[2] for member in manifest.members]
         self._kept: OrderedDict[int, dict[int, Parts]] = OrderedDict()
+        self._attached: dict[str, str] | None = None
 
     def parts(self, position: int) -> Parts:
         """Those of an event, none where the archive has it not. Raises OSError, WorkFailedError."""
@@ -64,6 +65,13 @@ class OpenArchive:
             if len(self._kept) > MEMBERS_KEPT:
                 self._kept.popitem(last=False)
         return self._kept[number].get(position, Parts(None, None))
+
+    def attachment(self, attachment_id: str) -> Path | None:
+        """The file of an attachment, None where the archive has none."""
+        if self._attached is None:
+            self._attached = {it["id"]: it["file"] for it in self._manifest.attachments if not it.get("erased")}
+        file = self._attached.get(attachment_id)
+        return None if file is None else self._files.path(ATTACHMENTS) / file
 
     def _read(self, number: int) -> dict[int, Parts]:
         offset, length, _first, _last, _events, private_offset, private_length = self._manifest.members[number]
@@ -132,6 +140,12 @@ class RemovedContents:
             return Parts(None, None)
         found = archive.parts(position)
         return Parts(found.content, None) if gone.is_private_erased else found
+
+    def attachment(self, stream: str, attachment_id: str) -> Path | None:
+        """Where an archive has what was attached to a purged job, None where it is not in one; its stream was learnt."""
+        gone = self._gone[stream]
+        archive = None if gone.archive_id is None or gone.is_private_erased else self._archives[gone.archive_id]
+        return None if archive is None else archive.attachment(attachment_id)
 
     async def _open(self, archive_id: int) -> OpenArchive | None:
         archive = await self._ledger.aggregate(self._org, archive_stream(archive_id))
