@@ -275,6 +275,8 @@ def answer_to(error: BaseException, request: web.Request) -> web.Response:
         answer.headers.setdefault("Retry-After", str(error.retry_after_s))
     if isinstance(error, web.HTTPMethodNotAllowed):
         answer.headers["Allow"] = error.headers["Allow"]
+    if isinstance(error, web.HTTPRequestRangeNotSatisfiable):
+        answer.headers["Content-Range"] = error.headers["Content-Range"]
     if answer.status == 401:
         answer.headers.setdefault("WWW-Authenticate", dialect.challenge)
     return answer

@@ -107,5 +107,7 @@ HTTP_DETAILS = {
     401: "Valid credentials are needed.",
     404: "There is nothing at this path.",
     405: "This path does not take this method.",
+    412: "The file is not the one that If-Match names.",
+    416: "The file has no such range; Content-Range says how long it is.",
     417: "Nothing can be expected here but 100-continue.",
 }

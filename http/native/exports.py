@@ -7,7 +7,7 @@ from typing import Any
 
 from aiohttp import web
 
-from jobledger.http.attachments import FILE, content_disposition
+from jobledger.http.attachments import FILE
 from jobledger.http.context import CALLER, DATA, LEDGER
 from jobledger.http.exchange import answer
 from jobledger.http.members import Members, boolean, instant, integer, list_of, one_of, text
@@ -25,6 +25,7 @@ from jobledger.http.operation import (
     read_variable,
 )
 from jobledger.http.schema import INTEGER, OBJECT, STRING, TIME, Named, Schema, array_of, nullable, object_of
+from jobledger.http.sent_file import SAVED, STATUSES, ZIP, send_file
 from jobledger.ledger.domain.access_commands import must_see_all
 from jobledger.ledger.domain.archive import instant_text
 from jobledger.ledger.domain.export import Export, export_stream
@@ -99,7 +100,6 @@ EXPORT = Named(
 )
 EXPORT_PAGE = Named("ExportPage", object_of({"exports": array_of(EXPORT), "next": NEXT}))
 REQUESTED_EXPORT = Named("RequestedExport", object_of({"id": INTEGER, "version": INTEGER, **RECORDED}))
-SAVED = {"Content-Disposition": "The name to save it under.", "ETag": "Of the file.", "Accept-Ranges": "bytes"}
 
 
 @export_routes.get(EXPORTS_PATH)
@@ -150,10 +150,10 @@ async def get_export(request: web.Request) -> web.Response:
 
 
 @export_routes.get(ONE + "/file")
-@gives(OCTETS)
+@gives(OCTETS, ZIP)
 @operation(
     FILE,
-    statuses={200: "The file.", 206: "The range that was asked for."},
+    statuses=STATUSES,
     capability=CREATE_EXPORTS,
     gives_headers=SAVED,
 )
@@ -172,8 +172,7 @@ async def get_export_file(request: web.Request) -> web.StreamResponse:
         asked = request.headers.get("Range")
         command = RecordDownload(caller=caller, export_id=export_id, range=None if asked is None else asked[:200])
         await request.app[LEDGER].execute(command)
-    headers = {"Content-Type": OCTETS.media_type, "Content-Disposition": content_disposition(path.name)}
-    return web.FileResponse(path, headers=headers)
+    return await send_file(request, path, ZIP)
 
 
 async def _export(ledger: Ledger, org: str, export_id: int) -> Export:
