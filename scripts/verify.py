@@ -490,7 +490,7 @@ class Export:
         if removed:
             yield f"Proved: {removed} contents are gone, each after an event that says so; their headers are there."
         if self.has_attachments:
-            yield f"Proved: {sum('attach' in it for it in self.files)} attachments are what was attached; others an event removed."
+            yield f"Proved: {sum('attach' in it for it in self.files)} attachments are as attached; any other an event removed."
         if self.is_by_kind:
             yield "Not proved: that no other job is of that type or domain; headers do not tell."
         if {"events.csv", "events.xml"} & set(self.files):

@@ -161,7 +161,7 @@ async def test_what_is_attached_is_exported_as_files_the_same_from_the_store_and
     assert attached(first) == files
     assert first.read_bytes() == second.read_bytes()
     assert verified(second) == 0
-    assert "Proved: 2 attachments are what was attached" in capsys.readouterr().out
+    assert "Proved: 2 attachments are as attached" in capsys.readouterr().out
     unpack(second, tmp_path / "unpacked")
     assert verified(tmp_path / "unpacked") == 0
     assert attached(await exported(ledger, tmp_path, job_ids=[job_id])) == {}
