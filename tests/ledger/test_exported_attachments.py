@@ -14,7 +14,9 @@ from jobledger.ledger.domain.job_workflow_commands import AddAttachment, RemoveA
 from jobledger.ledger.store.attachments import AttachmentStore, Upload
 from jobledger.ledger.store.ledger import Ledger
 from jobledger.ledger.work.exporting.zipped import unpack
-from tests.ledger.archived import archived, ended
+from jobledger.scripts import verify
+from tests.ledger.archived import archived, archiver, ended, finished
+from tests.ledger.archived import file_of as archive_file_of
 from tests.ledger.exported import exported, key_of, read, verified
 from tests.ledger.test_tampering import Tamperer, checked, names
 from tests.signing import KEY, sign
@@ -210,3 +212,19 @@ async def test_an_attachment_that_was_altered_left_out_or_put_in_is_found(ledger
     ):
         code, text = packed(**changed)
         assert (code, told in text) == (1, True), text
+
+
+async def test_an_archive_that_was_rewritten_for_an_erasure_verifies_as_it_is_now(
+    ledger: Ledger, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its attachments are gone, and the export names the manifest that it has since."""
+    job_id, _ = await files_of_jobs(ledger)
+    await archived(ledger, tmp_path, purge=True, reason="space")
+    async with archiver(ledger, tmp_path):
+        erased = await ledger.execute(EraseJob(caller=ALICE, job_id=job_id, scope="private", reason="asked for"))
+        await finished(ledger, erased.result["erasing_job_id"])
+
+    path = await exported(ledger, tmp_path)
+
+    arguments = [str(archive_file_of(tmp_path)), "--export", str(path), "--key", key_of(path)]
+    assert verify.main(arguments) == 0, capsys.readouterr().out
