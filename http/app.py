@@ -59,7 +59,6 @@ from jobledger.http.document import BODY, is_waiting, must_meet_expectation
 from jobledger.http.documentation import DOCUMENTATION, Documentation, documentation_routes
 from jobledger.http.exchange import XML_AT_ONCE, answer_refusal
 from jobledger.http.fetches import FETCH_ROUTES, FETCHES
-from jobledger.http.file_range import RangeNotSatisfiableError
 from jobledger.http.health import HEALTH, METRICS, Health, health_routes
 from jobledger.http.in_flight import IN_FLIGHT, InFlight
 from jobledger.http.maintenance import MAINTENANCE, MAINTENANCE_ROUTES
@@ -276,8 +275,8 @@ def answer_to(error: BaseException, request: web.Request) -> web.Response:
         answer.headers.setdefault("Retry-After", str(error.retry_after_s))
     if isinstance(error, web.HTTPMethodNotAllowed):
         answer.headers["Allow"] = error.headers["Allow"]
-    if isinstance(error, RangeNotSatisfiableError):
-        answer.headers["Content-Range"] = f"bytes */{error.facts['size_bytes']}"
+    if isinstance(error, web.HTTPRequestRangeNotSatisfiable):
+        answer.headers["Content-Range"] = error.headers["Content-Range"]
     if answer.status == 401:
         answer.headers.setdefault("WWW-Authenticate", dialect.challenge)
     return answer

@@ -8,7 +8,6 @@ from aiohttp import web
 
 from jobledger.http.deadlines import TooSlowError
 from jobledger.http.document import BodyTooLargeError, UnsupportedMediaTypeError
-from jobledger.http.file_range import RangeNotSatisfiableError
 from jobledger.http.negotiation import NotAcceptableError
 from jobledger.ledger.errors import (
     ConflictError,
@@ -33,7 +32,6 @@ STATUS_BY_ERROR: dict[type[LedgerError], int] = {
     InvalidCommandError: 400,
     NotAcceptableError: 406,
     TooSlowError: 408,
-    RangeNotSatisfiableError: 416,
     BodyTooLargeError: 413,
     ContentTooLargeError: 413,
     UnsupportedMediaTypeError: 415,
@@ -109,5 +107,7 @@ HTTP_DETAILS = {
     401: "Valid credentials are needed.",
     404: "There is nothing at this path.",
     405: "This path does not take this method.",
+    412: "The file is not the one that If-Match names.",
+    416: "The file has no such range; Content-Range says how long it is.",
     417: "Nothing can be expected here but 100-continue.",
 }

@@ -97,6 +97,7 @@ def _export(options: argparse.Namespace, settings: Settings) -> int:
     order = read_ends(options.begin, options.end)
     members = {"job_ids": options.job, "type": options.type, "domain": options.domain, "render": options.render}
     order |= {**members, "private": options.private, "checkpoint": options.checkpoint}
+    order["attachments"] = options.attachments or None
     return run(export(settings, options.org, order, options.output))
 
 
@@ -240,6 +241,7 @@ def _add_export(nouns: Any) -> None:
     export.add_argument("--type", help="the contents of jobs of this type")
     export.add_argument("--domain", help="the contents of jobs of this domain")
     export.add_argument("--private", action="store_true", help="private contents too")
+    export.add_argument("--attachments", action="store_true", help="what is attached to the jobs, too, as files")
     export.add_argument("--render", choices=("csv", "xml"), help="what is selected also in this form")
     export.add_argument("--checkpoint", type=_natural, metavar="SIZE", help="by the checkpoint of so many events")
     finish(export, _export)

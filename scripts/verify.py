@@ -4,9 +4,8 @@
     python3 verify.py EXPORT [--key KEY] [--seen CHECKPOINT]
     python3 verify.py ARCHIVE.ndjson.gz [--manifest-sha256 HEX] [--export EXPORT]
 
-EXPORT is the .zip, or the folder that it was unpacked to. KEY is the verifier key, or a file with some, from elsewhere than the
-export: what `jobledger key show` printed. CHECKPOINT is one that was kept, of no more events than where the export ends, and no
-fewer than where it begins.
+EXPORT is the .zip, or the folder that it was unpacked to. KEY is what `jobledger key show` printed, or a file with some, from
+elsewhere than the export. CHECKPOINT is one that was kept, of as many events as where the export begins, or ends, or between.
 
 Exit codes: 0 all was checked and nothing differs, 1 something differs or could not be checked, 2 usage.
 """
@@ -21,13 +20,16 @@ import io
 import json
 import os
 import re
+import signal
 import struct
 import sys
 import time
 import zipfile
 import zlib
 from contextlib import ExitStack
+from functools import partial
 from hashlib import sha256, sha384, sha512
+from itertools import chain
 from typing import Any, Iterable, Iterator, Sequence  # noqa: UP035  # as Python 3.9 has it
 
 FORMAT, ARCHIVE_FORMAT = "jobledger-export/1", "jobledger-archive/1"
@@ -35,18 +37,20 @@ MANIFEST, SIGNATURE = "manifest.json", "manifest.sig"
 NEEDED = ("checkpoint", "contents.ndjson", "headers.ndjson", "key", "proof.json", "removals.ndjson", "verify.py")
 OPTIONAL = ("events.csv", "events.xml", "private.ndjson", *(f"timestamp-{number}.der" for number in range(1, 9)))
 PIECE_BYTES, BEYOND = 1 << 18, 1 << 62
-# Only after one of these may contents of the same stream be gone.
-REMOVING = frozenset((b"job.purged", b"job.deleted", b"job.erased"))
-# A header, of the org that is put in: position, recorded_at, stream, version, type, SHA-256 of content and private content.
+# Only after one of these may contents of the same stream be gone, after the last only what an attachment brought.
+ATTACHED, DETACHED = b"job.attachment_added", b"job.attachment_removed"
+REMOVING = frozenset((b"job.purged", b"job.deleted", b"job.erased", DETACHED))
+# A header, of the org that is put in: itself, position, recorded_at, stream, version, type, SHA-256 of content and private one.
 HEADER_FORM = (
-    rb'\{"org":"%b","position":(?P<position>0|[1-9][0-9]*),"recorded_at":"([0-9T:.Z-]{27})","stream":"(?P<stream>[a-z0-9-]+)",'
-    rb'"version":(?P<version>[1-9][0-9]*),"type":"(?P<type>[a-z_.]+)","schema":[1-9][0-9]*,"by":"[a-z0-9-]+",'
-    rb'"content":"(?P<named>[0-9a-f]{64})"(?:,"private":"(?P<private>[0-9a-f]{64})")?\}'
+    rb'(\{"org":"%b","position":(0|[1-9][0-9]*),"recorded_at":"([0-9T:.Z-]{27})","stream":"([a-z0-9-]+)",'
+    rb'"version":([1-9][0-9]*),"type":"([a-z_.]+)","schema":[1-9][0-9]*,"by":"[a-z0-9-]+",'
+    rb'"content":"([0-9a-f]{64})"(?:,"private":"([0-9a-f]{64})")?\})'
 )
-# What follows its name, to the end of the line; null where it is gone.
-BODY = rb"(?:null|(?P<content>\{[^\n]*\}))\}\n"
-CONTENT = re.compile(rb'\{"position":(?P<position>0|[1-9][0-9]*),"(?:content|private)":' + BODY)
+# What follows its name, to the end of the line; null, and here nothing, where it is gone.
+BODY = rb"(?:null|(\{[^\n]*\}))\}$"
+CONTENT = re.compile(rb'^(\{"position":)(0|[1-9][0-9]*),"(?:content|private)":' + BODY, re.MULTILINE)
 CHECKPOINT = re.compile(rb"([^\n]+)\n(0|[1-9][0-9]{0,18})\n([A-Za-z0-9+/]{43}=)\n((?:[^\n]+\n)*)")
+ATTACHMENT = re.compile(r"attachment-(?:0|[1-9][0-9]*)-[0-9a-f]{64}")
 BASE64 = r"((?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{4}|[A-Za-z0-9+/]{3}=|[A-Za-z0-9+/]{2}==))"
 SIGNATURE_LINE = re.compile(r"— ([^\s+]+) " + BASE64)
 VERIFIER_KEY = re.compile(r"([^\s+]+)\+([0-9a-f]{8})\+" + BASE64)
@@ -56,15 +60,13 @@ class DiffersError(Exception):
     """The first that is not as it must be: the message names the place, and what differs."""
 
 
-def must(truth: Any, where: str, what: str) -> None:
-    """Raise DiffersError where something is not so."""
+def must(truth: Any, where: str | int, what: str) -> None:
+    """Raise DiffersError where something is not so: in a file, or at a position."""
     if not truth:
-        raise DiffersError(f"{where}: {what}")
+        raise DiffersError(f"position {where}: {what}" if isinstance(where, int) else f"{where}: {what}")
 
 
-def differs(position: int, what: str) -> None:
-    """Raise DiffersError at a position."""
-    raise DiffersError(f"position {position}: {what}")
+differs = partial(must, False)
 
 
 def decoded(text: str, where: str) -> bytes:
@@ -91,9 +93,7 @@ def added(a: Point, b: Point) -> Point:
 
 def times(number: int, point: Point) -> Point:
     """A point so many times."""
-    if number == 0:
-        return 0, 1, 1, 0
-    doubled = times(number >> 1, added(point, point))
+    doubled = times(number >> 1, added(point, point)) if number > 1 else (0, 1, 1, 0)
     return added(doubled, point) if number & 1 else doubled
 
 
@@ -187,8 +187,7 @@ class Tree:
         for it in hashes:
             if start >= end:
                 return False
-            whole = (end - start).bit_length() - 1
-            height = min(whole, (start & -start).bit_length() - 1) if start else whole
+            height = min(it.bit_length() - 1 for it in (end - start, start & -start) if it)
             self.add([decoded(it, "a proof")], height)
             start += 1 << height
         return start == end
@@ -219,35 +218,27 @@ def digest_of(pieces: Iterable[bytes]) -> str:
     return digest.hexdigest()
 
 
-def lines_of(pieces: Iterable[bytes], where: str) -> Iterator[bytes]:
-    """Whole lines, some at a time."""
+def rows_of(form: Any, pieces: Iterable[bytes], where: str, last: int = -1) -> Iterator[list[tuple[bytes, ...]]]:
+    """The groups of lines, some at a time. Each must be of the form and of a position, the second group, behind *last*."""
     rest = b""
     for piece in pieces:
         lines, newline, rest = (rest + piece).rpartition(b"\n")
-        if newline:
-            yield lines + newline
+        if not newline:
+            continue
+        rows = form.findall(lines)
+        positions = [last, *(int(row[1]) for row in rows)]
+        if len(rows) != lines.count(b"\n") + 1 or positions != sorted({*positions}):
+            for match in map(form.fullmatch, lines.split(b"\n")):
+                is_next = match and int(match[2]) > last
+                must(is_next, where, f"the line after position {last} is none, or not where it belongs")
+                last = int(match[2])
+        last = positions[-1]
+        yield rows
     must(not rest, where, "its last line does not end")
 
 
-def matches_of(
-    form: re.Pattern[bytes], pieces: Iterable[bytes], where: str, last: int = -1
-) -> Iterator[re.Match[bytes]]:
-    """Each line, which must be of the form, and of a position behind *last*, that of the one before."""
-    for lines in lines_of(pieces, where):
-        end = 0
-        for match in form.finditer(lines):
-            if match.start() != end or int(match["position"]) <= last:
-                break
-            end, last = match.end(), int(match["position"])
-            yield match
-        must(end == len(lines), where, f"the line after position {last} is none, or not where it belongs")
-
-
 def opened_zip(path: str, files: ExitStack) -> tuple[Any, dict[str, str]]:
-    """What opens the files of a zip, and the SHA-256 of what each of its files is packed to.
-
-    It is entries without gaps, all of one date and with sizes as in zip64, and their directory, as they are made here to compare.
-    """
+    """What opens the files of a zip, which must have the one form that exports have, and the SHA-256 of how each is packed."""
     file = files.enter_context(io.FileIO(path))
     try:
         opened = zipfile.ZipFile(file)
@@ -268,8 +259,8 @@ def opened_zip(path: str, files: ExitStack) -> tuple[Any, dict[str, str]]:
         end += len(head) + it.compress_size
     number, length = len(packed), len(directory)
     directory += b"PK\6\6" + struct.pack("<QHHIIQQQQ", 44, 45, 45, 0, 0, number, number, length, end)
-    directory += b"PK\6\7" + struct.pack("<IQI", 0, end + length, 1)
-    directory += b"PK\5\6" + struct.pack("<HHHHIIH", 0, 0, number, number, length, unknown, 0)
+    last = (b"PK\5\6", 0, 0, number, number, length, unknown, 0)
+    directory += b"PK\6\7" + struct.pack("<IQI4sHHHHIIH", 0, end + length, 1, *last)
     must(file.read(len(directory) + 1) == directory, f"byte {end}", "it is not the directory of what is before it")
     return opened.open, packed
 
@@ -278,18 +269,21 @@ class Contents:
     """Contents that are read beside the headers. *at*: the position of the next, BEYOND after the last."""
 
     def __init__(self, pieces: Iterable[bytes], name: str, start: int = 0) -> None:
-        lines = matches_of(CONTENT, pieces, name, start - 1)
-        self.lines: Iterator[tuple[int, bytes | None]] = ((int(it["position"]), it["content"]) for it in lines)
+        self.lines: Any = chain.from_iterable(rows_of(CONTENT, pieces, name, start - 1))
         self.what, self.number, self.removed = "private content" if "private" in name else "content", 0, 0
-        self.at, self.content = next(self.lines, (BEYOND, None))
+        _, at, self.content = next(self.lines, (b"", BEYOND, b""))  # type: bytes, Any, bytes
+        self.at = int(at)
 
-    def take(self, named: bytes) -> bytes | None:
-        """The next one, which must be what its header names; None where it is gone."""
-        at, content = self.at, self.content
-        if content and sha256(content).hexdigest().encode() != named:
-            differs(at, f"its {self.what} is not the one that its header names")
-        self.number, self.removed = self.number + 1, self.removed + (content is None)
-        self.at, self.content = next(self.lines, (BEYOND, None))
+    def take(self, named: bytes) -> bytes:
+        """The next one, which must be what its header names; nothing where it is gone."""
+        content: bytes = self.content
+        if not content:
+            self.removed += 1
+        elif sha256(content).hexdigest().encode() != named:
+            differs(self.at, f"its {self.what} is not the one that its header names")
+        self.number += 1
+        _, at, self.content = next(self.lines, (b"", BEYOND, b""))
+        self.at = int(at)
         return content
 
 
@@ -307,7 +301,10 @@ class Export:
         self.org, self.start, self.end, self.has_private = (manifest[it] for it in ("org", "from", "to", "private"))
         is_all = sorted([*self.files, MANIFEST, SIGNATURE]) == sorted(self.packed or os.listdir(path))
         must(is_all, MANIFEST, "it names other files than there are")
-        is_export = {*NEEDED} <= {*self.files} <= {*NEEDED, *OPTIONAL}
+        self.has_attachments = manifest.get("attachments", False)
+        attached = (it for it, told in self.files.items() if it.endswith(told["sha256"]))
+        self.attached = set(filter(ATTACHMENT.fullmatch, attached))
+        is_export = {*NEEDED} <= {*self.files} - self.attached <= {*NEEDED, *OPTIONAL}
         is_export = is_export and self.has_private == ("private.ndjson" in self.files)
         must(is_export, MANIFEST, "it names a file that such exports do not have, or lacks one that they have")
         self.key = Key(self.whole("key").decode("utf-8", "replace").rstrip("\n"), "key")
@@ -323,14 +320,14 @@ class Export:
         must(is_named and manifest["checkpoint"] == self.size, MANIFEST, "it names another checkpoint")
         must(0 <= self.start <= self.end <= self.size, MANIFEST, "its range is not within the checkpoint")
         self.header = re.compile(rb"^" + HEADER_FORM % re.escape(self.org.encode()) + rb"$", re.MULTILINE)
-        # Of sizes the roots, as far as this export shows them; contents of archive.verified.
+        # Of sizes the roots, as far as this export shows them; contents of archive.verified and archive.erased.
         self.roots, self.archives = {0: Tree().root(), self.size: self.root}, []  # type: dict[int, bytes], list[bytes]
         self.recorded_at, self.versions = b"", {}  # type: bytes, dict[bytes, int]
-        # By stream: whether it is selected, as far as that is known; positions where contents are gone, and events that say why.
+        # By stream, whether it is selected; by that and whether an attachment brought it, where contents are gone, and why.
         self.is_by_kind, asked = "type" in self.selection or "domain" in self.selection, self.selection.get("jobs")
         self.asked = None if asked is None else {b"job-%d" % it for it in asked}
         self.chosen: dict[bytes, bool] = {} if self.is_by_kind else dict.fromkeys(self.asked or (), True)
-        self.missing, self.removed_at = {}, {}  # type: dict[bytes, int], dict[bytes, int]
+        self.missing, self.removed_at = {}, {}  # type: dict[tuple[bytes, bool], int], dict[tuple[bytes, bool], int]
 
     def pieces(self, name: str) -> Iterator[bytes]:
         """A file, by pieces; its digest is kept."""
@@ -349,12 +346,11 @@ class Export:
         proof, tree = json.loads(self.whole("proof.json")), Tree()
         must(tree.add_cover(0, self.start, proof["before"]), "proof.json", "it proves another range")
         self.contents = Contents(self.pieces("contents.ndjson"), "contents.ndjson", self.start)
-        private = self.pieces("private.ndjson") if self.has_private else ()
-        self.privates = Contents(private, "private.ndjson", self.start)
+        privates = self.pieces("private.ndjson") if self.has_private else ()
+        self.privates = Contents(privates, "private.ndjson", self.start)
         self._check_headers(tree, [it.checkpoint()[1] for it in seen], wanted)
         must(tree.add_cover(self.end, self.size, proof["after"]), "proof.json", "it proves another range")
-        what = f"one of the positions {self.start} to {self.end - 1} is not what the checkpoint was signed of"
-        must(tree.root() == self.root, "headers.ndjson", what)
+        must(tree.root() == self.root, "headers.ndjson", "one of them is not what the checkpoint was signed of")
         self._check_removals()
         self.stamps = [self._stamped(it) for it in sorted(self.files) if it.startswith("timestamp")]
         for name, told in sorted(self.files.items()):
@@ -368,73 +364,76 @@ class Export:
     def _check_headers(self, tree: Tree, seen_sizes: Sequence[int], wanted: dict[int, bytes]) -> None:
         """Each header is where it belongs, with what was selected of it, and becomes a leaf of the tree."""
         start = self.start
-        for chunk in lines_of(self.pieces("headers.ndjson"), "headers.ndjson"):
-            lines, rows = chunk[:-1].split(b"\n"), self.header.findall(chunk)
-            if len(rows) != len(lines):
-                bad = next((at for at, line in enumerate(lines) if not self.header.fullmatch(line)), 0)
-                differs(start + bad, "its header is none")
+        for rows in rows_of(self.header, self.pieces("headers.ndjson"), "headers.ndjson", start - 1):
             end = start + len(rows)
-            must(end <= self.end, f"position {self.end}", "it is beyond the range that the manifest names")
+            must(end <= self.end, self.end, "it is beyond the range that the manifest names")
             self._check_order(rows, start)
             self._check_contents(rows, start)
-            leaves = [sha256(b"\0" + line).digest() for line in lines]
+            leaves = [sha256(b"\0" + row[0]).digest() for row in rows]
             for at in sorted(wanted.keys() & range(start, end)):
-                if wanted.pop(at) != leaves[at - start]:
-                    differs(at, "the archive has another header than the export")
+                must(wanted.pop(at) == leaves[at - start], at, "the archive has another header than the export")
             for size in seen_sizes:
                 if start <= size <= end:
                     self.roots[size] = Tree(tree.waiting).add(leaves[: size - start]).root()
             tree.add(leaves)
             start = end
-        must(start == self.end, f"position {start}", "it is missing")
+        must(start == self.end, start, "it is missing")
         rest = min(self.contents.at, self.privates.at)
-        must(rest == BEYOND, f"position {rest}", "a content is given that belongs nowhere")
+        must(rest == BEYOND, rest, "a content is given that belongs nowhere")
+        must(not self.attached, min(self.attached, default=""), "no event that was selected attached it")
         counts = {"headers": start - self.start, "contents": self.contents.number, "removed": self.contents.removed}
         counts["private"] = self.privates.number
         must(self.counts == counts, MANIFEST, f"its counts are not those of what there is, {counts}")
 
     def _check_order(self, rows: Sequence[Sequence[bytes]], start: int) -> None:
-        """Positions and versions have no gaps, and time never falls."""
-        versions, recorded_at = self.versions, self.recorded_at
-        for position, (told, at, stream, told_version, type_name, _, _) in enumerate(rows, start):
-            if int(told) != position:
-                differs(position, f"position {int(told)} stands there")
-            if at < recorded_at:
-                differs(position, "it was recorded before the one before it")
-            version, recorded_at = int(told_version), at
+        """Positions, which rise, and versions have no gaps, and time never falls."""
+        if int(rows[-1][1]) != start + len(rows) - 1:
+            differs(next(at for at, row in enumerate(rows, start) if int(row[1]) != at), "it is missing")
+        ats, known = [self.recorded_at, *(row[2] for row in rows)], self.versions
+        if ats != sorted(ats):
+            bad = next(at for at, row in enumerate(rows) if row[2] < ats[at])
+            differs(start + bad, "it was recorded before the one before it")
+        self.recorded_at = ats[-1]
+        for position, (_, _, _, stream, told, type_name, _, _) in enumerate(rows, start):
+            version = int(told)
             # Where the range begins later, the first of a stream in it may be of any version.
-            if versions.get(stream, version - 1 if self.start else 0) + 1 != version:
-                differs(position, f"version {version} of {stream.decode()} follows {versions.get(stream, 0)}")
-            versions[stream] = version
+            if known.get(stream, 0) + 1 != version and (stream in known or not self.start):
+                differs(position, f"version {version} of {stream.decode()} follows {known.get(stream, 0)}")
+            known[stream] = version
             if type_name in REMOVING:
-                self.removed_at[stream] = position
-        self.recorded_at = recorded_at
+                self.removed_at[stream, type_name == DETACHED] = position
 
     def _check_contents(self, rows: Sequence[Sequence[bytes]], start: int) -> None:
         """Of what was selected the content is there, and is what the header names; of nothing else is any."""
-        contents, privates, chosen = self.contents, self.privates, self.chosen
-        if self.selection and min(contents.at, privates.at) >= start + len(rows):
+        contents, privates, chosen, is_whole = self.contents, self.privates, self.chosen, not self.selection
+        if not is_whole and min(contents.at, privates.at) >= start + len(rows):
             # Most of what was not selected: no content stands in all of this, and none may be due.
-            streams = {row[2] for row in rows}
+            streams = {row[3] for row in rows}
             if not any(map(chosen.get, streams)):
                 chosen.update(dict.fromkeys(streams, False))
                 return
-        for position, (_, _, stream, _, type_name, named, private_named) in enumerate(rows, start):
+        for position, (_, _, _, stream, _, type_name, named, private_named) in enumerate(rows, start):
             is_given, has_private = contents.at == position, privates.at == position
             # Of what type and domain a job is headers do not tell: it is selected if its first content in the range is there.
             may_begin = is_given and self.is_by_kind and (self.asked is None or stream in self.asked)
-            is_due = not self.selection or chosen.setdefault(stream, may_begin)
+            is_due = is_whole or chosen.setdefault(stream, may_begin)
             if is_given != is_due:
                 differs(position, "it was selected, and its content is left out" if is_due else "it was not selected")
-            if has_private != bool(is_due and self.has_private and private_named):
+            if has_private != bool(private_named and is_due and self.has_private):
                 differs(position, "its private content is left out, or is there and should not be")
-            content = contents.take(named) if is_given else b""
-            private = privates.take(private_named) if has_private else b""
-            if content is None or private is None:
-                self.missing[stream] = position
-            if content and type_name == b"archive.verified":
+            if not is_due:
+                continue
+            content, private = contents.take(named), not has_private or privates.take(private_named)
+            if not content or not private:
+                self.missing[stream, bool(content) and type_name == ATTACHED] = position
+            if type_name == b"archive.verified" or type_name == b"archive.erased":
                 self.archives.append(content)
-            if content and type_name == b"job.registered" and self.is_by_kind:
+            elif content and type_name == ATTACHED and self.has_attachments:
+                name = f"attachment-{position}-{json.loads(content)['data']['sha256']}"
+                if name not in self.attached:
+                    self.missing[stream, True] = position
+                self.attached.discard(name)
+            elif content and type_name == b"job.registered" and self.is_by_kind:
                 data = json.loads(content)["data"]
                 if any(data.get(it) != self.selection[it] for it in ("type", "domain") if it in self.selection):
                     differs(position, "a job of another type or domain than was asked for was selected")
@@ -445,16 +444,15 @@ class Export:
             told, tree = json.loads(line), Tree()
             match: Any = self.header.fullmatch(told["header"].encode())
             must(match, "removals.ndjson", "a header in it is none")
-            position = int(match["position"])
+            position, stream, why = int(match[2]), match[4], match[6]
             is_signed = self.end <= position < self.size and tree.add_cover(0, position, told["before"])
             tree.add([sha256(b"\0" + match[0]).digest()])
             is_signed = is_signed and tree.add_cover(position + 1, self.size, told["after"])
-            is_signed = is_signed and tree.root() == self.root
-            must(is_signed, "removals.ndjson", f"position {position} is not proved to be under the checkpoint")
-            if match["type"] in REMOVING:
-                self.removed_at[match["stream"]] = position
-        for stream, position in sorted(self.missing.items(), key=lambda it: it[1]):
-            if self.removed_at.get(stream, -1) <= position:
+            must(is_signed and tree.root() == self.root, position, "it is not proved to be under the checkpoint")
+            if why in REMOVING:
+                self.removed_at[stream, why == DETACHED] = position
+        for (stream, is_attached), position in sorted(self.missing.items(), key=lambda it: it[1]):
+            if max(self.removed_at.get((stream, it), -1) for it in (False, is_attached)) <= position:
                 differs(position, f"content of {stream.decode()} is gone, and no event says why")
 
     def _stamped(self, name: str) -> str:
@@ -466,10 +464,8 @@ class Export:
             form = b"\x04%c" % len(digest) + re.escape(digest) + rb"\x02.{2,22}?\x18.([0-9]{4})(..)(..)(..)(..)(..)"
             if match := re.search(form, token, re.DOTALL):
                 at = "{}-{}-{} {}:{}:{} UTC".format(*(it.decode() for it in match.groups()))
-                how = f"openssl ts -verify -token_in -in {name} -digest {digest.hex()} -CAfile AUTHORITY.pem"
-                return (
-                    f"Proved: {name} is a time stamp of this checkpoint.\nNot proved: that it was made at {at}: {how}"
-                )
+                how = f"{at}: openssl ts -verify -token_in -in {name} -digest {digest.hex()} -CAfile AUTHORITY.pem"
+                return f"Proved: {name} is a time stamp of this checkpoint.\nNot proved: that it was made at {how}"
         raise DiffersError(f"{name}: it is no time stamp of this checkpoint")
 
     def continued(self, note: Note, keys: Sequence[Key]) -> str:
@@ -493,6 +489,8 @@ class Export:
             yield f"Proved: of each job selected ({', '.join(what)}) every event of the range is there."
         if removed:
             yield f"Proved: {removed} contents are gone, each after an event that says so; their headers are there."
+        if self.has_attachments:
+            yield f"Proved: {sum('attach' in it for it in self.files)} attachments are as attached; any other an event removed."
         if self.is_by_kind:
             yield "Not proved: that no other job is of that type or domain; headers do not tell."
         if {"events.csv", "events.xml"} & set(self.files):
@@ -523,19 +521,19 @@ def check_export(options: argparse.Namespace, path: str, wanted: dict[int, bytes
 def check_events(path: str, private: str, manifest: dict[str, Any]) -> tuple[dict[int, bytes], int]:
     """The leaves of an archive's events by position, and how many private contents there are; each is what its header says."""
     header = HEADER_FORM % re.escape(manifest["org"].encode())
-    form = re.compile(rb'\{"header":(?P<header>' + header + rb'),"content":' + BODY)
+    form = re.compile(rb'^\{"header":' + header + rb',"content":' + BODY, re.MULTILINE)
     privates = Contents(pieces_of(private, gzip.open), "private")
     versions, leaves = {}, {}  # type: dict[bytes, int], dict[int, bytes]
-    for match in matches_of(form, pieces_of(path, gzip.open), path):
-        position, stream, version = int(match["position"]), match["stream"], int(match["version"])
-        if version != versions.get(stream, 0) + 1:
-            differs(position, "a version of its stream is missing before it")
-        if match["content"] and sha256(match["content"]).hexdigest().encode() != match["named"]:
-            differs(position, "its content is not the one that its header names")
+    rows = chain.from_iterable(rows_of(form, pieces_of(path, gzip.open), path))
+    for line, at, _, stream, told, _, named, private_named, content in rows:
+        position, version = int(at), int(told)
+        must(version == versions.get(stream, 0) + 1, position, "a version of its stream is missing before it")
+        is_named = not content or sha256(content).hexdigest().encode() == named
+        must(is_named, position, "its content is not the one that its header names")
         if privates.at == position:
-            privates.take(match["private"])
-        versions[stream], leaves[position] = version, sha256(b"\0" + match["header"]).digest()
-    must(privates.at == BEYOND, f"position {privates.at}", "a private content is given that belongs nowhere")
+            privates.take(private_named)
+        versions[stream], leaves[position] = version, sha256(b"\0" + line).digest()
+    must(privates.at == BEYOND, privates.at, "a private content is given that belongs nowhere")
     jobs = {b"job-%d" % job: version for job, version, _members in manifest["jobs"]}
     must(len(jobs) == len(manifest["jobs"]), MANIFEST, "it names a job twice")
     for it in sorted(jobs.keys() | versions.keys()):
@@ -552,7 +550,8 @@ def check_archive(options: argparse.Namespace) -> bool:
     must(digest == (options.manifest_sha256 or digest).lower(), where, "it is not the manifest of that SHA-256")
     must(manifest["format"] == ARCHIVE_FORMAT, where, "it is of another format")
     files = {os.path.join(os.path.dirname(path), it): told for it, told in manifest["files"].items()}
-    files.update({os.path.join(base + ".attachments", it["file"]): it for it in manifest["attachments"]})
+    attached = (it for it in manifest["attachments"] if not it.get("erased"))
+    files.update({os.path.join(base + ".attachments", it["file"]): it for it in attached})
     must((private in files) == os.path.exists(private), base, "its private part is not as its manifest says")
     leaves, number_private = check_events(path, private if private in files else os.devnull, manifest)
     for name, told in files.items():
@@ -561,10 +560,9 @@ def check_archive(options: argparse.Namespace) -> bool:
     must(all(manifest["counts"][it] == counts[it] for it in counts), where, "its counts are not those of what there is")
     if options.export:
         export = check_export(options, options.export, leaves)
-        rest = min(leaves, default=None)
-        must(rest is None, f"position {rest}", "the archive holds an event that the export does not cover")
-        verified = [json.loads(it)["data"].get("manifest_sha256") for it in export.archives]
-        must(digest in verified, where, "no archive.verified in the export names this manifest")
+        must(not leaves, min(leaves, default=0), "the archive holds an event that the export does not cover")
+        is_named = any(digest.encode() in it for it in export.archives)
+        must(is_named, where, "no archive.verified in the export names this manifest, nor an archive.erased")
         print("Proved: each header in the archive is the one in the export, and the ledger verified this manifest.")
         is_proved = is_proved or export.is_signer_known
     print("{}: nothing differs in {events} events of {jobs} jobs, each whole up to its version.".format(path, **counts))
@@ -596,5 +594,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    if hasattr(signal, "SIGPIPE"):
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # Whoever reads no further need not be told.
     gc.disable()  # Nothing here refers to itself: collecting would cost a tenth.
     sys.exit(main())

@@ -1,4 +1,4 @@
-"""``jobledger verify``: everything that is stored of an org, against all that was ever signed of it."""
+"""``jobledger verify``: everything that is stored of an org, and its archives, against all that was ever signed of it."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from time import monotonic
 from jobledger.ledger.evidence.checkpoint import Checkpoint, read_checkpoint
 from jobledger.ledger.evidence.note import NoteError
 from jobledger.ledger.evidence.verifying import DiffersError, Verification, Verified
+from jobledger.ledger.work.archiving.verifying import verify_archives
 from jobledger.projections.principal_query import PrincipalQuery
 from jobledger.scripts.evidence_place import evidence_place
 from jobledger.scripts.failure import FailedError, UsageError
@@ -36,20 +37,21 @@ async def verify_ledger(settings: Settings, org: str | None, checkpoint: Path | 
             try:
                 with _progress_bar(name) as progress:
                     verified = await Verification(ledger.database, name, witness, kept, progress).verify()
+                archives = await verify_archives(ledger, name, settings.data)
             except DiffersError as error:
                 print(f"{name}: {error}.", flush=True)
                 code = 1
             else:
-                print(told(name, verified, monotonic() - began_at), flush=True)
+                print(told(name, verified, archives, monotonic() - began_at), flush=True)
     return code
 
 
-def told(org: str, verified: Verified, took_s: float) -> str:
+def told(org: str, verified: Verified, archives: int, took_s: float) -> str:
     """What was found to be as it must be, as a sentence."""
     removed = f" ({verified.removed} contents removed by events that say so)" if verified.removed else ""
     return (
         f"{org}: nothing differs in {verified.size} events{removed}, {verified.tiles} tiles, {verified.checkpoints} checkpoints, "
-        f"{verified.witnessed} in the witness, {verified.attachments} attachments; {took_s:.1f} s."
+        f"{verified.witnessed} in the witness, {verified.attachments} attachments, {archives} archives; {took_s:.1f} s."
     )
 
 

@@ -7,10 +7,9 @@ from typing import Any
 
 from aiohttp import web
 
-from jobledger.http.attachments import FILE, content_disposition
+from jobledger.http.attachments import FILE
 from jobledger.http.context import ARCHIVES, CALLER, DATA, LEDGER
 from jobledger.http.exchange import answer
-from jobledger.http.file_range import RangeNotSatisfiableError, must_have_range
 from jobledger.http.members import Members, boolean, instant, list_of, one_of, text
 from jobledger.http.native.archive_answers import (
     ARCHIVE,
@@ -32,7 +31,7 @@ from jobledger.http.operation import (
     read_variable,
     several,
 )
-from jobledger.http.ranged_file import RangedFile
+from jobledger.http.sent_file import GZIP, SAVED, STATUSES, send_file
 from jobledger.ledger.domain.archive import ArchiveIsKeptError, ArchiveIsNotVerifiedError
 from jobledger.ledger.domain.archive_commands import PURGE_JOBS, DeleteArchive, PurgeArchive, RequestArchive
 from jobledger.ledger.domain.job import FINAL_STATES
@@ -75,7 +74,6 @@ FILTERS = Parameters(
 )
 FILES = {"events": EVENTS, "private": PRIVATE, "proof": PROOF}
 PARTS = Parameters({"part": one_of(*FILES).about("Which of its files; events where it is not said.")})
-SAVED = {"Content-Disposition": "The name to save it under.", "ETag": "Of the file.", "Accept-Ranges": "bytes"}
 
 
 @archive_routes.get(ARCHIVES_PATH)
@@ -143,7 +141,7 @@ async def list_archived_jobs(request: web.Request) -> web.Response:
 
 @archive_routes.get(ONE + "/manifest")
 @gives(OCTETS)
-@operation(FILE, capability=READ_EVENTS, may=(RangeNotSatisfiableError,), gives_headers=SAVED)
+@operation(FILE, statuses=STATUSES, capability=READ_EVENTS, gives_headers=SAVED)
 async def get_manifest(request: web.Request) -> web.StreamResponse:
     """An archive's manifest, as it is in the file."""
     read_parameters(request)
@@ -151,10 +149,8 @@ async def get_manifest(request: web.Request) -> web.StreamResponse:
 
 
 @archive_routes.get(ONE + "/file")
-@gives(OCTETS)
-@operation(
-    FILE, parameters=PARTS, capability=READ_EVENTS, may=(GoneError, RangeNotSatisfiableError), gives_headers=SAVED
-)
+@gives(OCTETS, GZIP)
+@operation(FILE, statuses=STATUSES, parameters=PARTS, capability=READ_EVENTS, may=(GoneError,), gives_headers=SAVED)
 async def get_archive_file(request: web.Request) -> web.StreamResponse:
     """An archive's events, or their private contents, as gzip, or its proof; a range of it where one is asked for."""
     part = read_parameters(request).get("part", "events")
@@ -220,9 +216,7 @@ async def _send(request: web.Request, suffix: str) -> web.StreamResponse:
         raise GoneError(f"Archive {archive['id']} was deleted.", archive_id=archive["id"], gone="deleted")
     if path is None or not is_written or not await asyncio.to_thread(path.is_file):
         raise NotFoundError(f"Archive {archive['id']} has no such file here.", archive_id=archive["id"])
-    await must_have_range(request, path)
-    headers = {"Content-Type": OCTETS.media_type, "Content-Disposition": content_disposition(path.name)}
-    return RangedFile(path, headers)
+    return await send_file(request, path, GZIP if suffix in (EVENTS, PRIVATE) else None)
 
 
 def path_archive_id(request: web.Request) -> int:

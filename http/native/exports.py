@@ -7,10 +7,9 @@ from typing import Any
 
 from aiohttp import web
 
-from jobledger.http.attachments import FILE, content_disposition
+from jobledger.http.attachments import FILE
 from jobledger.http.context import CALLER, DATA, LEDGER
 from jobledger.http.exchange import answer
-from jobledger.http.file_range import RangeNotSatisfiableError, must_have_range
 from jobledger.http.members import Members, boolean, instant, integer, list_of, one_of, text
 from jobledger.http.native.answers import A_STATE, HASH, NEXT, RECORDED
 from jobledger.http.native.dialect import LARGEST_POSITION
@@ -26,8 +25,8 @@ from jobledger.http.operation import (
     read_parameters,
     read_variable,
 )
-from jobledger.http.ranged_file import RangedFile
 from jobledger.http.schema import INTEGER, OBJECT, STRING, TIME, Named, Schema, array_of, nullable, object_of
+from jobledger.http.sent_file import SAVED, STATUSES, ZIP, send_file
 from jobledger.ledger.domain.access_commands import must_see_all
 from jobledger.ledger.domain.archive import instant_text
 from jobledger.ledger.domain.export import Export, export_stream
@@ -63,6 +62,7 @@ NEW_EXPORT = Members(
         "type": text(200),
         "domain": text(200),
         "private": boolean,
+        "attachments": boolean.about("What is attached to the jobs selected, too, as files."),
         "render": one_of(*RENDERINGS),
         "checkpoint": integer(1, LARGEST_POSITION).about(
             "The size of an earlier checkpoint, by which it is to be proved."
@@ -101,7 +101,6 @@ EXPORT = Named(
 )
 EXPORT_PAGE = Named("ExportPage", object_of({"exports": array_of(EXPORT), "next": NEXT}))
 REQUESTED_EXPORT = Named("RequestedExport", object_of({"id": INTEGER, "version": INTEGER, **RECORDED}))
-SAVED = {"Content-Disposition": "The name to save it under.", "ETag": "Of the file.", "Accept-Ranges": "bytes"}
 
 
 @export_routes.get(EXPORTS_PATH)
@@ -152,12 +151,11 @@ async def get_export(request: web.Request) -> web.Response:
 
 
 @export_routes.get(ONE + "/file")
-@gives(OCTETS)
+@gives(OCTETS, ZIP)
 @operation(
     FILE,
-    statuses={200: "The file.", 206: "The range that was asked for."},
+    statuses=STATUSES,
     capability=CREATE_EXPORTS,
-    may=(RangeNotSatisfiableError,),
     gives_headers=SAVED,
 )
 async def get_export_file(request: web.Request) -> web.StreamResponse:
@@ -171,13 +169,9 @@ async def get_export_file(request: web.Request) -> web.StreamResponse:
     path = None if data is None else ExportFile.of(data, caller.org, export.requested_at, export_id).path
     if path is None or export.written is None or not await asyncio.to_thread(path.is_file):
         raise NotFoundError(f"Export {export_id} has no file here.", export_id=export_id)
-    await must_have_range(request, path)
-    if request.method == "GET":
-        asked = request.headers.get("Range")
-        command = RecordDownload(caller=caller, export_id=export_id, range=None if asked is None else asked[:200])
-        await request.app[LEDGER].execute(command)
-    headers = {"Content-Type": OCTETS.media_type, "Content-Disposition": content_disposition(path.name)}
-    return RangedFile(path, headers)
+    asked = request.headers.get("Range")
+    command = RecordDownload(caller=caller, export_id=export_id, range=None if asked is None else asked[:200])
+    return await send_file(request, path, ZIP, record=lambda: request.app[LEDGER].execute(command))
 
 
 async def _export(ledger: Ledger, org: str, export_id: int) -> Export:

@@ -34,7 +34,7 @@ class Export(Aggregate):
 
     class Requested(Aggregate.Created):
         """Events are to be exported: ``order`` has from_position?, to_position?, recorded_from?, recorded_to?, job_ids?, type?,
-        domain?, private, render?, checkpoint?.
+        domain?, private, attachments? (true), render?, checkpoint?.
         """
 
         type_name: ClassVar[str] = "export.requested"

@@ -58,6 +58,8 @@ class RequestExport(Command):
         if "job_ids" in order:
             order["job_ids"] = sorted(set(order["job_ids"]))
         order.setdefault("private", False)
+        if not order.get("attachments"):
+            order.pop("attachments", None)
         return order
 
     def decide(self, unit: UnitOfWork) -> dict[str, Any]:

@@ -68,6 +68,8 @@ class Tamperer:
         self.others = {name: read(other, name) for name in names(other)}
         self.folder = folder
         self.path = folder / "export.zip"
+        # How many contents are gone: what the manifest says where it is made anew.
+        self.removed = 0
 
     def packed(self, files: dict[str, bytes], *, is_told: bool = False, key: SigningKey | None = None) -> bytes:
         """A zip of these files; the manifest says so where *is_told*, and is signed by the key where there is one."""
@@ -94,6 +96,7 @@ class Tamperer:
                 "headers": number[LINES[0]],
                 "contents": number[LINES[1]],
                 "private": number[LINES[2]],
+                "removed": self.removed,
             }
             self.manifest = orjson.dumps(manifest) + b"\n"
             return self.manifest

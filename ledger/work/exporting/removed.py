@@ -15,13 +15,14 @@ from jobledger.ledger.domain.archive import Archive, archive_stream
 from jobledger.ledger.domain.job_removal import ALL
 from jobledger.ledger.store.ledger import Ledger
 from jobledger.ledger.store.statement import statement
-from jobledger.ledger.work.archiving.files import EVENTS, MANIFEST, PRIVATE, ArchiveFiles
+from jobledger.ledger.work.archiving.files import ATTACHMENTS, EVENTS, MANIFEST, PRIVATE, ArchiveFiles
 from jobledger.ledger.work.archiving.manifest import Manifest
 from jobledger.ledger.work.archiving.reading import LINE, PRIVATE_LINE, decompressed
 from jobledger.ledger.work.lease import PACKAGE
 
 # Members are read in the order of positions: each is decompressed about once.
 MEMBERS_KEPT = 4
+DETACHED = "job.attachment_removed"
 MOST_STREAMS_KNOWN = 50_000
 POSITIONS = 2**63 - 1
 
@@ -52,6 +53,7 @@ class OpenArchive:
         self._manifest = manifest
         self._firsts = [member[2] for member in manifest.members]
         self._kept: OrderedDict[int, dict[int, Parts]] = OrderedDict()
+        self._attached: dict[str, str] | None = None
 
     def parts(self, position: int) -> Parts:
         """Those of an event, none where the archive has it not. Raises OSError, WorkFailedError."""
@@ -63,6 +65,13 @@ class OpenArchive:
             if len(self._kept) > MEMBERS_KEPT:
                 self._kept.popitem(last=False)
         return self._kept[number].get(position, Parts(None, None))
+
+    def attachment(self, attachment_id: str) -> Path | None:
+        """The file of an attachment, None where the archive has none."""
+        if self._attached is None:
+            self._attached = {it["id"]: it["file"] for it in self._manifest.attachments if not it.get("erased")}
+        file = self._attached.get(attachment_id)
+        return None if file is None else self._files.path(ATTACHMENTS) / file
 
     def _read(self, number: int) -> dict[int, Parts]:
         offset, length, _first, _last, _events, private_offset, private_length = self._manifest.members[number]
@@ -105,6 +114,9 @@ class RemovedContents:
         for record in await self._ledger.database.fetch(
             statement(PACKAGE, "removals"), self._org, sorted(unknown), POSITIONS
         ):
+            if record["type"] == DETACHED:
+                # It took what one attachment brought; an archive from which the job was purged was written later.
+                continue
             gone = found[record["stream"]]
             data: Mapping[str, object] = {} if record["body"] is None else orjson.loads(record["body"])["data"]
             if record["type"] == "job.purged":
@@ -128,6 +140,12 @@ class RemovedContents:
             return Parts(None, None)
         found = archive.parts(position)
         return Parts(found.content, None) if gone.is_private_erased else found
+
+    def attachment(self, stream: str, attachment_id: str) -> Path | None:
+        """Where an archive has what was attached to a purged job, None where it is not in one; its stream was learnt."""
+        gone = self._gone[stream]
+        archive = None if gone.archive_id is None or gone.is_private_erased else self._archives[gone.archive_id]
+        return None if archive is None else archive.attachment(attachment_id)
 
     async def _open(self, archive_id: int) -> OpenArchive | None:
         archive = await self._ledger.aggregate(self._org, archive_stream(archive_id))

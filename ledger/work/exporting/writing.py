@@ -1,6 +1,7 @@
 """Writing an export: every header of the range, the contents of what was selected, and what proves them.
 
     checkpoint          a signed note, with cosignatures  key               the verifier key of who signed it
+    attachment-<position>-<sha256> …  what the event at that position attached, where that was asked for and is not removed
     timestamp-1.der …   the RFC 3161 tokens of the checkpoint, in the order in which they were attached
     headers.ndjson      a header a line, as stored        contents.ndjson   {"position":…,"content":…}, null where it is gone
     private.ndjson      {"position":…,"private":…}, where that was asked for
@@ -35,8 +36,9 @@ from jobledger.ledger.evidence.store import EvidenceStore
 from jobledger.ledger.evidence.tree import Node, Range, root_of, tiles_for
 from jobledger.ledger.store.columns import plain_array
 from jobledger.ledger.store.statement import statement
+from jobledger.ledger.work.exporting.attached import AttachedFiles, attaching
 from jobledger.ledger.work.exporting.files import ExportFile
-from jobledger.ledger.work.exporting.removed import Parts, RemovedContents
+from jobledger.ledger.work.exporting.removed import DETACHED, Parts, RemovedContents
 from jobledger.ledger.work.exporting.rendering import Rendering
 from jobledger.ledger.work.exporting.zipped import DEFLATED, STORED, Entry, write_zip
 from jobledger.ledger.work.lease import PACKAGE
@@ -81,6 +83,9 @@ class ExportWriter:
         self._selection = {name: order[it] for name, it in NAMES.items() if it in order}
         self._streams = {job_stream(it) for it in order["job_ids"]} if "job_ids" in order else None
         self._has_private = bool(order["private"])
+        self._attached = None
+        if order.get("attachments"):
+            self._attached = AttachedFiles(task.ledger.database, task.org, self._removed, self._open)
         self._rendering = None if order.get("render") is None else Rendering(order["render"])
         self._counts = {"headers": 0, "contents": 0, "removed": 0, "private": 0}
         # Of each stream that lacks contents the last position without.
@@ -176,7 +181,7 @@ class ExportWriter:
 
     async def _contents(self, positions: Sequence[int]) -> list[tuple[str, bytes]]:
         pieces: list[tuple[str, bytes]] = []
-        is_whole = not self._has_private and self._rendering is None
+        is_whole = not self._has_private and self._rendering is None and self._attached is None
         while positions:
             taken = 0
             if is_whole:
@@ -199,8 +204,16 @@ class ExportWriter:
 
     async def _one_by_one(self, rows: Sequence[asyncpg.Record]) -> list[tuple[str, bytes]]:
         lacking = [it for it in rows if it["body"] is None or (it["private"] is None and NAMES_PRIVATE in it["header"])]
-        await self._removed.learn({it["stream"] for it in lacking})
-        return await asyncio.to_thread(self._lines, rows)
+        bringing = [] if self._attached is None else attaching(rows)
+        await self._removed.learn({it["stream"] for it in (*lacking, *bringing)})
+        pieces = await asyncio.to_thread(self._lines, rows)
+        for position, stream, _header, body, _private in bringing:
+            assert self._attached is not None
+            content = body or self._removed.parts(stream, position).content
+            # Where its content is gone, so is what it attached: that is told already.
+            if content is not None and not await self._attached.write(stream, position, content):
+                self._missing[stream] = position
+        return pieces
 
     def _lines(self, rows: Sequence[asyncpg.Record]) -> list[tuple[str, bytes]]:
         contents, privates, rendered = [], [], []
@@ -242,7 +255,8 @@ class ExportWriter:
         streams = sorted(self._missing)
         for at in range(0, len(streams), STREAMS_A_READ):
             some = streams[at : at + STREAMS_A_READ]
-            newest = {it["stream"]: it for it in await self._fetch("removals", some, size)}
+            # The removal of an attachment says nothing of other contents: the newest of both kinds is given.
+            newest = {(it["stream"], it["type"] == DETACHED): it for it in await self._fetch("removals", some, size)}
             last |= {it["position"]: it["header"] for it in newest.values() if it["position"] >= self._extent.end}
         entry = self._open(REMOVALS)
         for position in sorted(last):
@@ -269,6 +283,7 @@ class ExportWriter:
             "to": self._extent.end,
             "selection": self._selection,
             "private": self._has_private,
+            **({} if self._attached is None else {"attachments": True}),
             "counts": self._counts,
             "files": {it.name: it.finish() for it in entries},
         }

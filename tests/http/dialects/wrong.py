@@ -43,5 +43,6 @@ WRONG_EXPORT: dict[str, list[Any]] = {
     "checkpoint": [0, *WRONG_POSITION],
     **{f"recorded_{end}": WRONG_TIME for end in ("from", "to")},
     "private": WRONG_BOOLEAN,
+    "attachments": WRONG_BOOLEAN,
     "render": [*WRONG_TEXT, "pdf", "CSV"],
 }
