@@ -9,6 +9,8 @@ from aiohttp import web
 
 from jobledger.ledger.errors import InvalidCommandError
 
+CONDITIONS = ("If-None-Match", "If-Modified-Since", "If-Match", "If-Unmodified-Since", "If-Range")
+
 
 class RangeNotSatisfiableError(InvalidCommandError):
     """The file has no such range."""
@@ -20,13 +22,10 @@ async def must_have_range(request: web.Request, path: Path) -> None:
     """Raise RangeNotSatisfiableError where aiohttp would answer 416 once nobody can say any more why: before anything of it is
     recorded or sent.
     """
-    if "Range" not in request.headers or "If-None-Match" in request.headers or "If-Modified-Since" in request.headers:
-        # What the client has already is told first, and is no range.
+    if "Range" not in request.headers or any(name in request.headers for name in CONDITIONS):
+        # What a client has already is compared first, and may come to another answer.
         return
     status = await asyncio.to_thread(path.stat)
-    newest = request.if_range
-    if newest is not None and status.st_mtime > newest.timestamp():
-        return
     try:
         begin = request.http_range.start
     except ValueError:
