@@ -18,6 +18,7 @@ import orjson
 from jobledger.ledger.domain.aggregate import Aggregate
 from jobledger.ledger.domain.event_types import EVENT_CLASSES
 from jobledger.ledger.domain.job import Job, job_id_of
+from jobledger.ledger.domain.job_archive import Purged
 from jobledger.ledger.domain.job_copies import CopyDecision
 from jobledger.ledger.domain.job_work import Claimed, WorkNoted
 from jobledger.ledger.domain.job_workflow import (
@@ -177,6 +178,7 @@ class JobHistoryProjection:
     )
     every = EVENTS_A_SNAPSHOT
     stream_prefix = "job-"
+    last_types = frozenset({Purged.type_name})
     tables = (
         ProjectedTable("job_past"),
         ProjectedTable("job_history", row=("from_position",)),
@@ -207,6 +209,11 @@ class JobHistoryProjection:
             job = job_from_snapshot(record["id"], record["version"], record["job"])
             tales[stream] = JobTale(stream, position, job, record["version"], has_private=record["has_private"])
         return tales
+
+    def forgets(self, streams: Sequence[str]) -> Sequence[tuple[str, Sequence[Any]]]:
+        """See ``TellingProjection``."""
+        ids = plain_array(job_id for it in streams if (job_id := job_id_of(it)) is not None)
+        return [(name, [ids]) for name in FORGETTING]
 
     def tells(self, tales: Sequence[Tale]) -> Sequence[tuple[str, Sequence[Any]]]:
         """See ``TellingProjection``."""

@@ -36,7 +36,9 @@ PACKAGE = "jobledger.projections"
 # Where no more jobs than this stood in the states that are asked for, these alone are looked at; else most pages fill up soon.
 MOST_IN_STATES = 20_000
 IDS_AT_ONCE = 1_000
-LARGEST_VERSION = 2**31 - 1
+# So many times as many as a page has are looked at before those that stood in some states are counted: mostly it is full by then.
+FIRST_LOOK = 12
+LARGEST_VERSION = LARGEST_ID = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,10 +132,14 @@ class PastQuery:
         """
         keeping = await self.keeping(org, moment)
         found: list[int] = []
-        while True:
+        near = range(after + 1, min(after + FIRST_LOOK * limit, LARGEST_ID) + 1)
+        if wanted.states is not None and near:
+            found += await self._ids(org, wanted, moment, keeping, domains, after, limit + 1, near)
+            after = near[-1]
+        while len(found) <= limit:
             among = await self._next_in_states(org, wanted, moment, after)
             found += await self._ids(org, wanted, moment, keeping, domains, after, limit + 1 - len(found), among)
-            if among is None or len(among) < IDS_AT_ONCE or len(found) > limit:
+            if among is None or len(among) < IDS_AT_ONCE:
                 break
             after = among[-1]
         ids = found[:limit]

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
+import orjson
+
 from jobledger.ledger.domain.access import ORG_STREAM, Org
 from jobledger.ledger.domain.archive_commands import register_work
 from jobledger.ledger.domain.command import Effect, Find, UnitOfWork
@@ -37,9 +39,11 @@ TIMES = ("registered_at", "scheduled_at", "started_at", "ended_at", "final_at")
 RESIDUE = ("job_id", "type", "domain", "state", "imported", "preceding_job_id", "required_job_ids", "archives", *TIMES)
 
 
-def utc_text(instant: datetime) -> str:
-    """RFC 3339 in UTC with Z."""
-    return (instant if instant.tzinfo is UTC else instant.astimezone(UTC)).isoformat()[: -len("+00:00")] + "Z"
+def utc_texts(instants: Iterable[datetime]) -> list[str]:
+    """RFC 3339 in UTC with Z; of some at once, as each alone takes as long as several."""
+    in_utc = [it if it.tzinfo is UTC else it.astimezone(UTC) for it in instants]
+    texts: list[str] = orjson.loads(orjson.dumps(in_utc, option=orjson.OPT_UTC_Z))
+    return texts
 
 
 def residue_of(job: Job) -> dict[str, Any]:
@@ -51,9 +55,8 @@ def residue_of(job: Job) -> dict[str, Any]:
     moved = moved_bytes(job)
     if moved is not None:
         members["bytes"] = moved
-    for name in TIMES:
-        if name in members:
-            members[name] = utc_text(members[name])
+    told = [name for name in TIMES if name in members]
+    members.update(zip(told, utc_texts([members[name] for name in told]), strict=True))
     members["state"] = str(job.state)
     members["id"] = members.pop("job_id")
     return members

@@ -173,6 +173,10 @@ class TellingProjection(CatchUpProjection, Protocol):
     def stream_prefix(self) -> str:
         """What the names of its streams begin with."""
 
+    @property
+    def last_types(self) -> frozenset[str]:
+        """The types of event after which it tells nothing of a stream any more, whatever came before and comes after."""
+
     def begin(self, stream: str) -> Tale:
         """The tale of a stream from its first event on."""
 
@@ -180,6 +184,9 @@ class TellingProjection(CatchUpProjection, Protocol):
         self, connection: Connection, org: str, generation: int, streams: Sequence[str], position: int
     ) -> Mapping[str, Tale]:
         """The tales of some streams, of which the rows have all before *position*."""
+
+    def forgets(self, streams: Sequence[str]) -> Sequence[tuple[str, Sequence[Any]]]:
+        """Which statements remove all rows of some streams, with their columns."""
 
     def tells(self, tales: Sequence[Tale]) -> Sequence[tuple[str, Sequence[Any]]]:
         """Which statements write what these tales came to, with their columns, in their order."""

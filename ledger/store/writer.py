@@ -37,6 +37,8 @@ from jobledger.ledger.store.statement import ledger_statement
 
 # Beyond so many events of others it is cheaper to forget what was remembered than to bring it up to date.
 MOST_EVENTS_OF_OTHERS = 5_000
+# What keeps Postgres busy for long, each for itself, joins a batch only while the lock was held no longer than this.
+LONGEST_HELD_S = 0.040
 
 
 class OrgWriter:
@@ -91,6 +93,7 @@ class OrgWriter:
         await connection.execute("BEGIN")
         locking_at = monotonic()
         head, clock = await self._lock_head(connection)
+        locked_at = monotonic()
         await self._catch_up(connection, head, aggregates)
         batch = written.batch = Batch(self.org, head, max(clock, head.recorded_at), aggregates)
         answers = await self._answer(connection, batch, [find for command in commands for find in command.finds()])
@@ -102,7 +105,8 @@ class OrgWriter:
         limits = Limits()
         async with Writing(self.appender, connection, batch) as writing:
             for command in commands:
-                if limits.are_reached(batch, command):
+                is_held_long = command.needs_lock and monotonic() > locked_at + LONGEST_HELD_S
+                if limits.are_reached(batch, command) or (is_held_long and batch.event_count):
                     break
                 if batch.outdated and any(batch.is_outdated(find) for find in command.finds()):
                     await self._ask_anew(writing, commands, answers)

@@ -12,8 +12,9 @@ from jobledger.ledger.store.reading import EventReader
 from jobledger.ledger.store.statement import statement
 
 PACKAGE = "jobledger.ledger.work"
-# So many are folded before others of this process have a turn.
+# So many are folded before others of this process have a turn; or forgotten, which is far less for each.
 STREAMS_A_TURN = 100
+FORGOTTEN_A_TURN = 1_000
 
 
 async def tell_events(
@@ -23,8 +24,14 @@ async def tell_events(
     found = await connection.fetch(
         statement(PACKAGE, "streams_to_tell"),
         *(org, position, end, sorted(projection.event_types), projection.every, projection.stream_prefix),
+        sorted(projection.last_types),
     )
-    streams = sorted(record["stream"] for record in found)
+    # Whatever happened to these, nothing of it stays: their events need not be read.
+    over = sorted(record["stream"] for record in found if record["is_over"])
+    for begin in range(0, len(over), FORGOTTEN_A_TURN):
+        for name, columns in projection.forgets(over[begin : begin + FORGOTTEN_A_TURN]):
+            await connection.execute(projection.write_statements[name], org, generation, *columns)
+    streams = sorted(record["stream"] for record in found if not record["is_over"])
     reader = EventReader()
     for begin in range(0, len(streams), STREAMS_A_TURN):
         await asyncio.sleep(0)

@@ -114,6 +114,7 @@ async def test_what_was_is_a_fold_of_the_events_up_to_there(
         if random.random() < 0.3:
             monkeypatch.setattr(past_query, "MOST_IN_STATES", random.choice([0, 20_000]))
             monkeypatch.setattr(past_query, "IDS_AT_ONCE", random.choice([2, 1_000]))
+            monkeypatch.setattr(past_query, "FIRST_LOOK", random.choice([0, 1, 12]))
         moment = await past.moment(ORG, position)
         aggregates = await folded(ledger, position)
         org = aggregates.get("org")

@@ -207,7 +207,7 @@ READ: dict[str, tuple[str, list[Any]]] = {
     "past_residue": ("jobledger.projections", [ORG, 1, None]),
     "last_snapshots": ("jobledger.projections", [ORG, 1, [7, 8]]),
     "events_to_tell": ("jobledger.ledger.work", [ORG, ["job-7", "job-8"], [0, 0], 200]),
-    "streams_to_tell": ("jobledger.ledger.work", [ORG, 10, 60, ["job.registered"], 64, "job-"]),
+    "streams_to_tell": ("jobledger.ledger.work", [ORG, 10, 60, ["job.registered"], 64, "job-", ["job.purged"]]),
     "audit_events": ("jobledger.projections", [ORG, 1, 300, 20, None, "job-7", None, None, None]),
     "audit_denied": ("jobledger.projections", [ORG, 1, 300, 20, None]),
     "overdue_jobs": ("jobledger.projections", [100, []]),

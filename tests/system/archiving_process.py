@@ -92,7 +92,7 @@ def arrange(place: str) -> None:
 async def serve(url: str, data: Path, place: str | None) -> None:
     """Work until standard input ends."""
     writing.MEMBER_BYTES = 2_000
-    work.JOBS_A_BATCH = 2
+    work.Pace.jobs = 2  # type: ignore[method-assign, assignment]
     if place is not None:
         arrange(place)
     ended = asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)

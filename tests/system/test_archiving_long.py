@@ -49,7 +49,7 @@ async def test_a_postgres_that_is_killed_at_every_step_loses_no_archive(
 ) -> None:
     """Before and after each step of one archive: it is verified once, and every job purged once."""
     monkeypatch.setattr(runner, "LAPSE", timedelta(seconds=1))
-    monkeypatch.setattr(work, "JOBS_A_BATCH", 2)
+    monkeypatch.setattr(work.Pace, "jobs", 2)
     left: set[tuple[type[Command], str]] = {(kind, when) for kind in STEPS for when in ("before", "after")}
     enqueue = Ledger.enqueue
 

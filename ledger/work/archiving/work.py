@@ -8,8 +8,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
+from time import monotonic
 from types import MappingProxyType
-from typing import Any, ClassVar, Protocol, TypeVar
+from typing import Any, ClassVar, Protocol
 
 from jobledger.ledger.domain.archive import Archive, added, archive_stream
 from jobledger.ledger.domain.archive_commands import ARCHIVE
@@ -41,14 +42,16 @@ from jobledger.ledger.work.lease import PACKAGE
 from jobledger.ledger.work.runner import Step, Task, Work, WorkFailedError
 
 # So many batches of jobs are asked for at once, the next as soon as one was decided: some go in one transaction, and Postgres
-# removes what one covers while the next is decided. Others who write wait behind these: few enough for that.
+# removes what one covers while the next is decided. Others who write wait behind these: so each has as many jobs as lately took
+# so long, but not so few that each costs far more.
 BATCHES_QUEUED = 3
-JOBS_A_BATCH = 100
-BATCHES_A_REPORT = 50
+BATCH_S = 0.03
+FIRST_JOBS_A_BATCH, FEWEST_JOBS_A_BATCH, MOST_JOBS_A_BATCH = 100, 75, 125
+# By how much what was before counts less than what is now.
+FADING = 0.8
+JOBS_A_REPORT = 5_000
 MEMBERS_A_REPORT = 100
 POSITIONS_A_LOOK = 50_000
-
-T = TypeVar("T")
 
 
 class RemoteCopy(Protocol):
@@ -58,6 +61,28 @@ class RemoteCopy(Protocol):
         self, org: str, job_id: int, claim: int, destination: Mapping[str, Any], files: Sequence[Path], progress: Any
     ) -> None:
         """Copy *files* to *destination*, and verify them there; *progress* is called with how much of it is done, from 0 to 1."""
+
+
+class Pace:
+    """How many jobs go in a batch: as many as take BATCH_S, by what lately were done in which time."""
+
+    def __init__(self) -> None:
+        self._at = monotonic()
+        self._lately, self._lately_s = 0.0, 0.0
+
+    def hear(self, number: int) -> None:
+        """So many more are done by now."""
+        now = monotonic()
+        self._lately = FADING * self._lately + number
+        self._lately_s = FADING * self._lately_s + now - self._at
+        self._at = now
+
+    @property
+    def jobs(self) -> int:
+        """How many go in the next."""
+        if not self._lately_s:
+            return FIRST_JOBS_A_BATCH
+        return min(max(int(self._lately / self._lately_s * BATCH_S), FEWEST_JOBS_A_BATCH), MOST_JOBS_A_BATCH)
 
 
 class Archiving(Work):
@@ -248,16 +273,18 @@ class Archiving(Work):
             total = manifest.head["counts"]["jobs"]
             done: dict[str, Any] = {"at": 0, "purged": 0, "archived": 0, "not_purged": {}, **task.memory}
             queued: deque[tuple[int, asyncio.Future[Any]]] = deque()
-            batches = 0
+            left, pace, reported = held_jobs(manifest, done["at"]), Pace(), done["at"]
             try:
-                for jobs in batched(held_jobs(manifest, done["at"]), JOBS_A_BATCH):
+                while jobs := list(islice(left, pace.jobs)):
                     command = _command(task, kind, archive, jobs=jobs, **members)
                     queued.append((len(jobs), await task.ledger.enqueue(command)))
                     if len(queued) == BATCHES_QUEUED:
+                        number, _ = queued[0]
                         await _take(queued, done)
-                        batches += 1
-                        if batches % BATCHES_A_REPORT == 0:
+                        pace.hear(number)
+                        if done["at"] >= reported + JOBS_A_REPORT:
                             await self._report(task, archive, done, total)
+                            reported = done["at"]
                 while queued:
                     await _take(queued, done)
             finally:
@@ -357,9 +384,3 @@ def held_jobs(manifest: Manifest, skip: int) -> Iterator[HeldJob]:
     """The jobs that an archive holds, from the one of this number on. Raises WorkFailedError."""
     for job_id, version, members in manifest.jobs(skip):
         yield HeldJob(job_id, version, [manifest.members.place(it) for it in members])
-
-
-def batched(items: Iterator[T], size: int) -> Iterator[list[T]]:
-    """All of them, so many at a time."""
-    while some := list(islice(items, size)):
-        yield some
