@@ -186,7 +186,7 @@ class Place:
         connection.getresponse().read()
         connection.close()
         server.first_answer_s = time.monotonic() - began_at
-        if "JOBLEDGER_ADMIN_PASSWORD" not in self.environment:
+        if (self.data / "admin-password").exists():
             line = process.stdout.readline()
             server.password_path = Path(line.removeprefix("The password of admin lies in ").strip())
         return server
