@@ -32,28 +32,27 @@ async def test_an_export_is_asked_for_made_listed_and_downloaded_which_is_record
     given = await api.get(f"exports/{export_id}/file")
     part = await api.get(f"exports/{export_id}/file", headers={"Range": "bytes=0-3"})
     same, another = [
-        await api.send("HEAD", api.path(f"exports/{export_id}/file"), headers={"Range": "bytes=0-3", "If-Range": tag})
+        await api.get(f"exports/{export_id}/file", headers={"Range": "bytes=4-5", "If-Range": tag})
         for tag in (given.headers["ETag"], '"another"')
     ]
 
-    for beyond in ("bytes=99999999-", "bytes=5", "pages=1-2"):
-        none = await api.get(f"exports/{export_id}/file", headers={"Range": beyond})
-        assert (none.status, none.document["code"]) == (416, "range_not_satisfiable")
-        assert none.headers["Content-Range"] == f"bytes */{len(given.body)}"
+    none = await api.get(f"exports/{export_id}/file", headers={"Range": "bytes=99999999-"})
+    assert none.status == 416
+    assert none.headers["Content-Range"] == f"bytes */{len(given.body)}"
 
     assert asked.status == 202
     assert asked.headers["Location"].endswith(f"/exports/{export_id}")
     assert (given.status, part.status, part.body) == (200, 206, b"PK\3\4")
     # What a client goes on with is of the same file; of another it gets all.
-    assert (same.status, another.status, another.headers["Content-Length"]) == (206, 200, str(len(given.body)))
+    assert (same.status, another.status, another.body) == (206, 200, given.body)
     saved = tmp_path / "saved.zip"
     saved.write_bytes(given.body)
     assert verified(saved) == 0
     again = (await api.get(f"exports/{export_id}")).document
-    assert (shown.document["downloads"], again["downloads"]) == (0, 2)
+    assert (shown.document["downloads"], again["downloads"]) == (0, 4)
     assert [it["id"] for it in (await api.get("exports")).document["exports"]] == [export_id]
     events = (await api.get(f"events?type=export.downloaded&stream=export-{export_id}")).document["events"]
-    assert [it["content"]["data"].get("range") for it in events] == [None, "bytes=0-3"]
+    assert [it["content"]["data"].get("range") for it in events] == [None, "bytes=0-3", "bytes=4-5", "bytes=4-5"]
 
 
 @pytest.mark.parametrize(("role", "status"), [("auditor", 202), ("compliance", 202), ("admin", 202), ("client", 403)])

@@ -21,6 +21,7 @@ from tests.world import ORG
 PASSWORD = "correct-horse-battery"  # not one of anybody's
 
 
+@pytest.mark.slow
 async def test_a_whole_session_tells_no_secret(server: Server, caplog: pytest.LogCaptureFixture) -> None:
     """Requests that are accepted, refused, malformed and cut off, on every route, with all that is logged at the finest."""
     caplog.set_level(logging.DEBUG)

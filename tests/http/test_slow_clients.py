@@ -149,6 +149,7 @@ async def test_a_body_at_a_fair_rate_takes_as_long_as_it_takes(peers: Peers, ser
     assert (await peer.reader.readline()).startswith(b"HTTP/1.1 201")
 
 
+@pytest.mark.slow
 async def test_a_stream_of_commands_is_held_to_no_rate(peers: Peers, server: Server, api: Api) -> None:
     """A worker sends a line when it has something to say; only silence for long ends it, and tells why."""
     peer = await peers.connect(server)
@@ -181,6 +182,7 @@ async def test_an_answer_that_nobody_takes_is_given_up(peers: Peers, server: Ser
     assert await api.job_ids({"limit": 1}) == [1]
 
 
+@pytest.mark.slow
 async def test_who_takes_no_answer_is_given_no_further_one(peers: Peers, ledger: Ledger) -> None:
     """Requests that are sent ahead wait with their client, not in our memory."""
     async with served(ledger) as server:

@@ -24,6 +24,7 @@ from jobledger.ledger.work.archiving import work, writing
 from jobledger.ledger.work.archiving.erasing import member_of
 from jobledger.ledger.work.archiving.reading import digest_of_file, read_job
 from jobledger.ledger.work.runner import WorkFailedError
+from tests.examples import quick_or_slow
 from tests.ledger.archived import (
     archive_of,
     archived,
@@ -52,7 +53,7 @@ async def erased(ledger: Ledger, job_id: int, scope: str) -> dict[str, Any]:
     return (await ledger.execute(EraseJob(caller=ALICE, job_id=job_id, scope=scope, reason=WHY))).result
 
 
-@pytest.mark.parametrize("purge", [True, False])
+@pytest.mark.parametrize("purge", quick_or_slow([True, False], 1))
 @pytest.mark.parametrize("scope", [PRIVATE, ALL])
 async def test_what_is_erased_is_in_no_file_of_the_archive(
     ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scope: str, purge: bool
@@ -150,6 +151,7 @@ async def test_a_copy_elsewhere_is_named(ledger: Ledger, tmp_path: Path) -> None
     assert told["copies_elsewhere"] == [{"archive_id": archive_id, "host": "192.0.2.7", "port": 22, "path": "/srv"}]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", ["before", "after"])
 async def test_erasing_that_breaks_off_is_finished_by_whoever_takes_it_over(
     ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str

@@ -82,6 +82,7 @@ async def test_the_removal_of_an_attachment_says_nothing_of_what_else_was_privat
     assert [json.loads(json.loads(it)["header"])["type"] for it in removals] == ["job.erased", "job.attachment_removed"]
 
 
+@pytest.mark.slow
 async def test_what_is_private_of_other_jobs_events_is_read_from_the_archive_though_an_attachment_was_removed(
     ledger: Ledger, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -169,6 +170,7 @@ async def test_what_is_attached_is_exported_as_files_the_same_from_the_store_and
     assert attached(await exported(ledger, tmp_path, job_ids=[job_id])) == {}
 
 
+@pytest.mark.slow
 async def test_attachments_go_with_what_an_erasure_took(ledger: Ledger, tmp_path: Path) -> None:
     """From the store and from archives."""
     live, _ = await files_of_jobs(ledger)
@@ -214,6 +216,7 @@ async def test_an_attachment_that_was_altered_left_out_or_put_in_is_found(ledger
         assert (code, told in text) == (1, True), text
 
 
+@pytest.mark.slow
 async def test_an_archive_that_was_rewritten_for_an_erasure_verifies_as_it_is_now(
     ledger: Ledger, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -134,6 +134,7 @@ async def test_an_export_continues_the_checkpoints_that_were_kept(ledger: Ledger
     assert verified(path, "--seen", str(kept[1])) == 1
 
 
+@pytest.mark.slow
 async def test_an_export_of_what_came_since_continues_the_checkpoint_that_was_kept(
     ledger: Ledger, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -101,6 +101,7 @@ async def test_a_schedule_fires_each_time_that_it_is_due(ledger: Ledger) -> None
     assert sorted(it["job_id"] for it in fires) == list(range(1, len(fires) + 1))
 
 
+@pytest.mark.slow
 async def test_several_servers_fire_each_due_time_once_though_the_one_that_leads_dies(
     ledger: Ledger, database_url: str
 ) -> None:
