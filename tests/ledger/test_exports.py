@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from jobledger.ledger.domain.job_removal import EraseJob
+from jobledger.ledger.domain.job_removal import ALL, EraseJob
 from jobledger.ledger.store.ledger import Ledger
 from jobledger.ledger.work.exporting import zipped
 from jobledger.ledger.work.exporting.zipped import unpack
@@ -187,6 +187,24 @@ async def test_an_export_that_fails_leaves_no_file(ledger: Ledger, tmp_path: Pat
     assert job.reason == "There is no checkpoint of 2000000 events."
     assert (await export_of(ledger, export_id)).written is None
     assert not list(tmp_path.rglob("*.zip")) + list(tmp_path.rglob("*.part"))
+
+
+async def test_what_was_removed_after_the_checkpoint_is_not_said_to_be_gone(ledger: Ledger, tmp_path: Path) -> None:
+    """No event under it says so: nobody could tell that from contents left out."""
+    first, *_ = await ended(ledger)
+    size = (await sign(ledger)).size
+    await ledger.execute(EraseJob(caller=ALICE, job_id=first, scope=ALL, reason="asked for"))
+    await sign(ledger)
+
+    async with exporter(ledger, tmp_path):
+        export_id = await request(ledger, checkpoint=size)
+        job = await signed_until_over(ledger, export_id)
+
+    assert (
+        job.reason == f"Contents of job-{first} were removed after the checkpoint of {size} events: take a newer one."
+    )
+    assert not list(tmp_path.rglob("*.zip"))
+    assert verified(await exported(ledger, tmp_path)) == 0
 
 
 def test_the_verifier_is_one_file_for_old_pythons_and_of_the_standard_library_alone() -> None:

@@ -249,7 +249,10 @@ class ExportWriter:
         return Parts(content, private)
 
     async def _write_removals(self) -> None:
-        """Events behind the range by which contents in it are gone, with their proofs; those within are among the headers."""
+        """Events behind the range by which contents in it are gone, with their proofs; those within are among the headers.
+
+        Raises WorkFailedError where they are gone by one behind the checkpoint, which this then cannot prove.
+        """
         size = self._extent.checkpoint.size
         last: dict[int, bytes] = {}
         streams = sorted(self._missing)
@@ -257,11 +260,16 @@ class ExportWriter:
             some = streams[at : at + STREAMS_A_READ]
             # The removal of an attachment says nothing of other contents: the newest of both kinds is given.
             newest = {(it["stream"], it["type"] == DETACHED): it for it in await self._fetch("removals", some, size)}
+            told = {stream for (stream, _), it in newest.items() if it["position"] > self._missing[stream]}
+            if later := sorted(set(some) - told):
+                raise WorkFailedError(
+                    f"Contents of {later[0]} were removed after the checkpoint of {size} events: take a newer one."
+                )
             last |= {it["position"]: it["header"] for it in newest.values() if it["position"] >= self._extent.end}
         entry = self._open(REMOVALS)
         for position in sorted(last):
-            told = {"header": last[position].decode(), **await self._roots(position, position + 1)}
-            entry.write(orjson.dumps(told) + b"\n")
+            line = {"header": last[position].decode(), **await self._roots(position, position + 1)}
+            entry.write(orjson.dumps(line) + b"\n")
 
     async def _roots(self, begin: int, end: int) -> dict[str, list[str]]:
         """Of the whole subtrees before and behind a range."""
