@@ -91,6 +91,10 @@ class Rebuild:
             keeper.terminate()
 
 
+class LeftBehindError(Exception):
+    """So many events came while the head's lock was waited for that applying them would hold it for long."""
+
+
 class _Course:
     def __init__(
         self,
@@ -241,9 +245,12 @@ class _Course:
     async def _put_in_place(self, made: MadeRows) -> float:
         """Under the head's lock: apply the rest, compare what may differ, set what is live. How long the lock was held, in s."""
         for attempt in range(ATTEMPTS):
+            if attempt:
+                # Others have appended while we waited.
+                await self._come_near(made)
             try:
                 return await self._take_place(made)
-            except (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError) as error:
+            except (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError, LeftBehindError) as error:
                 log.info("%s was not rebuilt at attempt %d: %s", self._org, attempt + 1, type(error).__name__)
         raise UnavailableError("The ledger's head is too busy to put the rebuilt rows in place.", retry_after_s=30)
 
@@ -257,7 +264,7 @@ class _Course:
                 assert record is not None
                 locked_at, head = monotonic(), read_head(record)
                 if head.size - made.position > MOST_LAST_EVENTS:
-                    raise UnavailableError("The ledger grows faster than it is rebuilt.", retry_after_s=60)
+                    raise LeftBehindError
                 for it in self._catch_up:
                     begin = live_positions[it.name]
                     if made.is_compared(it) and begin is not None and begin < head.size:

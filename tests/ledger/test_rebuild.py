@@ -280,6 +280,31 @@ async def test_what_happens_while_rows_are_made_is_in_them(ledger: Ledger, datab
     await nothing_is_left(database_url)
 
 
+async def test_what_came_while_the_lock_was_waited_for_is_applied_before_it_is_tried_again(
+    ledger: Ledger, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However much: the head is never held for long."""
+    history = History(ledger, 7)
+    await history.go_on(40)
+    take_place, attempts = course._Course._take_place, 0
+
+    async def take_place_late(self: course._Course, made: Any) -> float:
+        nonlocal attempts
+        attempts += 1
+        if attempts < 3:
+            await history.go_on(20)
+        return await take_place(self, made)
+
+    monkeypatch.setattr(course, "MOST_LAST_EVENTS", 5)
+    monkeypatch.setattr(course, "LAST_EVENTS", 3)
+    monkeypatch.setattr(course._Course, "_take_place", take_place_late)
+
+    must_be_whole(await Rebuild(ledger).rebuild(ORG))
+
+    assert attempts == 3
+    assert {it["gen"] for it in (await live(database_url)).values()} == {2}
+
+
 @pytest.mark.parametrize(
     "step", quick_or_slow(["set_live", "_fill", "_come_near", "_compare_all", "_must_not_differ", "_put_in_place"], 1)
 )
