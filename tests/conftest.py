@@ -16,7 +16,7 @@ from jobledger.ledger.store.migration import migrate
 from jobledger.ledger.store.pipeline import Pipeline
 from tests.auditor import audit
 from tests.caretaker import Caretaker
-from tests.cluster import SMALL, fresh_database, running_cluster, session, url_of
+from tests.cluster import fresh_database, running_cluster, session, url_of
 from tests.examples import WHOLE
 from tests.leftovers import end
 from tests.world import ORG, catch_up_projections, projections
@@ -68,8 +68,7 @@ def leaves_no_task(loop: asyncio.AbstractEventLoop) -> Iterator[None]:
 @pytest.fixture(scope="session")
 def cluster_url() -> Iterator[str]:
     """The session's Postgres: of its own process, so that no test's event loop is bound to it."""
-    # Plans are those of tables that nobody has analysed, but where a test does.
-    with running_cluster({**SMALL, "autovacuum": "off"}) as url:
+    with running_cluster() as url:
         yield url
 
 
