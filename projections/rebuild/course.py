@@ -34,6 +34,8 @@ ADVISORY_LOCK = 1_785_031_291
 # The last step takes over when no more events are left to apply: so many take a few hundredths of a second.
 LAST_EVENTS = 300
 EVENTS_A_ROUND = 2_000
+# Where it grows about as fast as this catches up, what comes in one round is little enough after so many of them.
+PATIENT_ROUNDS = 10
 # A ledger that grows faster than this catches up is let stop for what is left after so many rounds.
 MOST_ROUNDS = 200
 MOST_LAST_EVENTS = 10_000
@@ -182,9 +184,9 @@ class _Course:
 
     async def _come_near(self, made: MadeRows) -> None:
         """Apply what was appended meanwhile, until little is left."""
-        for _ in range(MOST_ROUNDS):
+        for number in range(MOST_ROUNDS):
             size = (await self._head()).size
-            if size - made.position <= LAST_EVENTS:
+            if size - made.position <= (LAST_EVENTS if number < PATIENT_ROUNDS else EVENTS_A_ROUND):
                 break
             async with self._keeper.transaction():
                 await made.apply(min(size, made.position + EVENTS_A_ROUND))
