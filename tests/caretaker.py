@@ -25,7 +25,7 @@ READERS = WRITERS = 4
 
 # Who else is connected; of those that are kept, who is not idle.
 OTHERS = """
-SELECT pid, application_name, state, query FROM pg_stat_activity
+SELECT pid, application_name, state, wait_event, now() - state_change AS since, query FROM pg_stat_activity
 WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid()
   AND (state IS DISTINCT FROM 'idle' OR pid <> ALL ($1))
 """

@@ -14,6 +14,7 @@ from jobledger.http.members import Members, reads, text
 from jobledger.http.negotiation import JSON, PLAIN, XML, gives
 from jobledger.http.operation import operation, permitted, read_body_members, read_parameters, read_variable
 from jobledger.http.schema import INTEGER, STRING, TIME, Named, array_of, object_of
+from jobledger.ledger.domain.command import Caller
 from jobledger.ledger.evidence.attaching import AttestedCheckpoint
 from jobledger.ledger.evidence.cosignature import LONGEST_LINE
 from jobledger.ledger.evidence.store import NotSignedYetError
@@ -98,26 +99,25 @@ async def get_checkpoint_of(request: web.Request) -> web.Response:
 @operation(CHECKPOINT, body=COSIGNATURE, capability=ATTEST, marks_replays=False, may=(NotSignedYetError,))
 async def attach_cosignature(request: web.Request) -> web.Response:
     """Attach a witness's cosignature to the first checkpoint that covers so many events; it is checked. Again: nothing changes."""
-    caller = permitted(request)
-    read_parameters(request)
-    size: int = read_variable(request, "size")
-    given = (await read_body_members(request)).members
-    attestations = request.app[ATTESTATIONS]
-    return _shown(
-        request,
-        await attestations.cosign(caller.org, caller.principal, size, given["cosignature"], given["key"]),
-    )
+    caller, size, given = await _attested(request)
+    cosign = request.app[ATTESTATIONS].cosign
+    return _shown(request, await cosign(caller.org, caller.principal, size, given["cosignature"], given["key"]))
 
 
 @checkpoint_routes.post("/ledger/v1/{org}/checkpoint/{size}/timestamp")
 @operation(CHECKPOINT, body=TIMESTAMP, capability=ATTEST, marks_replays=False, may=(NotSignedYetError,))
 async def attach_timestamp(request: web.Request) -> web.Response:
     """Attach a time stamp of the first checkpoint that covers so many events: of its text or its note. Again: nothing changes."""
+    caller, size, given = await _attested(request)
+    return _shown(request, await request.app[ATTESTATIONS].stamp(caller.org, caller.principal, size, given["token"]))
+
+
+async def _attested(request: web.Request) -> tuple[Caller, int, dict[str, Any]]:
+    """Who attests, how many events, and what the body says."""
     caller = permitted(request)
     read_parameters(request)
     size: int = read_variable(request, "size")
-    given = (await read_body_members(request)).members
-    return _shown(request, await request.app[ATTESTATIONS].stamp(caller.org, caller.principal, size, given["token"]))
+    return caller, size, (await read_body_members(request)).members
 
 
 def _shown(request: web.Request, found: AttestedCheckpoint) -> web.Response:

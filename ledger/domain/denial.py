@@ -14,7 +14,7 @@ from math import ceil
 from typing import Any, ClassVar, NamedTuple
 
 from jobledger.ledger.domain.access import principal_stream
-from jobledger.ledger.domain.aggregate import Aggregate
+from jobledger.ledger.domain.aggregate import Aggregate, members_of
 from jobledger.ledger.domain.command import Caller, Command, UnitOfWork
 from jobledger.ledger.errors import UnavailableError
 
@@ -134,14 +134,7 @@ class RecordDenials(Command):
             left = told_at + self.interval - unit.now
             if left > timedelta():
                 raise UnavailableError("This was told lately.", retry_after_s=ceil(left.total_seconds()))
-        members = {
-            "principal_id": self.principal_id,
-            "kind": self.kind,
-            "count": self.count,
-            "asked": self.asked,
-            "first_at": self.first_at,
-            "last_at": self.last_at,
-        }
+        members = {name: getattr(self, name) for name in members_of(Denials.Denied)}
         if known is None:
             unit.begin(Denials.Denied, self.stream, **members)
         else:

@@ -353,12 +353,9 @@ class Job(Aggregate):
         """Be stopped by hand in the fetch stage: cancelled, and with it discarded. Raises JobCannotBeStoppedError."""
         if self.state is not State.RUNNING or self.stage != STOPPABLE_STAGE:
             stage = "no stage" if self.stage is None else f"the stage {self.stage}"
+            said = f"is {self.state} in {stage}; only a job that runs in the stage {STOPPABLE_STAGE} can be stopped."
             raise JobCannotBeStoppedError(
-                f"Job {self.job_id} is {self.state} in {stage}; only a job that runs in the stage {STOPPABLE_STAGE}"
-                " can be stopped.",
-                job_id=self.job_id,
-                state=str(self.state),
-                stage=self.stage,
+                f"Job {self.job_id} {said}", job_id=self.job_id, state=str(self.state), stage=self.stage
             )
         self.trigger_event(Job.Cancelled, timestamp=at, reason=STOPPED)
         # The one way from one final state to another, and both stand in the history.
@@ -382,12 +379,8 @@ class Job(Aggregate):
     def must_not_be_final(self) -> None:
         """Raise JobIsFinalError, with the state it ended in, if it has ended."""
         if self.state in FINAL_STATES:
-            raise JobIsFinalError(
-                f"Job {self.job_id} has ended: {self.state}.",
-                job_id=self.job_id,
-                state=str(self.state),
-                reason=self.reason,
-            )
+            said = f"Job {self.job_id} has ended: {self.state}."
+            raise JobIsFinalError(said, job_id=self.job_id, state=str(self.state), reason=self.reason)
 
     def must_be_open(self) -> None:
         """Raise JobIsClosedError if it is closed."""

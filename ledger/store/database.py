@@ -148,8 +148,9 @@ class Database:
             async with self._pool.acquire(timeout=timeout_s) as connection:
                 try:
                     yield connection  # type: ignore[misc]  # a pool's proxy behaves as the connection it stands for
-                except TimeoutError:
-                    # It would be asked to cancel, and waited for as long again.
+                except (TimeoutError, asyncio.CancelledError):
+                    # It would be asked to cancel, and waited for as long again; cut off between a statement's preparation and
+                    # its execution it would stay in the midst of a transaction, with its locks.
                     connection.terminate()
                     raise
         except asyncpg.QueryCanceledError as error:

@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator, Iterable
+from typing import Any
 
 import asyncpg
 import pytest
@@ -160,6 +161,24 @@ async def test_a_statement_that_takes_too_long_is_an_absent_database(database: D
 
     with pytest.raises(DatabaseIsAwayError):
         await sleep()
+
+
+async def test_who_is_cancelled_before_its_statement_leaves_no_lock(
+    database: Database, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """asyncpg sends no Sync between a statement's preparation and its execution."""
+    prepare = asyncpg.Connection._get_statement
+
+    async def prepared(*arguments: Any, **keywords: Any) -> Any:
+        await prepare(*arguments, **keywords)
+        raise asyncio.CancelledError
+
+    with monkeypatch.context() as patch, pytest.raises(asyncio.CancelledError):
+        patch.setattr(asyncpg.Connection, "_get_statement", prepared)
+        await database.fetch("SELECT count(*) FROM event")
+
+    async with session(database_url) as connection, asyncio.timeout(5):
+        await connection.execute("BEGIN; LOCK TABLE event; ROLLBACK")
 
 
 async def test_a_database_that_does_not_answer_is_told_as_such(database_url: str) -> None:
