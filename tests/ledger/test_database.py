@@ -173,9 +173,10 @@ async def test_who_is_cancelled_before_its_statement_leaves_no_lock(
         await prepare(*arguments, **keywords)
         raise asyncio.CancelledError
 
-    with monkeypatch.context() as patch, pytest.raises(asyncio.CancelledError):
-        patch.setattr(asyncpg.Connection, "_get_statement", prepared)
+    monkeypatch.setattr(asyncpg.Connection, "_get_statement", prepared)
+    with pytest.raises(asyncio.CancelledError):
         await database.fetch("SELECT count(*) FROM event")
+    monkeypatch.undo()
 
     async with session(database_url) as connection, asyncio.timeout(5):
         await connection.execute("BEGIN; LOCK TABLE event; ROLLBACK")
