@@ -30,13 +30,14 @@ from contextlib import ExitStack
 from functools import partial
 from hashlib import sha256, sha384, sha512
 from itertools import chain
+from operator import add, itemgetter, lt
 from typing import Any, Iterable, Iterator, Sequence  # noqa: UP035  # as Python 3.9 has it
 
 FORMAT, ARCHIVE_FORMAT = "jobledger-export/1", "jobledger-archive/1"
 MANIFEST, SIGNATURE = "manifest.json", "manifest.sig"
 NEEDED = ("checkpoint", "contents.ndjson", "headers.ndjson", "key", "proof.json", "removals.ndjson", "verify.py")
 OPTIONAL = ("events.csv", "events.xml", "private.ndjson", *(f"timestamp-{number}.der" for number in range(1, 9)))
-PIECE_BYTES, BEYOND = 1 << 18, 1 << 62
+PIECE_BYTES, BEYOND, NODE = 1 << 18, 1 << 62, sha256(b"\1")
 # Only after one of these may contents of the same stream be gone, after the last only what an attachment brought.
 ATTACHED, DETACHED = b"job.attachment_added", b"job.attachment_removed"
 REMOVING = frozenset((b"job.purged", b"job.deleted", b"job.erased", DETACHED))
@@ -44,7 +45,7 @@ REMOVING = frozenset((b"job.purged", b"job.deleted", b"job.erased", DETACHED))
 HEADER_FORM = (
     rb'(\{"org":"%b","position":(0|[1-9][0-9]*),"recorded_at":"([0-9T:.Z-]{27})","stream":"([a-z0-9-]+)",'
     rb'"version":([1-9][0-9]*),"type":"([a-z_.]+)","schema":[1-9][0-9]*,"by":"[a-z0-9-]+",'
-    rb'"content":"([0-9a-f]{64})"(?:,"private":"([0-9a-f]{64})")?\})'
+    rb'"content":"([^"]{64})"(?:|,"private":"([^"]{64})")\})'
 )
 # What follows its name, to the end of the line; null, and here nothing, where it is gone.
 BODY = rb"(?:null|(\{[^\n]*\}))\}$"
@@ -173,12 +174,14 @@ class Tree:
     def add(self, hashes: list[bytes], height: int = 0) -> Tree:
         """This tree, with the roots of subtrees of 2**height leaves added."""
         while hashes:
-            left = self.waiting.pop(height, None)
-            if left is not None:
-                hashes.insert(0, left)
+            hashes[:0] = [self.waiting.pop(height)] if height in self.waiting else []
             if len(hashes) & 1:
                 self.waiting[height] = hashes.pop()
-            hashes = [sha256(b"\1" + a + b).digest() for a, b in zip(hashes[::2], hashes[1::2])]  # noqa: B905  # 3.9
+            pairs, hashes = map(add, hashes[::2], hashes[1::2]), []
+            for pair in pairs:
+                node = NODE.copy()  # which costs less than to begin anew
+                node.update(pair)
+                hashes.append(node.digest())
             height += 1
         return self
 
@@ -204,8 +207,7 @@ def pieces_of(name: str, opened: Any = io.FileIO) -> Iterator[bytes]:
     """What is in a file, by pieces."""
     try:
         with opened(name) as file:
-            while piece := file.read(PIECE_BYTES):
-                yield piece
+            yield from iter(partial(file.read, PIECE_BYTES), b"")
     except (zlib.error, gzip.BadGzipFile, zipfile.BadZipFile, EOFError):
         raise DiffersError(f"{name}: it does not unpack") from None
 
@@ -226,11 +228,10 @@ def rows_of(form: Any, pieces: Iterable[bytes], where: str, last: int = -1) -> I
         if not newline:
             continue
         rows = form.findall(lines)
-        positions = [last, *(int(row[1]) for row in rows)]
-        if len(rows) != lines.count(b"\n") + 1 or positions != sorted({*positions}):
+        positions = [last, *map(int, map(itemgetter(1), rows))]
+        if len(rows) != lines.count(b"\n") + 1 or not all(map(lt, positions, positions[1:])):
             for match in map(form.fullmatch, lines.split(b"\n")):
-                is_next = match and int(match[2]) > last
-                must(is_next, where, f"the line after position {last} is none, or not where it belongs")
+                must(match and int(match[2]) > last, where, f"the line after position {last} is none, or misplaced")
                 last = int(match[2])
         last = positions[-1]
         yield rows
@@ -372,9 +373,8 @@ class Export:
             leaves = [sha256(b"\0" + row[0]).digest() for row in rows]
             for at in sorted(wanted.keys() & range(start, end)):
                 must(wanted.pop(at) == leaves[at - start], at, "the archive has another header than the export")
-            for size in seen_sizes:
-                if start <= size <= end:
-                    self.roots[size] = Tree(tree.waiting).add(leaves[: size - start]).root()
+            for size in (it for it in seen_sizes if start <= it <= end):
+                self.roots[size] = Tree(tree.waiting).add(leaves[: size - start]).root()
             tree.add(leaves)
             start = end
         must(start == self.end, start, "it is missing")
@@ -389,13 +389,14 @@ class Export:
         """Positions, which rise, and versions have no gaps, and time never falls."""
         if int(rows[-1][1]) != start + len(rows) - 1:
             differs(next(at for at, row in enumerate(rows, start) if int(row[1]) != at), "it is missing")
-        ats, known = [self.recorded_at, *(row[2] for row in rows)], self.versions
+        _, _, times, streams, versions, types, _, _ = zip(*rows)  # noqa: B905  # 3.9
+        ats, known = [self.recorded_at, *times], self.versions
         if ats != sorted(ats):
             bad = next(at for at, row in enumerate(rows) if row[2] < ats[at])
             differs(start + bad, "it was recorded before the one before it")
         self.recorded_at = ats[-1]
-        for position, (_, _, _, stream, told, type_name, _, _) in enumerate(rows, start):
-            version = int(told)
+        numbers = map(int, versions)
+        for position, (stream, version, type_name) in enumerate(zip(streams, numbers, types), start):  # noqa: B905
             # Where the range begins later, the first of a stream in it may be of any version.
             if known.get(stream, 0) + 1 != version and (stream in known or not self.start):
                 differs(position, f"version {version} of {stream.decode()} follows {known.get(stream, 0)}")
@@ -435,8 +436,8 @@ class Export:
                 self.attached.discard(name)
             elif content and type_name == b"job.registered" and self.is_by_kind:
                 data = json.loads(content)["data"]
-                if any(data.get(it) != self.selection[it] for it in ("type", "domain") if it in self.selection):
-                    differs(position, "a job of another type or domain than was asked for was selected")
+                is_asked_for = all(data.get(it) == self.selection.get(it, data.get(it)) for it in ("type", "domain"))
+                must(is_asked_for, position, "a job of another type or domain than was asked for was selected")
 
     def _check_removals(self) -> None:
         """What is gone is gone by an event; those beyond the range are given with their proofs."""
@@ -581,9 +582,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--export", help="of an archive: an export that covers it")
     options = parser.parse_args(arguments)
     try:
-        if options.path.endswith(".ndjson.gz"):
-            return 0 if check_archive(options) else 1
-        return 0 if check_export(options, options.path, {}).is_signer_known else 1
+        is_archive = options.path.endswith(".ndjson.gz")
+        return not (check_archive(options) if is_archive else check_export(options, options.path, {}).is_signer_known)
     except DiffersError as error:
         print(f"{options.path}: DIFFERS. {error}.")
     except (ValueError, LookupError, TypeError, AttributeError) as error:
