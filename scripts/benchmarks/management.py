@@ -8,7 +8,9 @@ from math import inf
 from time import perf_counter
 from typing import Any
 
-from jobledger.ledger.domain.command import Caller
+from jobledger.ledger.domain.command import Caller, Command
+from jobledger.ledger.domain.copy import PutCopy
+from jobledger.ledger.domain.copy_operations import RetainOnCopy
 from jobledger.ledger.domain.diagram_commands import CreateDiagram, SaveDiagram
 from jobledger.ledger.domain.job_commands import JobTransition, ReportProgress
 from jobledger.ledger.domain.job_decisions import CloseJob
@@ -26,13 +28,17 @@ LONGEST_S = 2.0
 LONGEST_LATENCY_MS = 150.0
 STEPS = [{"id": "a", "name": "Survey", "next": ["b"]}, {"id": "b", "name": "Check", "next": []}]
 
-# What is done to the jobs in turn, each as one request.
+# What is done to each of the jobs, as one request.
 REQUESTS: dict[str, tuple[type[JobTransition], dict[str, Any]]] = {
     "manage (close)": (CloseJob, {}),
     "retain": (RetainJob, {}),
     "manage (upgrade)": (UpgradeJob, {}),
     "manage (delete)": (DeleteJob, {"reason": "measured"}),
 }
+# All of them or none, in one append.
+RETAIN_ON_COPY = "retain on a copy"
+NAMES = (*REQUESTS, RETAIN_ON_COPY)
+COPY_ID = 9
 
 
 async def measure_management(bed: Bed) -> list[Row]:
@@ -40,23 +46,20 @@ async def measure_management(bed: Bed) -> list[Row]:
     # As servers do.
     settle_memory()
     count = bed.plan.registrations
-    seconds: dict[str, list[float]] = {name: [] for name in REQUESTS}
-    p99_ms: dict[str, list[float]] = {name: [] for name in REQUESTS}
+    seconds: dict[str, list[float]] = {name: [] for name in NAMES}
+    p99_ms: dict[str, list[float]] = {name: [] for name in NAMES}
     for number in range(bed.plan.rounds):
-        for name, (kind, members) in REQUESTS.items():
+        for name in NAMES:
             caller = await bed.new_org("manage")
             running = await bed.running_jobs(caller, OTHER_CALLERS)
-            job_ids = await (_in_a_diagram if kind is UpgradeJob else _registered)(bed, caller, count)
-            commands = [kind(caller=caller, job_id=it, **members) for it in job_ids]
-            took_s, latencies_ms = await _beside_others(bed, caller, running, commands)
+            command = await _request(bed, caller, name, count)
+            took_s, latencies_ms = await _beside_others(bed, caller, running, command)
             seconds[name].append(took_s)
             p99_ms[name].append(percentile(latencies_ms, 0.99))
-        told = ", ".join(
-            f"{name} {seconds[name][-1]:.2f} s (others' p99 {p99_ms[name][-1]:.0f} ms)" for name in REQUESTS
-        )
+        told = ", ".join(f"{name} {seconds[name][-1]:.2f} s (others' p99 {p99_ms[name][-1]:.0f} ms)" for name in NAMES)
         tell(f"manage {count:,} jobs, round {number + 1}: {told}")
     rows = []
-    for name in REQUESTS:
+    for name in NAMES:
         what = f"{name} {count:,} jobs, one request"
         rows.append(Row(what=what, unit="s", ours=seconds[name], most=LONGEST_S))
         rows.append(
@@ -70,9 +73,21 @@ async def measure_management(bed: Bed) -> list[Row]:
     return rows
 
 
-async def _registered(bed: Bed, caller: Caller, count: int) -> list[int]:
+async def _request(bed: Bed, caller: Caller, name: str, count: int) -> Command:
+    """One request about so many new jobs."""
+    if name == RETAIN_ON_COPY:
+        members: dict[str, Any] = {"storage_policy_id": 7, "storage_policy_name": "nightly"}
+        await bed.ledger.execute(PutCopy(caller=caller, copy_id=COPY_ID, name="primary", **members))
+        job_ids = await _registered(bed, caller, count, copies=[{"id": COPY_ID}])
+        return RetainOnCopy(caller=caller, copy_id=COPY_ID, job_ids=job_ids)
+    kind, members = REQUESTS[name]
+    job_ids = await (_in_a_diagram if kind is UpgradeJob else _registered)(bed, caller, count)
+    return ManageJobs(caller=caller, commands=[kind(caller=caller, job_id=it, **members) for it in job_ids])
+
+
+async def _registered(bed: Bed, caller: Caller, count: int, **members: Any) -> list[int]:
     """The ids of so many jobs."""
-    jobs = [JobSpec(type="backup", name=f"nightly {it}") for it in range(count)]
+    jobs = [JobSpec(type="backup", name=f"nightly {it}", **members) for it in range(count)]
     registered = await bed.ledger.execute(RegisterJobs(caller=caller, jobs=jobs))
     return [it["id"] for it in registered.result["jobs"]]
 
@@ -97,7 +112,7 @@ async def _in_a_diagram(bed: Bed, caller: Caller, count: int) -> list[int]:
 
 
 async def _beside_others(
-    bed: Bed, caller: Caller, running: Sequence[int], commands: Sequence[JobTransition]
+    bed: Bed, caller: Caller, running: Sequence[int], command: Command
 ) -> tuple[float, list[float]]:
     """Seconds of the one request, and what each command of others took, in milliseconds, that was under way while it was."""
     began_at = inf
@@ -118,10 +133,10 @@ async def _beside_others(
     # They run by now.
     await asyncio.sleep(bed.plan.round_s / 5)
     began_at = perf_counter()
-    outcome = await bed.ledger.execute(ManageJobs(caller=caller, commands=commands))
+    outcome = await bed.ledger.execute(command)
     took_s = perf_counter() - began_at
     is_over = True
     await others
-    if outcome.result["refused"]:
+    if outcome.result.get("refused"):
         raise RuntimeError("a job was refused")
     return took_s, latencies_ms
