@@ -11,6 +11,7 @@ import subprocess
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ LACK = (
     if os.geteuid() != 0
     else None
 )
+_NUMBERS = count(1)
 
 
 @dataclass
@@ -130,9 +132,10 @@ def account() -> Iterator[str]:
     """A throw-away account of this machine with the password."""
     for left in (it.pw_name for it in pwd.getpwall() if it.pw_name.startswith("jl-test-")):
         # By a run that was killed.
-        if not Path("/proc", left.removeprefix("jl-test-")).exists():
+        if not Path("/proc", left.split("-")[2]).exists():
             subprocess.run(["userdel", left], check=False, capture_output=True)
-    name = f"jl-test-{os.getpid()}"
+    # One of the session's own may be there beside a test's.
+    name = f"jl-test-{os.getpid()}-{next(_NUMBERS)}"
     subprocess.run(
         ["useradd", "--no-create-home", "--home-dir", "/nonexistent", "--shell", "/bin/sh", name], check=True
     )

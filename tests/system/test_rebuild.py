@@ -68,14 +68,14 @@ async def test_nobody_who_reads_or_writes_meanwhile_sees_anything_of_it(
             observers = [asyncio.create_task(it) for it in (read(JobQuery(other.database)), look())]
             for writer in writers:
                 await asyncio.to_thread(writer.wait_for, 100)
-            reports = [await Rebuild(other, fold_in_processes(other, 2)).rebuild(ORG) for _ in range(3)]
+            reports = [await Rebuild(other, fold_in_processes(other, 2)).rebuild(ORG) for _ in range(2)]
             is_over = True
             await asyncio.gather(*observers)
         for writer in writers:
             await asyncio.to_thread(writer.finish)
         lines = [line for writer in writers for line in writer.lines]
 
-    assert [it.differences for it in reports] == [[], [], []]
+    assert [it.differences for it in reports] == [[], []]
     assert waits == 0
     assert reads > 10
     audited = (await audit(database_url))[ORG]
