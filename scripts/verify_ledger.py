@@ -10,7 +10,8 @@ from time import monotonic
 
 from jobledger.ledger.evidence.checkpoint import Checkpoint, read_checkpoint
 from jobledger.ledger.evidence.note import NoteError
-from jobledger.ledger.evidence.verifying import DiffersError, Verification, Verified
+from jobledger.ledger.evidence.signed import DiffersError
+from jobledger.ledger.evidence.verifying import Verification, Verified
 from jobledger.ledger.work.archiving.verifying import verify_archives
 from jobledger.projections.principal_query import PrincipalQuery
 from jobledger.scripts.evidence_place import evidence_place
@@ -43,6 +44,8 @@ async def verify_ledger(settings: Settings, org: str | None, checkpoint: Path | 
                 code = 1
             else:
                 print(told(name, verified, archives, monotonic() - began_at), flush=True)
+                for note in verified.noted:
+                    print(f"{name}: {note}.", flush=True)
     return code
 
 

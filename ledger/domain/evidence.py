@@ -15,13 +15,15 @@ from jobledger.ledger.errors import ConflictError, NotFoundError
 class Forked(Org.Event):
     """The ledger is not the one that was shown: from here on its checkpoints are of another origin.
 
-    ``fork`` counts the org's histories, from 1; ``note`` is the newest checkpoint that was shown of the one before.
+    ``fork`` counts the org's histories, from 1; ``note`` is the newest checkpoint that was shown of the one before. ``kept`` is
+    of how many of the first events what was signed still holds: all that was signed of more is given up.
     """
 
     type_name: ClassVar[str] = "org.forked"
     fork: int
     reason: str
     note: str
+    kept: int | None = None
 
     def apply(self, aggregate: Org) -> None:
         """What was signed of the history before stays true of that."""
@@ -45,12 +47,15 @@ class KeyChanged(Org.Event):
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class RecordFork(Command):
-    """Say that the history that *note* was signed of is lost, and go on with what is there. The result is ``{"fork"}``."""
+    """Say that the history that *note* was signed of is lost, and go on with what is there: as it was signed up to the size
+    *kept*. The result is ``{"fork"}``.
+    """
 
     capability: ClassVar[str] = "orgs.manage"
     fork: int
     note: str
     reason: str
+    kept: int = 0
 
     def streams(self) -> Iterable[str]:
         """The org."""
@@ -62,7 +67,9 @@ class RecordFork(Command):
         org = org_of(unit, self.caller.org)
         if self.fork <= org.fork:
             raise ConflictError(f"The ledger is already in its history {org.fork}.", fork=org.fork)
-        org.trigger_event(Forked, timestamp=unit.now, fork=self.fork, reason=self.reason, note=self.note)
+        org.trigger_event(
+            Forked, timestamp=unit.now, fork=self.fork, reason=self.reason, note=self.note, kept=self.kept
+        )
         return {"fork": self.fork}
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 from uuid import UUID
@@ -14,8 +14,9 @@ import asyncpg
 import orjson
 
 from jobledger.ledger.errors import CorruptLedgerError, NotFoundError
-from jobledger.ledger.evidence.checkpoint import Checkpoint, origin_of, read_checkpoint
-from jobledger.ledger.evidence.note import NoteError, VerifierKey, read_note, read_verifier_key
+from jobledger.ledger.evidence.checkpoint import Checkpoint
+from jobledger.ledger.evidence.lineage import Lineage
+from jobledger.ledger.evidence.signed import DiffersError, Signed
 from jobledger.ledger.evidence.store import PACKAGE, EvidenceStore
 from jobledger.ledger.evidence.tree import HASH_BYTES, TILE_WIDTH, Edge, FullTile
 from jobledger.ledger.evidence.witness import Witness
@@ -32,13 +33,12 @@ REMOVING = frozenset({"job.purged", "job.deleted", "job.erased"})
 ATTACHED, DETACHED = "job.attachment_added", "job.attachment_removed"
 
 
-class DiffersError(Exception):
-    """The first that is not as it must be: the message names the place, and what differs."""
-
-
 @dataclass(slots=True)
 class Verified:
-    """What was found to be as it must be, by number. *removed*: events whose contents are gone, by an event that says so."""
+    """What was found to be as it must be, by number. *removed*: events whose contents are gone, by an event that says so.
+
+    *noted*: what no rule forbids, and who reads this should know, as sentences.
+    """
 
     size: int = 0
     contents: int = 0
@@ -47,6 +47,7 @@ class Verified:
     checkpoints: int = 0
     witnessed: int = 0
     attachments: int = 0
+    noted: list[str] = field(default_factory=list)
 
 
 class Verification:
@@ -82,14 +83,22 @@ class Verification:
         # By the id of an attachment the stream and position whose private content named it, and is gone.
         self._unnamed: dict[str, tuple[str, int]] = {}
         # By size, what was signed of it: where that stands, and the root.
-        self._signed: dict[int, list[tuple[str, bytes]]] = defaultdict(list)
+        self._signed: Mapping[int, Sequence[tuple[str, bytes]]] = {}
+        # The first tile that is not as the events make it, and at which position.
+        self._unlike_tile: tuple[str, str] | None = None
 
     async def verify(self) -> Verified:
         """All of it. Raises DiffersError, NotFoundError, DatabaseIsAwayError, OSError."""
         head = await self._recorder.head(self._org)
-        self._fork = (await self._store.history(self._org)).fork
-        self._tiled = await self._store.tiled(self._org, self._fork)
-        await self._gather_checkpoints(head.size)
+        lineage = Lineage(await self._database.fetch(statement(PACKAGE, "marks"), self._org))
+        signed = Signed(self._database, self._org, lineage)
+        await signed.gather(self._witness, self._kept, head.size)
+        self._signed, self._fork = signed.roots, lineage.present
+        # Tiles were committed before the checkpoint.
+        tiled = await self._store.tiled(self._org, self._fork)
+        self._tiled = max(tiled, signed.newest // TILE_WIDTH * TILE_WIDTH)
+        self._verified.checkpoints, self._verified.witnessed = signed.checkpoints, signed.witnessed
+        self._verified.noted = signed.noted
         sizes = iter([*sorted(self._signed), None])
         upcoming = next(sizes)
         if upcoming == 0:
@@ -118,6 +127,8 @@ class Verification:
             await asyncio.wait([reading])
         if leaf != head.last_leaf:
             raise DiffersError(f"position {head.size - 1}: it is not the one that the head names")
+        if self._unlike_tile is not None:
+            raise DiffersError(f"{self._unlike_tile[0]}: it is not the one that the events make")
         self._must_be_removed()
         await self._compare_attachments(head.size)
         self._verified.size = head.size
@@ -196,93 +207,22 @@ class Verification:
             if stored is None:
                 raise DiffersError(f"tile {tile.level}/{tile.number}: it is missing")
             if stored != tile.hashes:
+                # Whether it is the tile or an event that was altered the next checkpoint tells.
                 at = next(at for at in range(0, len(stored), HASH_BYTES) if stored[at:][:32] != tile.hashes[at:][:32])
-                place = tile.number * 256 + at // HASH_BYTES
-                what = f"position {place}" if tile.level == 0 else f"tile {tile.level}/{tile.number}"
-                raise DiffersError(f"{what}: the tree that was built has another hash there")
+                where = f"tile {tile.level}/{tile.number}"
+                place = f"position {tile.number * 256 + at // HASH_BYTES}" if tile.level == 0 else where
+                self._unlike_tile = self._unlike_tile or (where, place)
             self._verified.tiles += 1
 
     def _compare_roots(self, size: int) -> None:
         root = self._edge.root
         for where, signed in self._signed[size]:
+            if signed != root and self._unlike_tile is not None:
+                raise DiffersError(f"{self._unlike_tile[1]}: the tree that was built has another hash there")
             if signed != root:
                 raise DiffersError(
                     f"{where}: it was signed of {size} other events: one before position {size} was altered"
                 )
-
-    async def _gather_checkpoints(self, size: int) -> None:
-        """What was signed, by whom it must be."""
-        installation = await self._store.installation()
-        origin = origin_of(installation, self._org, self._fork)
-        earlier = {origin_of(installation, self._org, it): it for it in range(1, self._fork)}
-        for old_origin, fork in earlier.items():
-            # What was signed of a history that was left stays true of that: it need not fit the events that are there now.
-            async for _where, _checkpoint, _public in self._checkpoints(old_origin, fork):
-                self._verified.checkpoints += 1
-        keys = await self._keys(origin)
-        newest = 0
-        async for where, checkpoint, public in self._checkpoints(origin, self._fork):
-            if not self._is_turn_of(keys, checkpoint.size, public):
-                raise DiffersError(f"{where}: it is signed by another key than the ledger says")
-            self._must_fit(where, checkpoint, size)
-            self._verified.checkpoints += 1
-            newest = checkpoint.size
-        # Tiles were committed before the checkpoint.
-        self._tiled = max(self._tiled, newest // TILE_WIDTH * TILE_WIDTH)
-        witnessed = [] if self._witness is None else await asyncio.to_thread(list, self._witness.every(self._org))
-        for checkpoint, where in [
-            *((it, f"witness, checkpoint of {it.size}") for it in witnessed),
-            *((it, f"the checkpoint given, of {it.size}") for it in self._kept),
-        ]:
-            if checkpoint.origin in earlier:
-                continue
-            if checkpoint.origin != origin:
-                raise DiffersError(f"{where}: it is of {checkpoint.origin}, and the ledger is {origin}")
-            self._must_fit(where, checkpoint, size)
-        self._verified.witnessed = len(witnessed)
-
-    async def _checkpoints(self, origin: str, fork: int) -> AsyncIterator[tuple[str, Checkpoint, bytes]]:
-        """Those in the store, by size: where each stands, and the key by which it is signed."""
-        after, of = 0, "" if fork == self._fork else f" of the history {fork}"
-        while records := await self._database.fetch(
-            statement(PACKAGE, "checkpoints_of"), self._org, fork, after, CHECKPOINTS_A_READ
-        ):
-            for record in records:
-                where = f"checkpoint of {record['size']}{of}"
-                try:
-                    checkpoint = read_checkpoint(record["note"])
-                    checkpoint.signed.must_be_signed_by(VerifierKey(origin, record["public_key"]))
-                except NoteError as error:
-                    raise DiffersError(f"{where}: {error}") from None
-                if (checkpoint.origin, checkpoint.size, checkpoint.root) != (origin, record["size"], record["root"]):
-                    raise DiffersError(f"{where}: its row says otherwise than what was signed")
-                yield where, checkpoint, record["public_key"]
-            after = records[-1]["size"]
-
-    def _must_fit(self, where: str, checkpoint: Checkpoint, size: int) -> None:
-        if checkpoint.size > size:
-            raise DiffersError(f"{where}: {checkpoint.size - size} events are missing, from position {size} on")
-        self._signed[checkpoint.size].append((where, checkpoint.root))
-
-    async def _keys(self, origin: str) -> list[tuple[int, bytes]]:
-        """From which size on another public key signs."""
-        keys = []
-        for position, type_name, body in await self._database.fetch(statement(PACKAGE, "marks"), self._org):
-            if type_name != "org.key_changed":
-                continue
-            data = orjson.loads(body)["data"]
-            public = bytes.fromhex(data["public_key"])
-            try:
-                must_be_change(data["note"].encode(), public)
-            except NoteError as error:
-                raise DiffersError(f"position {position}: the change of the key: {error}") from None
-            keys.append((position + 1, public))
-        return keys
-
-    @staticmethod
-    def _is_turn_of(keys: Sequence[tuple[int, bytes]], size: int, public: bytes) -> bool:
-        turns = [it for since, it in keys if size >= since]
-        return not turns or turns[-1] == public
 
     def _must_be_removed(self) -> None:
         for stream, position in [*self._missing.items(), *self._unnamed.values()]:
@@ -317,7 +257,7 @@ class Verification:
                         async for _chunk in store.chunks(self._org, record["id"], record["size_bytes"], expected):
                             pass
                     except (CorruptLedgerError, NotFoundError) as error:
-                        raise DiffersError(f"attachment {record['id']}: {error}") from None
+                        raise DiffersError(f"attachment {record['id']}: {str(error).rstrip('.')}") from None
                     self._verified.attachments += 1
             after = records[-1]["id"]
         if missing:
@@ -328,19 +268,3 @@ class Verification:
                         self._note_attachment(stream, type_name, body)
             for attachment_id in sorted(missing & self._attached.keys()):
                 raise DiffersError(f"attachment {attachment_id}: it is missing")
-
-
-def must_be_change(note: bytes, public: bytes) -> None:
-    """Raise NoteError unless a note says that a key signs from now on, and is signed by it and by the one before.
-
-    The text is the origin, ``key changed``, and the verifier keys before and after.
-    """
-    read = read_note(note)
-    lines = read.text.decode().split("\n")
-    if len(lines) != 5 or lines[1] != "key changed":
-        raise NoteError("It does not say so.")
-    before, after = read_verifier_key(lines[2]), read_verifier_key(lines[3])
-    if after.public != public:
-        raise NoteError("It is of another key.")
-    read.must_be_signed_by(before)
-    read.must_be_signed_by(after)

@@ -66,6 +66,8 @@ class Checkpointing(LeasedRounds):
         self._altered: dict[str, str] = {}
         self._failing: dict[str, str] = {}
         self._missed: str | None = None
+        # The orgs of which it was said that their witness has seen nothing.
+        self._unseen: set[str] = set()
         self._next_at = monotonic()
 
     @property
@@ -136,12 +138,25 @@ class Checkpointing(LeasedRounds):
         seen = await asyncio.to_thread(lambda: [self.witness.newest(org) for org in orgs])
         for record, newest in zip(found, seen, strict=True):
             org = record["org"]
-            if newest is None or self._stands(record, newest):
+            if newest is None:
+                self._warn_of_nothing_seen(org, record["signed_size"])
+                continue
+            if self._stands(record, newest):
                 continue
             what = await difference(self.store, self._ledger.recorder, org, newest)
             if what is None:
                 self._standing[org] = newest
             self._tell(self._differing, org, what)
+
+    def _warn_of_nothing_seen(self, org: str, signed: int | None) -> None:
+        if signed and org not in self._unseen:
+            self._unseen.add(org)
+            log.warning(
+                "The witness has seen nothing of %s, of which %d events are signed: a database that went back is not noticed."
+                " Is it another folder?",
+                org,
+                signed,
+            )
 
     @property
     def altered(self) -> Mapping[str, str]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import re
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -13,10 +15,12 @@ from jobledger.ledger.domain.evidence import ChangeSigningKey, RecordFork
 from jobledger.ledger.domain.job_removal import EraseJob
 from jobledger.ledger.domain.job_workflow_commands import AddAttachment, RemoveAttachment
 from jobledger.ledger.errors import CorruptLedgerError
-from jobledger.ledger.evidence.checkpoint import Checkpoint, origin_of, sign_checkpoint
+from jobledger.ledger.evidence.checkpoint import Checkpoint, origin_of, read_checkpoint, sign_checkpoint
+from jobledger.ledger.evidence.lineage import kept_until
 from jobledger.ledger.evidence.note import SigningKey
+from jobledger.ledger.evidence.signed import DiffersError
 from jobledger.ledger.evidence.standing import verify_tree
-from jobledger.ledger.evidence.verifying import DiffersError, Verification, Verified
+from jobledger.ledger.evidence.verifying import Verification, Verified
 from jobledger.ledger.evidence.witness import Witness
 from jobledger.ledger.store.attachments import AttachmentStore, Upload
 from jobledger.ledger.store.ledger import Ledger, ledger_itself
@@ -85,7 +89,7 @@ ALTERATIONS = {
     ),
     "a tile": (
         "UPDATE tile SET hashes = overlay(hashes placing '\\x00'::bytea from 100) WHERE number = 1",
-        "position 259: the tree that was built",
+        "tile 0/1: it is not the one that the events make",
     ),
     "a tile that is gone": ("DELETE FROM tile WHERE number = 1", "tile 0/1"),
     "a checkpoint's root": ("UPDATE checkpoint SET root = sha256('') WHERE size = 604", "checkpoint of 604: its row says"),
@@ -246,3 +250,104 @@ async def test_checkpoints_of_a_history_that_was_left_are_what_was_signed(
 
     with pytest.raises(DiffersError, match="checkpoint of 604 of the history 1: its row says otherwise"):
         await verified(signer)
+
+
+async def test_a_fork_gives_up_what_was_altered_and_nothing_before(
+    signer: Checkpointing, ledger: Ledger, database_url: str
+) -> None:
+    """Up to where what was signed held when it was recorded, it has to hold for ever; the rest no checkpoint stands by."""
+    first, second, newest = list(signer.witness.every(ORG))
+    await forge(database_url, 400)
+    kept = await kept_until(ledger.database, ORG, signer.witness.every(ORG))
+    assert kept == second.size
+    fork = RecordFork(caller=ledger_itself(ORG), fork=2, reason="tried", note=newest.note.decode(), kept=kept)
+    await ledger.execute(fork)
+    await signer.sign(ORG)
+
+    found = await verified(signer, first, second)
+
+    assert found.noted == [
+        f"its history 2 began at position {newest.size}, as was said: tried. Of what was signed before it goes on from the"
+        f" first {kept} events; what was signed of more is given up"
+    ]
+    with pytest.raises(
+        DiffersError, match=f"the checkpoint given, of {newest.size}: the ledger is not its continuation"
+    ):
+        await verified(signer, newest)
+    await forge(database_url, 100)
+    with pytest.raises(DiffersError, match="position 100: the tree"):
+        await verified(signer)
+
+
+async def test_a_fork_that_says_it_kept_what_was_altered_is_found_out(
+    signer: Checkpointing, ledger: Ledger, database_url: str
+) -> None:
+    newest = await signer.store.newest(ORG)
+    assert newest is not None
+    await forge(database_url, 400)
+    note, kept = newest.note.decode(), newest.size
+    await ledger.execute(RecordFork(caller=ledger_itself(ORG), fork=2, reason="tried", note=note, kept=kept))
+    await signer.sign(ORG)
+
+    with pytest.raises(DiffersError, match=f"checkpoint of {kept} of the history 1: it was signed of {kept} other events"):
+        await verified(signer)
+
+
+async def test_a_second_fork_keeps_what_the_first_did(signer: Checkpointing, ledger: Ledger, database_url: str) -> None:
+    """What the first gave up is not asked for again, and what holds of both holds."""
+    _, second, newest = list(signer.witness.every(ORG))
+    await forge(database_url, 400)
+    for number in (2, 3):
+        kept = await kept_until(ledger.database, ORG, signer.witness.every(ORG))
+        note = newest.note.decode()
+        await ledger.execute(RecordFork(caller=ledger_itself(ORG), fork=number, reason="t", note=note, kept=kept))
+        await signer.sign(ORG)
+        assert kept == (second.size if number == 2 else newest.size + 1)
+        await verified(signer, second)
+        with pytest.raises(DiffersError, match="not its continuation"):
+            await verified(signer, newest)
+
+
+async def test_what_only_one_of_store_and_witness_has_is_told(signer: Checkpointing, database_url: str) -> None:
+    """A crash may leave a checkpoint with the witness alone, and the witness may be another folder: neither is a fault."""
+    sizes = [it.size for it in signer.witness.every(ORG)]
+    async with session(database_url) as owner:
+        await owner.execute("DELETE FROM checkpoint WHERE size = $1", sizes[1])
+
+    assert (await verified(signer)).noted == [f"the store lacks the checkpoint of {sizes[1]} that the witness has"]
+
+    [file] = (signer.witness.folder / ORG).iterdir()
+    file.write_bytes(file.read_bytes().replace(b"\n%d\n" % sizes[0], b"\nx\n", 1))
+    assert (await verified(signer)).noted[1:] == [
+        f"the witness lacks the checkpoint of {sizes[0]} that the store has: is it another folder?"
+    ]
+
+
+async def test_who_alters_the_witness_is_told_of_that(signer: Checkpointing) -> None:
+    newest = await signer.store.newest(ORG)
+    assert newest is not None
+    root = base64.b64encode(newest.root)
+    [file] = (signer.witness.folder / ORG).iterdir()
+    file.write_bytes(file.read_bytes().replace(root, base64.b64encode(b"r" * 32)))
+
+    with pytest.raises(DiffersError, match=f"witness, checkpoint of {newest.size}: its signature is false"):
+        await verified(signer)
+
+    file.unlink()
+    forged = read_checkpoint(newest.note.replace(root, base64.b64encode(b"r" * 32)))
+    with pytest.raises(DiffersError, match=r"the checkpoint given, .*: its signature is false"):
+        await verified(signer, forged)
+
+
+async def forge(url: str, position: int) -> None:
+    """Alter an event with all its hashes in its rows."""
+    async with session(url) as owner:
+        header, body = await owner.fetchrow(
+            "SELECT header, body FROM event JOIN content USING (org, position) WHERE org = $1 AND position = $2",
+            ORG,
+            position,
+        )
+        forged = body.replace(b"nightly", b"NIGHTLY").replace(b'"data"', b'"datA"')
+        named = (sha256(it).hexdigest().encode() for it in (body, forged))
+        await owner.execute("UPDATE content SET body = $1 WHERE position = $2", forged, position)
+        await owner.execute("UPDATE event SET header = $1 WHERE position = $2", header.replace(*named), position)

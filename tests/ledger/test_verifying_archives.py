@@ -10,7 +10,7 @@ import pytest
 
 from jobledger.ledger.domain.archive_commands import DeleteArchive
 from jobledger.ledger.domain.job_removal import EraseJob
-from jobledger.ledger.evidence.verifying import DiffersError
+from jobledger.ledger.evidence.signed import DiffersError
 from jobledger.ledger.store.ledger import Ledger
 from jobledger.ledger.work.archiving import verifying
 from jobledger.ledger.work.archiving.files import ATTACHMENTS, EVENTS, MANIFEST, PRIVATE

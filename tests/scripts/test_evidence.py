@@ -13,7 +13,7 @@ import pytest
 from jobledger.ledger.evidence.checkpoint import Checkpoint, sign_checkpoint
 from jobledger.ledger.evidence.keys import read_signing_keys
 from jobledger.ledger.evidence.note import NoteError, VerifierKey, read_note, read_verifier_key
-from jobledger.ledger.evidence.verifying import must_be_change
+from jobledger.ledger.evidence.signed import must_be_change
 from jobledger.ledger.evidence.witness import Witness
 from jobledger.scripts.evidence_place import EvidencePlace
 from jobledger.scripts.failure import FailedError
@@ -60,10 +60,13 @@ def test_a_server_signs_and_a_ledger_that_went_back_is_recovered(place: Place) -
     with place.serving() as server:
         assert post(server) == (503, "history_differs")
         assert server.ask("GET", "/default/jobs/1")[0] == 200
-        place.succeed("recover", "--org", "default", "--reason", "an older backup")
+        said = place.succeed("recover", "--org", "default", "--reason", "an older backup")
+        assert "of what was signed before it goes on from the first 5 events" in said
         until(lambda: post(server)[0] == 201)
         until(lambda: newest(place).origin == f"{kept.origin}/2")
-    assert "default: nothing differs" in place.succeed("verify")
+    said = place.succeed("verify", "--org", "default", "--checkpoint", str(place.data / "kept"))
+    assert "default: nothing differs" in said
+    assert "its history 2 began at position 5, as was said: an older backup. Of what was signed before it goes on from" in said
 
 
 @pytest.mark.slow

@@ -6,7 +6,7 @@ import asyncio
 from pathlib import Path
 
 from jobledger.ledger.domain.archive import Archive
-from jobledger.ledger.evidence.verifying import DiffersError
+from jobledger.ledger.evidence.signed import DiffersError
 from jobledger.ledger.store.ledger import Ledger
 from jobledger.ledger.work.archiving.files import ATTACHMENTS, EVENTS, MANIFEST, PRIVATE, PROOF, ArchiveFiles
 from jobledger.ledger.work.archiving.manifest import Manifest
