@@ -289,7 +289,9 @@ async def test_a_fork_that_says_it_kept_what_was_altered_is_found_out(
     await ledger.execute(RecordFork(caller=ledger_itself(ORG), fork=2, reason="tried", note=note, kept=kept))
     await signer.sign(ORG)
 
-    with pytest.raises(DiffersError, match=f"checkpoint of {kept} of the history 1: it was signed of {kept} other events"):
+    with pytest.raises(
+        DiffersError, match=f"checkpoint of {kept} of the history 1: it was signed of {kept} other events"
+    ):
         await verified(signer)
 
 

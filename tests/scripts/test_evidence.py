@@ -66,7 +66,10 @@ def test_a_server_signs_and_a_ledger_that_went_back_is_recovered(place: Place) -
         until(lambda: newest(place).origin == f"{kept.origin}/2")
     said = place.succeed("verify", "--org", "default", "--checkpoint", str(place.data / "kept"))
     assert "default: nothing differs" in said
-    assert "its history 2 began at position 5, as was said: an older backup. Of what was signed before it goes on from" in said
+    assert (
+        "its history 2 began at position 5, as was said: an older backup. Of what was signed before it goes on from"
+        in said
+    )
 
 
 @pytest.mark.slow

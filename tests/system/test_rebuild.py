@@ -63,7 +63,7 @@ async def test_nobody_who_reads_or_writes_meanwhile_sees_anything_of_it(
                 waits += len(await connection.fetch(WAITING_READERS))
                 await asyncio.sleep(0.005)
 
-    with writing(database_url, 2, job_id) as writers:
+    with writing(database_url, 2, job_id, "few") as writers:
         async with serving(database_url) as other:
             observers = [asyncio.create_task(it) for it in (read(JobQuery(other.database)), look())]
             for writer in writers:

@@ -1,7 +1,7 @@
 """A server reduced to its ledger: appends as fast as it can until standard input ends, and writes down what was acknowledged.
 
 Arguments: the database's URL, a prefix for names, a running job's id, and optionally ``stops``: its first command then stops this
-process while it is decided, holding the head's lock.
+process while it is decided, holding the head's lock; ``few``: with few callers.
 
 Writes a line of JSON for each acknowledged event: ``{"position", "type", "data"}``.
 """
@@ -23,7 +23,7 @@ from jobledger.ledger.domain.job import Job
 from jobledger.ledger.domain.job_commands import JobTransition, ReportProgress
 from tests.world import ALICE, registration, serving
 
-CALLERS = 12
+CALLERS, FEW_CALLERS = 12, 2
 NUMBERS = count()
 
 
@@ -50,7 +50,7 @@ def write_down(outcome: Outcome) -> None:
     os.write(sys.stdout.fileno(), b"".join(lines))
 
 
-async def append(url: str, prefix: str, job_id: int, *, stops: bool) -> None:
+async def append(url: str, prefix: str, job_id: int, *, stops: bool, callers: int) -> None:
     """Append until standard input ends."""
     ended = asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
     async with serving(url) as ledger:
@@ -66,8 +66,10 @@ async def append(url: str, prefix: str, job_id: int, *, stops: bool) -> None:
                     command = ReportProgress(caller=ALICE, job_id=job_id, message=name)
                 write_down(await ledger.execute(command))
 
-        await asyncio.gather(*(call() for _ in range(CALLERS)))
+        await asyncio.gather(*(call() for _ in range(callers)))
 
 
 if __name__ == "__main__":
-    asyncio.run(append(sys.argv[1], sys.argv[2], int(sys.argv[3]), stops="stops" in sys.argv[4:]))
+    options = sys.argv[4:]
+    callers = FEW_CALLERS if "few" in options else CALLERS
+    asyncio.run(append(sys.argv[1], sys.argv[2], int(sys.argv[3]), stops="stops" in options, callers=callers))
