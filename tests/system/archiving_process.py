@@ -7,19 +7,16 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-import threading
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from jobledger.ledger.domain.archive_work import ConcludeArchive, NoteVerified, NoteWritten, PurgeJobs, SelectJobs
-from jobledger.ledger.domain.command import Command, Outcome
-from jobledger.ledger.store.ledger import Ledger
+from jobledger.ledger.domain.command import Command
 from jobledger.ledger.work.archiving import files, work, writing
 from jobledger.ledger.work.archiving.work import Archiving
 from jobledger.ledger.work.runner import Runner
 from jobledger.projections.archive_query import ArchiveQuery
 from jobledger.projections.work_query import WorkQuery
+from tests.system.stopping import stop_at_commands, stopping_after
 from tests.world import serving
 
 # In the order they are come to. Before and after: the command that is a step.
@@ -53,40 +50,15 @@ AFTER: dict[type[Command], str] = {
 }
 
 
-def stop_at(place: str) -> None:
-    """Say that the place is reached, and never go on."""
-    print(place, flush=True)
-    threading.Event().wait()
-
-
 def arrange(place: str) -> None:
     """Let this process stop at the place."""
-    enqueue = Ledger.enqueue
-
-    async def enqueue_and_stop(ledger: Ledger, command: Command) -> asyncio.Future[Outcome]:
-        if BEFORE.get(type(command)) == place:
-            stop_at(place)
-        future = await enqueue(ledger, command)
-        if AFTER.get(type(command)) == place:
-            await future
-            stop_at(place)
-        return future
-
-    def after(call: Callable[..., Any]) -> Callable[..., Any]:
-        def call_and_stop(*arguments: Any, **members: Any) -> Any:
-            result = call(*arguments, **members)
-            stop_at(place)
-            return result
-
-        return call_and_stop
-
-    Ledger.enqueue = enqueue_and_stop  # type: ignore[method-assign, assignment]
+    stop_at_commands(place, BEFORE, AFTER)
     if place == "a member":
-        writing.ArchiveWriter._write_member = after(writing.ArchiveWriter._write_member)  # type: ignore[method-assign]
+        writing.ArchiveWriter._write_member = stopping_after(place, writing.ArchiveWriter._write_member)  # type: ignore[method-assign]
     elif place == "renamed one":
-        files.os.rename = after(os.rename)  # type: ignore[attr-defined]
+        files.os.rename = stopping_after(place, os.rename)  # type: ignore[attr-defined]
     elif place == "renamed all":
-        files.ArchiveFiles.publish = after(files.ArchiveFiles.publish)  # type: ignore[method-assign]
+        files.ArchiveFiles.publish = stopping_after(place, files.ArchiveFiles.publish)  # type: ignore[method-assign]
 
 
 async def serve(url: str, data: Path, place: str | None) -> None:

@@ -26,9 +26,11 @@ JOBS = 7
 
 
 @contextmanager
-def working(url: str, data: Path, *place: str) -> Iterator[subprocess.Popen[bytes]]:
-    """A server that archives, perhaps up to a place."""
-    command = [sys.executable, "-m", "tests.system.archiving_process", url, str(data), *place]
+def working(
+    url: str, data: Path, *place: str, module: str = "tests.system.archiving_process"
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A server that archives, or does what the module's does, perhaps up to a place."""
+    command = [sys.executable, "-m", module, url, str(data), *place]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT)
     assert process.stdout is not None
     assert process.stdin is not None
