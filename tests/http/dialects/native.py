@@ -9,6 +9,7 @@ from jobledger.http.native.archives import FILTERS as ARCHIVED_JOB_FILTERS
 from jobledger.http.native.archives import PAGES as ARCHIVE_PAGES
 from jobledger.http.native.archives import PARTS
 from jobledger.http.native.audit import FILTERS as AUDIT_FILTERS
+from jobledger.http.native.checkpoints import HISTORY
 from jobledger.http.native.copies import FILTERS as COPY_FILTERS
 from jobledger.http.native.copies import VERBS as COPY_OPERATIONS
 from jobledger.http.native.diagrams import (
@@ -273,6 +274,7 @@ class NativeManners(Manners):
             "jobs/{job_id}": [*AS_OF] if target.method == "GET" else [],
             "jobs/{job_id}/events": [*JOB_EVENTS],
             "audit": [*AUDIT_FILTERS],
+            "checkpoint/{size}": [*HISTORY],
             "principals": [*PRINCIPAL_FILTERS],
             "tokens": [*TOKEN_FILTERS],
             "holds": [*HOLD_FILTERS],
@@ -302,6 +304,7 @@ class NativeManners(Manners):
             "schedules": ["active=true", "deleted=true", "kind=maintenance"],
             "copies": ["storage_policy_id=3"],
             "consistency": ["from=3&to=7"],
+            "checkpoint/{size}": ["fork=1"],
             "rollups": ["type=copy", "day_from=2026-01-01&state=SUCCESS"],
         }.get(target.pattern.removeprefix(BELOW), [])
 
