@@ -73,11 +73,15 @@ def verify_archive(settings: Settings, path: Path, key: str | None) -> int:
 
 
 def _given_keys(given: str) -> list[VerifierKey]:
-    """A verifier key, or those in a file, a line each. Raises FailedError for what is neither."""
+    """A verifier key, or those in a file, the last word of each line. Raises FailedError for what is neither."""
     try:
         is_file = Path(given).is_file()
+        if not is_file and len(given.split()) > 1:
+            raise FailedError(
+                "--key: these are several keys: name one, as jobledger key show --org ORG prints it, or a file."
+            )
         lines = Path(given).read_text("utf-8").splitlines() if is_file else [given]
-        return [read_verifier_key(it.strip()) for it in lines if it.strip()]
+        return [read_verifier_key(it.split()[-1]) for it in lines if it.strip()]
     except (OSError, UnicodeDecodeError, NoteError) as error:
         raise FailedError(f"--key is to be a verifier key, or a file with some: {error}") from None
 

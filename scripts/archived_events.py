@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from array import array
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -17,6 +18,9 @@ from jobledger.ledger.work.archiving.selection import Selection
 from jobledger.ledger.work.runner import WorkFailedError
 from jobledger.scripts.failure import FailedError
 
+SHA256 = re.compile(r"[0-9a-f]{64}")
+# What comes of reading a manifest that still is JSON, and no manifest any more.
+UNREADABLE = (LookupError, TypeError, ValueError, AttributeError, OverflowError)
 SUFFIXES = (MANIFEST, PRIVATE, EVENTS, PROOF)
 
 
@@ -48,21 +52,46 @@ class ArchivedEvents:
     def verify(self) -> dict[str, Any]:
         """Read all of it back, every header up to the checkpoint's root; its counts. Who signed that is not asked."""
         selection = Selection(array("i"), array("i"))
+        name, digest = self.manifest.path.name, ""
         try:
+            self._must_name_files()
             for job_id, version, _ in self.manifest.jobs():
                 selection.ids.append(job_id)
                 selection.versions.append(version)
             if any(later <= earlier for earlier, later in zip(selection.ids, selection.ids[1:], strict=False)):
-                raise FailedError("The jobs of the manifest are not in order.")
-            verification = Verification(self.files, selection, digest_of_file(self.manifest.path)[1])
+                raise FailedError(f"The jobs of the manifest {name} are not in order.")
+            digest = digest_of_file(self.manifest.path)[1]
+            verification = Verification(self.files, selection, digest)
             manifest = verification.open_manifest()
+        except (WorkFailedError, OSError) as error:
+            is_differing = digest and not isinstance(error.__cause__ or error, OSError)
+            unless = f" Or {name} is not, if the ledger recorded another SHA-256 of it than {digest}."
+            raise FailedError(f"{error}{unless if is_differing else ''}") from error
+        except UNREADABLE as error:
+            raise FailedError(f"{name} is not what was written: {type(error).__name__}.") from error
+        try:
             for _member in verification.read_members(manifest):
                 pass
             verification.compare_jobs(manifest)
-        except (WorkFailedError, OSError, OverflowError) as error:
-            raise FailedError(str(error)) from error
-        counts: dict[str, Any] = manifest.head["counts"]
+            counts: dict[str, Any] = manifest.head["counts"]
+        except (WorkFailedError, OSError, *UNREADABLE) as error:
+            # The files are byte for byte those that the manifest names: what they are not is what it says of them.
+            raise FailedError(f"{name} is not what was written, its files are those that it names. {error}") from error
         return counts
+
+    def _must_name_files(self) -> None:
+        """Raise FailedError where the manifest itself cannot be what was written."""
+        named, attachments = self.manifest.head["files"], self.manifest.attachments
+        there = {self.files.path(it).name for it in (EVENTS, PRIVATE, PROOF) if self.files.path(it).exists()}
+        if unknown := named.keys() - {self.files.path(it).name for it in (EVENTS, PRIVATE, PROOF)}:
+            raise FailedError(f"{self.manifest.path.name} is not what was written: it names {min(unknown)}.")
+        if unnamed := there - named.keys():
+            raise FailedError(f"{self.manifest.path.name} is not what was written: it does not name {min(unnamed)}.")
+        for told in [*named.values(), *(it for it in attachments if not it.get("erased"))]:
+            if not SHA256.fullmatch(told["sha256"]):
+                raise FailedError(
+                    f"{self.manifest.path.name} is not what was written: {told['sha256']!r} is no SHA-256."
+                )
 
     def events(self, job_id: int | None = None) -> Iterator[StoredEvent]:
         """Its events, or a job's, as they were stored; those that were erased have no content."""

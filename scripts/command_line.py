@@ -131,7 +131,7 @@ def _rotate_key(options: argparse.Namespace, settings: Settings) -> int:
 def _show_key(options: argparse.Namespace, settings: Settings) -> int:
     from jobledger.scripts.signing_key import show_keys
 
-    return run(show_keys(settings, options.org))
+    return run(show_keys(settings, options.org, shows_all=options.all))
 
 
 def _migrate(options: argparse.Namespace, settings: Settings) -> int:
@@ -225,7 +225,9 @@ def _add_evidence(nouns: Any) -> None:
     finish(witness, _witness)
 
     keys = noun(nouns, "key", "the keys that sign")
-    verb(keys, "show", _show_key, "print by which key each org's newest checkpoint is signed").add_argument("--org")
+    show = verb(keys, "show", _show_key, "print by which key each org's newest checkpoint is signed")
+    show.add_argument("--org")
+    show.add_argument("--all", action="store_true", help="the keys before, too: from which position each signs")
     verb(keys, "rotate", _rotate_key, "sign by a new key from now on").add_argument("--org")
 
 

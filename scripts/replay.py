@@ -18,7 +18,11 @@ from jobledger.ledger.domain.aggregate import Aggregate
 from jobledger.ledger.domain.job import job_stream
 from jobledger.ledger.errors import CorruptLedgerError, NotFoundError
 from jobledger.ledger.store.codec import StoredEvent
+from jobledger.ledger.store.database import Database
 from jobledger.ledger.store.recorder import Recorder
+from jobledger.ledger.work.archiving.files import EVENTS, ArchiveFiles
+from jobledger.projections.archive_query import ArchiveQuery
+from jobledger.projections.job_query import JobQuery
 from jobledger.scripts.archived_events import ArchivedEvents
 from jobledger.scripts.failure import FailedError, UsageError
 from jobledger.scripts.opening import open_ledger
@@ -139,7 +143,24 @@ async def replay(settings: Settings, org: str, *, job_id: int | None, to: int | 
                 lines.clear()
         sys.stdout.buffer.write(lines)
         sys.stdout.buffer.flush()
+        if job_id is not None:
+            await _name_archive(settings, ledger.database, org, job_id)
     return 1 if is_wrong else 0
+
+
+async def _name_archive(settings: Settings, database: Database, org: str, job_id: int) -> None:
+    """Say on standard error where a job that was purged is still to be read."""
+    purged = await JobQuery(database).purged(org, job_id, None)
+    if purged is None:
+        return
+    archive_id = purged["archive"]["id"]
+    if purged["archive"]["deleted"]:
+        print(f"Job {job_id} was purged; archive {archive_id} held it, and was deleted.", file=sys.stderr)
+        return
+    archive = await ArchiveQuery(database).archive(org, archive_id, None)
+    path = ArchiveFiles.of(settings.data.absolute(), org, archive["requested_at"], archive_id).path(EVENTS)
+    told = f"archive {archive_id} holds it: jobledger replay --from {path} --job {job_id}"
+    print(f"Job {job_id} was purged; {told}", file=sys.stderr)
 
 
 async def replay_archive(path: Path, *, job_id: int | None, to: int | datetime | None, as_json: bool) -> int:

@@ -14,13 +14,20 @@ from jobledger.scripts.opening import command_line_caller, open_ledger
 from jobledger.scripts.settings import Settings
 
 
-async def show_keys(settings: Settings, org: str | None) -> None:
-    """Print each org's verifier key: what an auditor keeps."""
+async def show_keys(settings: Settings, org: str | None, *, shows_all: bool = False) -> None:
+    """Print each org's verifier key: what an auditor keeps. Or all that ever signed, with the position from which each does.
+
+    Raises CorruptLedgerError.
+    """
     async with open_ledger(settings) as ledger:
         store = EvidenceStore(ledger.database)
         for name in await _orgs(ledger, org):
             try:
-                print(await store.verifier_key(name))
+                if shows_all:
+                    for position, key in await store.verifier_keys(name):
+                        print(f"from position {position}: {key}")
+                else:
+                    print(await store.verifier_key(name))
             except NotSignedYetError:
                 print(f"{name}: no checkpoint yet")
 

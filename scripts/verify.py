@@ -34,9 +34,9 @@ from operator import add, itemgetter, lt
 from typing import Any, Iterable, Iterator, Sequence  # noqa: UP035  # as Python 3.9 has it
 
 FORMAT, ARCHIVE_FORMAT = "jobledger-export/1", "jobledger-archive/1"
-MANIFEST, SIGNATURE = "manifest.json", "manifest.sig"
+MANIFEST, SIGNATURE, PRIVATE = "manifest.json", "manifest.sig", "private.ndjson"
 NEEDED = ("checkpoint", "contents.ndjson", "headers.ndjson", "key", "proof.json", "removals.ndjson", "verify.py")
-OPTIONAL = ("events.csv", "events.xml", "private.ndjson", *(f"timestamp-{number}.der" for number in range(1, 9)))
+OPTIONAL = ("events.csv", "events.xml", PRIVATE, *(f"timestamp-{number}.der" for number in range(1, 9)))
 PIECE_BYTES, BEYOND, NODE = 1 << 18, 1 << 62, sha256(b"\1")
 # Only after one of these may contents of the same stream be gone, after the last only what an attachment brought.
 ATTACHED, DETACHED = b"job.attachment_added", b"job.attachment_removed"
@@ -135,8 +135,7 @@ class Key:
         raw = decoded(match[3], where)
         self.text, self.name, self.public = text, match[1], raw[1:]
         self.id = sha256(self.name.encode() + b"\n" + raw).digest()[:4]
-        is_it = raw[:1] == b"\1" and len(raw) == 33 and self.id.hex() == match[2]
-        must(is_it, where, "it is not the verifier key of an Ed25519 key, or is misspelt")
+        must((raw[:1], len(raw), self.id.hex()) == (b"\1", 33, match[2]), where, "it is misspelt, or no Ed25519 key")
 
 
 class Note:
@@ -258,10 +257,9 @@ def opened_zip(path: str, files: ExitStack) -> tuple[Any, dict[str, str]]:
         directory += b"PK\1\2\x2d\3" + members + struct.pack("<HHHHII", 28, 0, 0, 0, 0o100644 << 16, unknown)
         directory += name + struct.pack("<HH", 1, 24) + sizes + struct.pack("<Q", end)
         end += len(head) + it.compress_size
-    number, length = len(packed), len(directory)
-    directory += b"PK\6\6" + struct.pack("<QHHIIQQQQ", 44, 45, 45, 0, 0, number, number, length, end)
-    last = (b"PK\5\6", 0, 0, number, number, length, unknown, 0)
-    directory += b"PK\6\7" + struct.pack("<IQI4sHHHHIIH", 0, end + length, 1, *last)
+    count, length = len(packed), len(directory)
+    directory += b"PK\6\6" + struct.pack("<QHHIIQQQQ", 44, 45, 45, 0, 0, count, count, length, end) + b"PK\6\7"
+    directory += struct.pack("<IQI4sHHHHIIH", 0, end + length, 1, b"PK\5\6", 0, 0, count, count, length, unknown, 0)
     must(file.read(len(directory) + 1) == directory, f"byte {end}", "it is not the directory of what is before it")
     return opened.open, packed
 
@@ -300,16 +298,15 @@ class Export:
         must(manifest["format"] == FORMAT, MANIFEST, "it is of another format")
         self.files, self.selection, self.counts = manifest["files"], manifest["selection"], manifest["counts"]
         self.org, self.start, self.end, self.has_private = (manifest[it] for it in ("org", "from", "to", "private"))
-        is_all = sorted([*self.files, MANIFEST, SIGNATURE]) == sorted(self.packed or os.listdir(path))
-        must(is_all, MANIFEST, "it names other files than there are")
+        odd = {*self.files, MANIFEST, SIGNATURE} ^ {*(self.packed or os.listdir(path))}
+        must(not odd, min(odd, default=""), "it is missing, or the manifest does not name it")
         self.has_attachments = manifest.get("attachments", False)
-        attached = (it for it, told in self.files.items() if it.endswith(told["sha256"]))
-        self.attached = set(filter(ATTACHMENT.fullmatch, attached))
+        self.attached = {it for it in self.files if ATTACHMENT.fullmatch(it) and it.endswith(self.files[it]["sha256"])}
         is_export = {*NEEDED} <= {*self.files} - self.attached <= {*NEEDED, *OPTIONAL}
-        is_export = is_export and self.has_private == ("private.ndjson" in self.files)
+        is_export = is_export and self.has_private == (PRIVATE in self.files)
         must(is_export, MANIFEST, "it names a file that such exports do not have, or lacks one that they have")
         self.key = Key(self.whole("key").decode("utf-8", "replace").rstrip("\n"), "key")
-        self.is_signer_known = any(it.text == self.key.text for it in keys)
+        self.is_checked = self.is_signer_known = any(it.text == self.key.text for it in keys)
         must(not keys or self.is_signer_known, "key", f"the export was signed by {self.key.text}, not by the key given")
         self.note = self.whole("checkpoint")
         signed, note = Note(self.whole(SIGNATURE), SIGNATURE), Note(self.note, "checkpoint")
@@ -347,8 +344,7 @@ class Export:
         proof, tree = json.loads(self.whole("proof.json")), Tree()
         must(tree.add_cover(0, self.start, proof["before"]), "proof.json", "it proves another range")
         self.contents = Contents(self.pieces("contents.ndjson"), "contents.ndjson", self.start)
-        privates = self.pieces("private.ndjson") if self.has_private else ()
-        self.privates = Contents(privates, "private.ndjson", self.start)
+        self.privates = Contents(self.pieces(PRIVATE) if self.has_private else (), PRIVATE, self.start)
         self._check_headers(tree, [it.checkpoint()[1] for it in seen], wanted)
         must(tree.add_cover(self.end, self.size, proof["after"]), "proof.json", "it proves another range")
         must(tree.root() == self.root, "headers.ndjson", "one of them is not what the checkpoint was signed of")
@@ -395,8 +391,7 @@ class Export:
             bad = next(at for at, row in enumerate(rows) if row[2] < ats[at])
             differs(start + bad, "it was recorded before the one before it")
         self.recorded_at = ats[-1]
-        numbers = map(int, versions)
-        for position, (stream, version, type_name) in enumerate(zip(streams, numbers, types), start):  # noqa: B905
+        for position, (stream, version, type_name) in enumerate(zip(streams, map(int, versions), types), start):  # noqa: B905
             # Where the range begins later, the first of a stream in it may be of any version.
             if known.get(stream, 0) + 1 != version and (stream in known or not self.start):
                 differs(position, f"version {version} of {stream.decode()} follows {known.get(stream, 0)}")
@@ -473,9 +468,12 @@ class Export:
         """What is proved by a checkpoint that was kept: that this tree continues that one, as a sentence."""
         (origin, size, root), name = note.checkpoint(), note.where
         must(origin == self.origin, name, f"it is of the history {origin}, the export of {self.origin}")
-        note.must_be_signed_by(next((it for it in keys if it.name == origin), self.key))
-        must(size <= self.size, name, f"it is of {size} events, the export's of {self.size}: take a newer export")
-        must(size in self.roots, name, f"the export does not show it: take one from position {size}, or before")
+        signers = {(signer, raw[:4]) for signer, raw in note.signatures}
+        note.must_be_signed_by(next((it for it in keys if (it.name, it.id) in signers), self.key))
+        if size not in self.roots:
+            self.is_checked = False
+            how = f"take one from position {size}, or before" if size < self.size else "take a newer export"
+            return f"Not checked: whether it continues the {size} events of {name}, as it does not show these: {how}."
         must(self.roots[size] == root, name, f"one of the first {size} events was altered since it was signed")
         return f"Proved: It continues the history of the checkpoint of {size} events that was kept."
 
@@ -484,7 +482,8 @@ class Export:
         removed, what = self.contents.removed, [f"{name} {it}" for name, it in self.selection.items() if name != "jobs"]
         what += [f"{len(self.asked)} jobs asked for by id"] if self.asked is not None else []
         yield f"Checkpoint: {self.size} events of {self.origin}, root {base64.b64encode(self.root).decode()}."
-        yield f"Proved: each header from {self.start} to {self.end - 1} is the one that was signed, none left out."
+        each = f"each header from {self.start} to {self.end - 1} is the one that was signed, none left out"
+        yield f"Proved: {each if self.start < self.end else f'the range is empty: no header before {self.end} is in it'}."
         yield f"Proved: {self.contents.number - removed} contents are those that their headers name."
         if what:
             yield f"Proved: of each job selected ({', '.join(what)}) every event of the range is there."
@@ -506,16 +505,15 @@ def check_export(options: argparse.Namespace, path: str, wanted: dict[int, bytes
     """An export in which nothing differs; what is proved was said."""
     began_at, keys = time.process_time(), []  # type: float, list[Key]
     for given in options.key:
-        texts = b"".join(pieces_of(given)).decode().splitlines() if os.path.exists(given) else [given]
-        keys += [Key(it.split()[-1], "--key") for it in texts if it.strip()]
+        texts = b"".join(pieces_of(given)).decode() if os.path.exists(given) else given
+        keys += [Key(it.split()[-1], "--key") for it in texts.splitlines() if it.strip()]
     seen = [Note(b"".join(pieces_of(it)), it) for it in options.seen]
     with ExitStack() as files:
         export = Export(path, keys, files)
         export.check(seen, wanted)
-    continued = [export.continued(it, keys) for it in seen]
+    told = [*export.told(), *(export.continued(it, keys) for it in seen)]
     rate = export.counts["headers"] / max(time.process_time() - began_at, 1e-9)
-    print(f"{path}: nothing differs; {rate:,.0f} headers a second of processor time.")
-    print("\n".join([*export.told(), *continued]))
+    print(f"{path}: nothing differs; {rate:,.0f} headers a second of processor time.", *told, sep="\n")
     return export
 
 
@@ -546,14 +544,14 @@ def check_archive(options: argparse.Namespace) -> bool:
     """Check an archive and say what is proved; whether all was checked."""
     path, base, is_proved = options.path, options.path[: -len(".ndjson.gz")], options.manifest_sha256 is not None
     where, private = base + ".manifest.json", base + ".private.ndjson.gz"
-    raw = b"".join(pieces_of(where))
-    digest, manifest = sha256(raw).hexdigest(), json.loads(raw)
+    digest, manifest = sha256(raw := b"".join(pieces_of(where))).hexdigest(), json.loads(raw)
     must(digest == (options.manifest_sha256 or digest).lower(), where, "it is not the manifest of that SHA-256")
     must(manifest["format"] == ARCHIVE_FORMAT, where, "it is of another format")
     files = {os.path.join(os.path.dirname(path), it): told for it, told in manifest["files"].items()}
     attached = (it for it in manifest["attachments"] if not it.get("erased"))
     files.update({os.path.join(base + ".attachments", it["file"]): it for it in attached})
-    must((private in files) == os.path.exists(private), base, "its private part is not as its manifest says")
+    odd = [it for it in [*files, private] if os.path.exists(it) != (it in files)]
+    must(not odd, min(odd, default=""), "it is missing, or the manifest does not name it")
     leaves, number_private = check_events(path, private if private in files else os.devnull, manifest)
     for name, told in files.items():
         must(digest_of(pieces_of(name)) == told["sha256"], name, "it is not the file that was written")
@@ -562,11 +560,13 @@ def check_archive(options: argparse.Namespace) -> bool:
     if options.export:
         export = check_export(options, options.export, leaves)
         must(not leaves, min(leaves, default=0), "the archive holds an event that the export does not cover")
-        is_named = any(digest.encode() in it for it in export.archives)
-        must(is_named, where, "no archive.verified in the export names this manifest, nor an archive.erased")
+        must(any(digest.encode() in it for it in export.archives), where, "no archive's event in the export names it")
         print("Proved: each header in the archive is the one in the export, and the ledger verified this manifest.")
-        is_proved = is_proved or export.is_signer_known
+        is_proved = export.is_checked or (is_proved and not options.seen)
     print("{}: nothing differs in {events} events of {jobs} jobs, each whole up to its version.".format(path, **counts))
+    print(f"Proved: the files are those of the manifest of SHA-256 {digest}, each content is the one of its header.")
+    if not options.export:
+        print("Not proved: that anybody signed its headers (give --export), nor that what was recorded is true.")
     if not is_proved and not options.export:
         print("consistent; that the ledger verified it was not checked: give --manifest-sha256 or --export.")
     return is_proved
@@ -583,7 +583,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         is_archive = options.path.endswith(".ndjson.gz")
-        return not (check_archive(options) if is_archive else check_export(options, options.path, {}).is_signer_known)
+        return not (check_archive(options) if is_archive else check_export(options, options.path, {}).is_checked)
     except DiffersError as error:
         print(f"{options.path}: DIFFERS. {error}.")
     except (ValueError, LookupError, TypeError, AttributeError) as error:

@@ -60,6 +60,8 @@ async def witness_log(order: WitnessOrder) -> None:
 
 
 def _log_keys(order: WitnessOrder) -> list[VerifierKey]:
+    if any(len(it.split()) > 1 for it in order.log_keys):
+        raise UsageError("--log-key: these are several keys: name one, as jobledger key show --org ORG prints it.")
     try:
         return [read_verifier_key(it) for it in order.log_keys]
     except NoteError as error:

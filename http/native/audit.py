@@ -73,7 +73,7 @@ AUDIT_PAGE = Named("AuditPage", object_of({"audit": array_of(ENTRY), "next": NEX
 
 
 @audit_routes.get("/ledger/v1/{org}/audit")
-@listing(AUDIT_PAGE, parameters=FILTERS, capability="events.read")
+@listing(AUDIT_PAGE, parameters=FILTERS, capability="access.read")
 async def get_audit(request: web.Request) -> web.Response:
     """A page of what was done in the org and what was refused, in the order of the ledger. It may hold none and have a next one."""
     caller = permitted(request)

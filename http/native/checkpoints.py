@@ -10,9 +10,9 @@ from aiohttp import web
 
 from jobledger.http.context import ATTESTATIONS, FORM
 from jobledger.http.exchange import answer
-from jobledger.http.members import Members, reads, text
+from jobledger.http.members import Members, integer, reads, text
 from jobledger.http.negotiation import JSON, PLAIN, XML, gives
-from jobledger.http.operation import operation, permitted, read_body_members, read_parameters, read_variable
+from jobledger.http.operation import Parameters, operation, permitted, read_body_members, read_parameters, read_variable
 from jobledger.http.schema import INTEGER, STRING, TIME, Named, array_of, object_of
 from jobledger.ledger.domain.command import Caller
 from jobledger.ledger.evidence.attaching import AttestedCheckpoint
@@ -72,6 +72,13 @@ CHECKPOINT = Named(
         }
     ),
 )
+HISTORY = Parameters(
+    {
+        "fork": integer(1, 2**31 - 1).about(
+            "Which of the org's histories, from 1, as its origin ends; the newest that was signed where it is not said."
+        )
+    }
+)
 COSIGNATURE = Members(
     {
         "cosignature": text(LONGEST_LINE).about("The line as it is to stand below the checkpoint."),
@@ -86,13 +93,13 @@ TIMESTAMP = Members(
 
 @checkpoint_routes.get("/ledger/v1/{org}/checkpoint/{size}")
 @gives(JSON, XML, PLAIN)
-@operation(CHECKPOINT, forms={"text": STRING}, capability=READ_EVENTS, may=(NotSignedYetError,))
+@operation(CHECKPOINT, forms={"text": STRING}, parameters=HISTORY, capability=READ_EVENTS, may=(NotSignedYetError,))
 async def get_checkpoint_of(request: web.Request) -> web.Response:
     """The first checkpoint that covers so many events, and what others say of it; `text/plain`: its note with its cosignatures."""
     caller = permitted(request)
-    read_parameters(request)
+    fork: int | None = read_parameters(request).get("fork")
     size: int = read_variable(request, "size")
-    return _shown(request, await request.app[ATTESTATIONS].covering(caller.org, size))
+    return _shown(request, await request.app[ATTESTATIONS].covering(caller.org, size, fork))
 
 
 @checkpoint_routes.post("/ledger/v1/{org}/checkpoint/{size}/cosignatures")

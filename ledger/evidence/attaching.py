@@ -67,12 +67,17 @@ class Attestations:
         )
         return AttestedCheckpoint(checkpoint, bare.witnesses, lines, stamps)
 
-    async def covering(self, org: str, size: int) -> AttestedCheckpoint:
-        """The first checkpoint that covers so many events. Raises NotFoundError, NotSignedYetError before the first."""
-        records = await self._database.fetch(statement(PACKAGE, "checkpoint_covering"), org, size)
+    async def covering(self, org: str, size: int, fork: int | None = None) -> AttestedCheckpoint:
+        """The first checkpoint of a history, None: of the newest, that covers so many events.
+
+        Raises NotFoundError, NotSignedYetError before the first.
+        """
+        records = await self._database.fetch(statement(PACKAGE, "checkpoint_covering"), org, size, fork)
         if not records:
             if not await self._database.fetch(statement(PACKAGE, "newest_checkpoint"), org):
                 raise NotSignedYetError("The ledger has no checkpoint yet.")
+            if fork is not None:
+                raise NotFoundError(f"The history {fork} has no checkpoint of {size} events.", fork=fork, size=size)
             raise NotFoundError(f"There is no checkpoint of {size} events.", size=size)
         return await self.attested(org, read_checkpoint(records[0]["note"]))
 

@@ -9,8 +9,8 @@ import orjson
 
 from jobledger.ledger.errors import CorruptLedgerError, UnavailableError
 from jobledger.ledger.evidence import tree
-from jobledger.ledger.evidence.checkpoint import Checkpoint, read_checkpoint
-from jobledger.ledger.evidence.note import VerifierKey
+from jobledger.ledger.evidence.checkpoint import Checkpoint, origin_of, read_checkpoint
+from jobledger.ledger.evidence.note import NoteError, VerifierKey, read_note, read_verifier_key
 from jobledger.ledger.evidence.tree import TILE_WIDTH, Edge, TileAt
 from jobledger.ledger.store.database import Connection, Database
 from jobledger.ledger.store.statement import statement
@@ -82,6 +82,31 @@ class EvidenceStore:
         newest = await self.must_be_signed(org)
         records = await self._database.fetch(statement(PACKAGE, "newest_checkpoint"), org)
         return VerifierKey(newest.origin, records[0]["public_key"])
+
+    async def verifier_keys(self, org: str) -> list[tuple[int, VerifierKey]]:
+        """All that ever signed, as the org's own stream tells: each with the position of the event from which on checkpoints that
+        cover it are signed by it. A history that begins anew has the key of the one before, under its own name.
+
+        Raises NotSignedYetError, CorruptLedgerError.
+        """
+        newest, installation = await self.verifier_key(org), await self.installation()
+        fork, public = 1, b""
+        turns: list[tuple[int, int, bytes]] = [(0, fork, public)]
+        for position, type_name, body in await self._database.fetch(statement(PACKAGE, "marks"), org):
+            data = orjson.loads(body)["data"]
+            if type_name == "org.forked":
+                fork = data["fork"]
+            else:
+                try:
+                    lines = read_note(data["note"].encode()).text.decode().split("\n")
+                    before, after = (read_verifier_key(it) for it in lines[2:4])
+                except (NoteError, ValueError) as error:
+                    raise CorruptLedgerError(f"Position {position} of {org}: the change of its key is none.") from error
+                # Until the first change no event says who signs.
+                turns = [(at, of, signs or before.public) for at, of, signs in turns]
+                public = after.public
+            turns.append((position, fork, public))
+        return [(at, VerifierKey(origin_of(installation, org, of), signs or newest.public)) for at, of, signs in turns]
 
     async def headers(self, org: str, start: int, end: int) -> list[bytes]:
         """The headers from *start* to before *end*."""

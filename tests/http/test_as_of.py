@@ -166,3 +166,5 @@ async def test_who_did_what(server: Server) -> None:
     )
     sales = await server.client("auditor", domains=("Sales",))
     assert (await sales.get("audit")).status == 403
+    for role, status in {"client": 403, "operator": 403, "auditor": 200, "compliance": 200, "admin": 200}.items():
+        assert (await (await server.client(role)).get("audit")).status == status, role

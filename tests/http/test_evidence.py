@@ -6,11 +6,13 @@ import base64
 
 import pytest
 
+from jobledger.ledger.domain.evidence import RecordFork
 from jobledger.ledger.errors import HistoryDiffersError
 from jobledger.ledger.evidence import tree
 from jobledger.ledger.evidence.checkpoint import read_checkpoint
 from jobledger.ledger.evidence.note import read_verifier_key
 from jobledger.ledger.store.codec import leaf_of
+from jobledger.ledger.store.ledger import ledger_itself
 from tests.http.serving import Api, Server, add_principal, served
 from tests.signing import KEY, sign
 from tests.world import ORG
@@ -150,6 +152,25 @@ async def test_one_checkpoint_is_proved_to_go_on_from_another(server: Server, si
     assert tree.is_consistent(before.size, before.root, after.size, after.root, decoded(shown["proof"]))
     for sizes in ({"from": "9", "to": "8"}, {"to": str(after.size + 1)}, {"from": str(after.size + 1)}):
         assert (await signed.get("consistency", sizes)).status == 400
+
+
+async def test_checkpoints_of_a_history_that_was_left_stay_in_reach(server: Server, signed: Api) -> None:
+    """By its number, with what was said of them; without one they are of the history that goes on."""
+    first = read_checkpoint((await signed.get("checkpoint", headers={"Accept": "text/plain"})).body)
+    fork = RecordFork(caller=ledger_itself(ORG), fork=2, reason="tried", note=first.note.decode())
+    await server.ledger.execute(fork)
+    second = await sign(server.ledger)
+    size = str(first.size)
+
+    for query, checkpoint in (({}, second), ({"fork": "1"}, first), ({"fork": "2"}, second)):
+        found = await signed.get(f"checkpoint/{size}", query)
+        assert (found.document["size"], found.document["checkpoint"]) == (checkpoint.size, checkpoint.note.decode())
+    assert (await signed.get(f"checkpoint/{second.size}", {"fork": "1"})).status == 404
+    assert (await signed.get("checkpoint/1", {"fork": "3"})).document["detail"] == (
+        "The history 3 has no checkpoint of 1 events."
+    )
+    for wrong in ("0", "x", "", str(2**31)):
+        assert (await signed.get(f"checkpoint/{size}", {"fork": wrong})).status == 400
 
 
 async def test_before_it_is_signed_it_is_said_to_come(server: Server, api: Api) -> None:

@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 
 from jobledger.ledger.domain.job_removal import ALL, EraseJob
+from jobledger.ledger.evidence.checkpoint import sign_checkpoint
+from jobledger.ledger.evidence.note import SigningKey
 from jobledger.ledger.store.ledger import Ledger
 from jobledger.ledger.work.exporting import zipped
 from jobledger.ledger.work.exporting.zipped import unpack
@@ -20,7 +22,7 @@ from jobledger.scripts import verify
 from tests.ledger.archived import archived, ended
 from tests.ledger.archived import file_of as archive_file_of
 from tests.ledger.exported import VERIFIER, export_of, exported, exporter, read, request, signed_until_over, verified
-from tests.signing import sign
+from tests.signing import KEY, sign
 from tests.world import ALICE, ORG
 
 
@@ -153,12 +155,63 @@ async def test_an_export_of_what_came_since_continues_the_checkpoint_that_was_ke
 
     path = await exported(ledger, tmp_path, from_position=size + 1)
     assert verified(path, "--seen", str(kept)) == 1
-    assert f"take one from position {size}, or before" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert f"take one from position {size}, or before" in told
+    assert "nothing differs" in told
+    assert "DIFFERS" not in told
     newest = tmp_path / "newest"
     path = await exported(ledger, tmp_path, checkpoint=size)
     newest.write_bytes((await sign(ledger)).note)
     assert verified(path, "--seen", str(newest)) == 1
-    assert "take a newer export" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "take a newer export" in told
+    assert "DIFFERS" not in told
+
+
+async def test_what_an_export_does_not_show_is_not_said_to_differ_and_an_empty_range_has_no_header(
+    ledger: Ledger, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """All else is checked and told; what was not makes the exit code 1."""
+    await ended(ledger)
+    kept, before = tmp_path / "kept", tmp_path / "before"
+    size = (first := await sign(ledger)).size
+    before.write_bytes(first.note)
+    await ended(ledger)
+    checkpoint = await sign(ledger)
+    kept.write_bytes(checkpoint.note)
+
+    path = await exported(ledger, tmp_path, from_position=checkpoint.size, checkpoint=checkpoint.size)
+
+    assert verified(path, "--seen", str(kept)) == 0
+    told = capsys.readouterr().out
+    assert f"Proved: the range is empty: no header before {checkpoint.size} is in it.\n" in told
+    assert verified(path, "--seen", str(kept), "--seen", str(before)) == 1
+    told = capsys.readouterr().out
+    assert f"Not checked: whether it continues the {size} events of {before}" in told
+    assert f"Proved: It continues the history of the checkpoint of {checkpoint.size} events" in told
+    assert "nothing differs" in told
+    assert "DIFFERS" not in told
+
+
+async def test_of_several_keys_each_says_what_it_signed(
+    ledger: Ledger, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As after a change of the key: a checkpoint that was kept may be signed by the one before, or by the one now."""
+    await ended(ledger)
+    kept, old = tmp_path / "kept", tmp_path / "old"
+    checkpoint = await sign(ledger)
+    kept.write_bytes(checkpoint.note)
+    before = SigningKey(b"b" * 32)
+    old.write_bytes(sign_checkpoint(checkpoint.origin, checkpoint.size, checkpoint.root, before).note)
+    path = await exported(ledger, tmp_path)
+    keys = [before.named(checkpoint.origin), KEY.named(checkpoint.origin)]
+    both = f"from position 0: {keys[0]}\nfrom position 3: {keys[1]}\n"
+    (tmp_path / "keys").write_text(both)
+
+    for given in (both, str(tmp_path / "keys")):
+        assert verify.main([str(path), "--key", given, "--seen", str(kept), "--seen", str(old)]) == 0
+    assert verified(path, "--seen", str(old)) == 1
+    assert f"{old}: the signature of {keys[1]} is missing, or false" in capsys.readouterr().out
 
 
 async def test_an_archive_verifies_by_its_manifest_and_by_an_export_that_covers_it(
@@ -171,9 +224,27 @@ async def test_an_archive_verifies_by_its_manifest_and_by_an_export_that_covers_
     file = str(archive_file_of(tmp_path))
 
     assert verify.main([file]) == 1
-    assert verify.main([file, "--manifest-sha256", archive.manifest_sha256 or ""]) == 0, capsys.readouterr().out
+    known = [file, "--manifest-sha256", archive.manifest_sha256 or ""]
+    capsys.readouterr()
+    assert verify.main(known) == 0
+    told = capsys.readouterr().out.splitlines()
+    assert told[0].startswith(f"{file}: nothing differs in ")
+    assert told[1] == (
+        f"Proved: the files are those of the manifest of SHA-256 {archive.manifest_sha256}, "
+        "each content is the one of its header."
+    )
+    assert told[2].startswith("Not proved: that anybody signed its headers")
     key = read(path, "key").decode().strip()
     assert verify.main([file, "--export", str(path), "--key", key]) == 0, capsys.readouterr().out
+    late = await exported(ledger, tmp_path, from_position=2, checkpoint=(await sign(ledger)).size)
+    assert verify.main([*known, "--export", str(late), "--key", key]) == 1
+    for suffix in (".private.ndjson.gz", ".ndjson.gz"):
+        gone = Path(file.replace(".ndjson.gz", suffix))
+        gone.rename(tmp_path / "aside")
+        capsys.readouterr()
+        assert verify.main(known) == 1
+        assert f"DIFFERS. {gone}: it is missing, or the manifest does not name it" in capsys.readouterr().out
+        (tmp_path / "aside").rename(gone)
 
 
 async def test_an_export_that_fails_leaves_no_file(ledger: Ledger, tmp_path: Path) -> None:

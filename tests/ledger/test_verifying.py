@@ -173,6 +173,8 @@ async def test_a_changed_key_is_followed_and_another_is_not(
     newest.signed.must_be_signed_by(OTHER.named(origin))
     assert await signer.store.verifier_key(ORG) == OTHER.named(origin)
     await verified(signer)
+    turns = [(0, KEY.named(origin)), (newest.size - 1, OTHER.named(origin))]
+    assert await signer.store.verifier_keys(ORG) == turns
     # Who has the old key alone cannot go on.
     await ledger.execute(registration())
     async with session(signer._ledger.database.url) as owner:
@@ -244,6 +246,10 @@ async def test_checkpoints_of_a_history_that_was_left_are_what_was_signed(
     note = newest.note.decode()
     await ledger.execute(RecordFork(caller=ledger_itself(ORG), fork=2, reason="tried", note=note))
     await signer.sign(ORG)
+    again = await signer.store.newest(ORG)
+    assert again is not None
+    turns = [(0, KEY.named(newest.origin)), (again.size - 1, KEY.named(f"{newest.origin}/2"))]
+    assert await signer.store.verifier_keys(ORG) == turns
     assert (await verified(signer)).checkpoints == 4
     async with session(database_url) as owner:
         await owner.execute("UPDATE checkpoint SET root = sha256('') WHERE fork = 1 AND size = 604")

@@ -69,6 +69,7 @@ def test_an_archive_is_listed_shown_verified_and_replayed(shared: Place, parent:
     keys = parent / "keys"
     keys.write_text(f"{key}\n")
     assert "all are in the signed checkpoint" in away.succeed("archive", "verify", manifest, "--key", keys)
+    assert "these are several keys: name one" in away.fail("archive", "verify", manifest, "--key", f"{key}\n{key}")
     assert "--key is to be a verifier key, or a file with some" in away.fail(
         "archive", "verify", manifest, "--key", parent / "none"
     )

@@ -50,8 +50,10 @@ def test_a_server_signs_and_a_ledger_that_went_back_is_recovered(place: Place) -
     assert "default: nothing differs in 5 events" in place.succeed("verify")
     kept = newest(place)
     (place.data / "kept").write_bytes(kept.note)
-    [_old, key] = read_signing_keys((place.data / "signing-key").read_text())
+    [old, key] = read_signing_keys((place.data / "signing-key").read_text())
     assert str(key.named(kept.origin)) in place.succeed("key", "show")
+    turns = [f"from position {at}: {it.named(kept.origin)}" for at, it in ((0, old), (4, key))]
+    assert place.succeed("key", "show", "--all", "--org", "default").splitlines() == turns
     assert "nothing to recover from" in place.fail("recover", "--org", "default", "--reason", "none")
 
     # What the witness would have seen of a database of which an older backup was put back.

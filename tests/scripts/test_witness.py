@@ -90,6 +90,17 @@ def test_what_continues_what_was_seen_is_countersigned(place: Place, log: Log, t
     assert (tmp_path / "key").stat().st_mode & 0o077 == 0
 
 
+def test_several_keys_in_one_word_are_told_from_none(place: Place, log: Log) -> None:
+    """As ``jobledger key show`` prints them for several orgs."""
+    log.show(leaves(3))
+    keys = f"{LOG_KEY.named(ORIGIN)}\n{LOG_KEY.named('installation/globex')}"
+
+    ended = place.run(*arguments(log.folder.parent, log.folder, keys))
+
+    assert ended.returncode == 2
+    assert "these are several keys: name one, as jobledger key show --org ORG prints it" in ended.stderr
+
+
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "a shorter one": ({"every": leaves(299)}, "went back"),
     "another of the same size": ({"every": leaves(300, forged=7)}, "shows other 300 events"),

@@ -173,7 +173,10 @@ class Verification:
             raise WorkFailedError(f"{self._files.path(suffix).name} cannot be read: {error.strerror}.") from error
 
     def _compare(self, path: Path, told: Any) -> None:
-        if digest_of_file(path) != (told["size_bytes"], told["sha256"]):
+        size, digest = digest_of_file(path)
+        if digest == told["sha256"] and size != told["size_bytes"]:
+            _differs(f"the manifest tells another size of {path.name} than what was written has")
+        if digest != told["sha256"]:
             _differs(f"{path.name} is not what was written")
 
 

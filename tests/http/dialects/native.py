@@ -9,6 +9,7 @@ from jobledger.http.native.archives import FILTERS as ARCHIVED_JOB_FILTERS
 from jobledger.http.native.archives import PAGES as ARCHIVE_PAGES
 from jobledger.http.native.archives import PARTS
 from jobledger.http.native.audit import FILTERS as AUDIT_FILTERS
+from jobledger.http.native.checkpoints import HISTORY
 from jobledger.http.native.copies import FILTERS as COPY_FILTERS
 from jobledger.http.native.copies import VERBS as COPY_OPERATIONS
 from jobledger.http.native.diagrams import (
@@ -208,6 +209,7 @@ class NativeManners(Manners):
         "q": WRONG_WORD,
         "limit": ["", "0", "-1", "1001", "1.5", "x", "9" * 30, "%00", "%D9%A3", "+1", "1%20"],
         "cursor": ["", "x", "%00", "A" * 32, "A" * 101, "A" * 3_001, "%ff", "é", "=" * 32],
+        "fork": ["", "0", "-1", "1.5", "x", "9" * 30, "%00", "%D9%A3", "+1"],
         "after": ["", "-2", "x", "1.5", "9" * 19, "9" * 30, "9" * 5_000, "%00", "1000"],
         "stream": ["", "x" * 101, "%00"],
         # Positions of some, instants of others.
@@ -273,6 +275,7 @@ class NativeManners(Manners):
             "jobs/{job_id}": [*AS_OF] if target.method == "GET" else [],
             "jobs/{job_id}/events": [*JOB_EVENTS],
             "audit": [*AUDIT_FILTERS],
+            "checkpoint/{size}": [*HISTORY],
             "principals": [*PRINCIPAL_FILTERS],
             "tokens": [*TOKEN_FILTERS],
             "holds": [*HOLD_FILTERS],
@@ -302,6 +305,7 @@ class NativeManners(Manners):
             "schedules": ["active=true", "deleted=true", "kind=maintenance"],
             "copies": ["storage_policy_id=3"],
             "consistency": ["from=3&to=7"],
+            "checkpoint/{size}": ["fork=1"],
             "rollups": ["type=copy", "day_from=2026-01-01&state=SUCCESS"],
         }.get(target.pattern.removeprefix(BELOW), [])
 

@@ -9,7 +9,7 @@ READ = {
     "jobs": "jobs.read",
     "archives": "jobs.read",
     "rollups": "jobs.read",
-    "audit": "events.read",
+    "audit": "access.read",
     "copies": "jobs.read",
     "diagrams": "jobs.read",
     "templates": "jobs.read",
