@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from jobledger.ledger.domain.evidence import ChangeSigningKey
 from jobledger.ledger.evidence.checkpoint import origin_of
 from jobledger.ledger.evidence.note import SigningKey, sign_note
@@ -29,7 +31,8 @@ async def show_keys(settings: Settings, org: str | None, *, shows_all: bool = Fa
                 else:
                     print(await store.verifier_key(name))
             except NotSignedYetError:
-                print(f"{name}: no checkpoint yet")
+                # Apart from the keys: these go into a file.
+                print(f"{name}: no checkpoint yet", file=sys.stderr)
 
 
 async def rotate_key(settings: Settings, org: str | None) -> None:
