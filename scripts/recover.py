@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from jobledger.ledger.domain.evidence import RecordFork
-from jobledger.ledger.evidence.lineage import kept_until
 from jobledger.ledger.evidence.rereading import Reread
+from jobledger.ledger.evidence.signed import kept_until
 from jobledger.ledger.evidence.standing import difference
 from jobledger.ledger.evidence.store import EvidenceStore
 from jobledger.scripts.evidence_place import evidence_place

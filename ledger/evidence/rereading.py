@@ -37,11 +37,10 @@ class Reread:
 
         After each read *rest* is awaited, with the seconds that it took. Raises NotFoundError, DatabaseIsAwayError.
         """
-        newest, history = await self._store.newest(org), await self._store.history(org)
-        if newest is None or newest.fork != history.fork:
+        newest, lineage = await self._store.newest(org), await self._store.lineage(org)
+        if newest is None or newest.fork != lineage.present:
             return None
-        marks = await self._database.fetch(statement(PACKAGE, "marks"), org)
-        admitted = max((it["position"] for it in marks if it["type"] == "org.forked"), default=0)
+        admitted = max((it.position for it in lineage.forks), default=0)
         edge, start = Edge(), 0
         while start < newest.size:
             began_at = monotonic()

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import suppress
 from hashlib import sha256
 
-import orjson
-
 from jobledger.ledger.evidence.checkpoint import Checkpoint, origin_of, read_checkpoint
-from jobledger.ledger.evidence.lineage import CHECKPOINTS_A_READ, Lineage
+from jobledger.ledger.evidence.lineage import Lineage
 from jobledger.ledger.evidence.note import NoteError, VerifierKey, read_note, read_verifier_key
-from jobledger.ledger.evidence.store import PACKAGE, EvidenceStore
+from jobledger.ledger.evidence.store import LEAVES_A_READ, EvidenceStore
+from jobledger.ledger.evidence.tree import Edge
 from jobledger.ledger.evidence.witness import Witness
 from jobledger.ledger.store.database import Database
-from jobledger.ledger.store.statement import statement
+from jobledger.ledger.store.recorder import Recorder
 
 
 class DiffersError(Exception):
@@ -30,7 +30,7 @@ class Signed:
     """
 
     def __init__(self, database: Database, org: str, lineage: Lineage) -> None:
-        self._database, self._org, self._lineage = database, org, lineage
+        self._store, self._org, self._lineage = EvidenceStore(database), org, lineage
         self.roots: defaultdict[int, list[tuple[str, bytes]]] = defaultdict(list)
         self.newest = 0
         self.checkpoints = 0
@@ -44,10 +44,10 @@ class Signed:
 
     async def gather(self, witness: Witness | None, kept: Sequence[Checkpoint], size: int) -> None:
         """All of it, for a ledger of *size* events. Raises DiffersError, DatabaseIsAwayError, OSError."""
-        installation = await EvidenceStore(self._database).installation()
+        installation = await self._store.installation()
         numbers = [1, *(it.number for it in self._lineage.forks)]
         self._histories = {origin_of(installation, self._org, it): it for it in numbers}
-        keys = await self._keys()
+        keys = self._keys()
         for origin, number in self._histories.items():
             async for where, checkpoint, public in self._in_store(origin, number):
                 if number == self._lineage.present:
@@ -124,35 +124,28 @@ class Signed:
 
     async def _in_store(self, origin: str, number: int) -> AsyncIterator[tuple[str, Checkpoint, bytes]]:
         """Those in the store, by size: where each stands, and the key by which it is signed."""
-        after, of = 0, "" if number == self._lineage.present else f" of the history {number}"
-        while records := await self._database.fetch(
-            statement(PACKAGE, "checkpoints_of"), self._org, number, after, CHECKPOINTS_A_READ
-        ):
-            for record in records:
-                where = f"checkpoint of {record['size']}{of}"
-                try:
-                    checkpoint = read_checkpoint(record["note"])
-                    checkpoint.signed.must_be_signed_by(VerifierKey(origin, record["public_key"]))
-                except NoteError as error:
-                    raise DiffersError(f"{where}: {error}") from None
-                if (checkpoint.origin, checkpoint.size, checkpoint.root) != (origin, record["size"], record["root"]):
-                    raise DiffersError(f"{where}: its row says otherwise than what was signed")
-                yield where, checkpoint, record["public_key"]
-            after = records[-1]["size"]
+        of = "" if number == self._lineage.present else f" of the history {number}"
+        async for record in self._store.checkpoints(self._org, number):
+            where = f"checkpoint of {record['size']}{of}"
+            try:
+                checkpoint = read_checkpoint(record["note"])
+                checkpoint.signed.must_be_signed_by(VerifierKey(origin, record["public_key"]))
+            except NoteError as error:
+                raise DiffersError(f"{where}: {error}") from None
+            if (checkpoint.origin, checkpoint.size, checkpoint.root) != (origin, record["size"], record["root"]):
+                raise DiffersError(f"{where}: its row says otherwise than what was signed")
+            yield where, checkpoint, record["public_key"]
 
-    async def _keys(self) -> list[tuple[int, bytes]]:
+    def _keys(self) -> list[tuple[int, bytes]]:
         """From which size on another public key signs."""
         keys = []
-        for position, type_name, body in await self._database.fetch(statement(PACKAGE, "marks"), self._org):
-            if type_name != "org.key_changed":
-                continue
-            data = orjson.loads(body)["data"]
-            public = bytes.fromhex(data["public_key"])
+        for it in self._lineage.key_changes:
+            public = bytes.fromhex(it.public_key)
             try:
-                must_be_change(data["note"].encode(), public)
+                must_be_change(it.note.encode(), public)
             except NoteError as error:
-                raise DiffersError(f"position {position}: the change of the key: {error}") from None
-            keys.append((position + 1, public))
+                raise DiffersError(f"position {it.position}: the change of the key: {error}") from None
+            keys.append((it.position + 1, public))
         return keys
 
 
@@ -181,3 +174,36 @@ def _told(sizes: Sequence[int]) -> str:
     if len(sizes) == 1:
         return f"the checkpoint of {sizes[0]}"
     return f"{len(sizes)} checkpoints, of {min(sizes)} to {max(sizes)},"
+
+
+async def kept_until(database: Database, org: str, witnessed: Iterable[Checkpoint]) -> int:
+    """Of how many of the first events what was signed holds: the largest size up to which each checkpoint fits, of those in the
+    store and those *witnessed*, but for what an earlier fork gave up. Raises CorruptLedgerError, DatabaseIsAwayError.
+    """
+    store = EvidenceStore(database)
+    lineage = await store.lineage(org)
+    roots: defaultdict[int, set[bytes]] = defaultdict(set)
+    for checkpoint in [*witnessed, *await _stored(store, org, [1, *(it.number for it in lineage.forks)])]:
+        kept = lineage.kept_of(checkpoint.fork)
+        if kept is None or checkpoint.size <= kept:
+            roots[checkpoint.size].add(checkpoint.root)
+    edge, until = Edge(), 0
+    size = (await Recorder(database).head(org)).size
+    for signed in sorted(it for it in roots if it <= size):
+        while edge.size < signed:
+            for _tile in edge.add(await store.leaves(org, edge.size, min(signed, edge.size + LEAVES_A_READ))):
+                pass
+        if roots[signed] != {edge.root}:
+            break
+        until = signed
+    return until
+
+
+async def _stored(store: EvidenceStore, org: str, forks: Sequence[int]) -> list[Checkpoint]:
+    found: list[Checkpoint] = []
+    for fork in forks:
+        async for record in store.checkpoints(org, fork):
+            # One that does not read says nothing: ``verify`` names it.
+            with suppress(NoteError):
+                found.append(read_checkpoint(record["note"]))
+    return found

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
-import orjson
+import asyncpg
 
 from jobledger.ledger.errors import CorruptLedgerError, UnavailableError
 from jobledger.ledger.evidence import tree
 from jobledger.ledger.evidence.checkpoint import Checkpoint, origin_of, read_checkpoint
+from jobledger.ledger.evidence.lineage import Fork, Lineage
 from jobledger.ledger.evidence.note import NoteError, VerifierKey, read_note, read_verifier_key
 from jobledger.ledger.evidence.tree import TILE_WIDTH, Edge, TileAt
 from jobledger.ledger.store.database import Connection, Database
@@ -18,6 +19,7 @@ from jobledger.ledger.store.statement import statement
 PACKAGE = "jobledger.ledger.evidence"
 # One statement hashes so many headers: far less than a second.
 LEAVES_A_READ = 64 * TILE_WIDTH
+CHECKPOINTS_A_READ = 10_000
 
 
 class NotSignedYetError(UnavailableError):
@@ -51,14 +53,12 @@ class EvidenceStore:
 
     async def history(self, org: str) -> History:
         """The org's history, as its own stream tells."""
-        fork, public_key = 1, None
-        for _position, type_name, body in await self._database.fetch(statement(PACKAGE, "marks"), org):
-            data = orjson.loads(body)["data"]
-            if type_name == "org.forked":
-                fork = data["fork"]
-            else:
-                public_key = data["public_key"]
-        return History(fork, public_key)
+        lineage = await self.lineage(org)
+        return History(lineage.present, lineage.public_key)
+
+    async def lineage(self, org: str) -> Lineage:
+        """All its histories, and its keys."""
+        return Lineage(await self._database.fetch(statement(PACKAGE, "marks"), org))
 
     async def newest(self, org: str) -> Checkpoint | None:
         """The newest checkpoint, None before the first."""
@@ -69,6 +69,16 @@ class EvidenceStore:
         """The checkpoint of so many events of a history, None where there is none."""
         records = await self._database.fetch(statement(PACKAGE, "checkpoints_of"), org, fork, size - 1, 1)
         return read_checkpoint(records[0]["note"]) if records and records[0]["size"] == size else None
+
+    async def checkpoints(self, org: str, fork: int) -> AsyncIterator[asyncpg.Record]:
+        """The rows of a history's checkpoints, by size."""
+        after = 0
+        while records := await self._database.fetch(
+            statement(PACKAGE, "checkpoints_of"), org, fork, after, CHECKPOINTS_A_READ
+        ):
+            for record in records:
+                yield record
+            after = records[-1]["size"]
 
     async def must_be_signed(self, org: str) -> Checkpoint:
         """The newest checkpoint. Raises NotSignedYetError before the first."""
@@ -92,20 +102,21 @@ class EvidenceStore:
         newest, installation = await self.verifier_key(org), await self.installation()
         fork, public = 1, b""
         turns: list[tuple[int, int, bytes]] = [(0, fork, public)]
-        for position, type_name, body in await self._database.fetch(statement(PACKAGE, "marks"), org):
-            data = orjson.loads(body)["data"]
-            if type_name == "org.forked":
-                fork = data["fork"]
+        for mark in (await self.lineage(org)).marks:
+            if isinstance(mark, Fork):
+                fork = mark.number
             else:
                 try:
-                    lines = read_note(data["note"].encode()).text.decode().split("\n")
+                    lines = read_note(mark.note.encode()).text.decode().split("\n")
                     before, after = (read_verifier_key(it) for it in lines[2:4])
                 except (NoteError, ValueError) as error:
-                    raise CorruptLedgerError(f"Position {position} of {org}: the change of its key is none.") from error
+                    raise CorruptLedgerError(
+                        f"Position {mark.position} of {org}: the change of its key is none."
+                    ) from error
                 # Until the first change no event says who signs.
                 turns = [(at, of, signs or before.public) for at, of, signs in turns]
                 public = after.public
-            turns.append((position, fork, public))
+            turns.append((mark.position, fork, public))
         return [(at, VerifierKey(origin_of(installation, org, of), signs or newest.public)) for at, of, signs in turns]
 
     async def headers(self, org: str, start: int, end: int) -> list[bytes]:

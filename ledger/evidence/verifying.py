@@ -15,7 +15,6 @@ import orjson
 
 from jobledger.ledger.errors import CorruptLedgerError, NotFoundError
 from jobledger.ledger.evidence.checkpoint import Checkpoint
-from jobledger.ledger.evidence.lineage import Lineage
 from jobledger.ledger.evidence.signed import DiffersError, Signed
 from jobledger.ledger.evidence.store import PACKAGE, EvidenceStore
 from jobledger.ledger.evidence.tree import HASH_BYTES, TILE_WIDTH, Edge, FullTile
@@ -90,7 +89,7 @@ class Verification:
     async def verify(self) -> Verified:
         """All of it. Raises DiffersError, NotFoundError, DatabaseIsAwayError, OSError."""
         head = await self._recorder.head(self._org)
-        lineage = Lineage(await self._database.fetch(statement(PACKAGE, "marks"), self._org))
+        lineage = await self._store.lineage(self._org)
         signed = Signed(self._database, self._org, lineage)
         await signed.gather(self._witness, self._kept, head.size)
         self._signed, self._fork = signed.roots, lineage.present

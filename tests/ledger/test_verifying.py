@@ -16,9 +16,8 @@ from jobledger.ledger.domain.job_removal import EraseJob
 from jobledger.ledger.domain.job_workflow_commands import AddAttachment, RemoveAttachment
 from jobledger.ledger.errors import CorruptLedgerError
 from jobledger.ledger.evidence.checkpoint import Checkpoint, origin_of, read_checkpoint, sign_checkpoint
-from jobledger.ledger.evidence.lineage import kept_until
 from jobledger.ledger.evidence.note import SigningKey
-from jobledger.ledger.evidence.signed import DiffersError
+from jobledger.ledger.evidence.signed import DiffersError, kept_until
 from jobledger.ledger.evidence.standing import verify_tree
 from jobledger.ledger.evidence.verifying import Verification, Verified
 from jobledger.ledger.evidence.witness import Witness
